@@ -1,0 +1,7 @@
+//! Cordboard.
+pub mod clock;
+pub mod control;
+pub mod events;
+pub mod name;
+pub mod wire;
+pub use name::Printable;
