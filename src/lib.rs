@@ -1,7 +1,11 @@
-//! Cordboard.
+//! Cordboard: a message broker and the read model of everything that happens in it.
+pub mod board;
+mod bus;
 pub mod clock;
 pub mod control;
 pub mod events;
 pub mod name;
 pub mod wire;
+pub use board::Board;
+pub use bus::{Bus, Follower, News};
 pub use name::Printable;

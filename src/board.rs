@@ -1,0 +1,428 @@
+//! The board: what is so now, folded from events and from nothing else.
+//!
+//! [`Board::apply`] is its only way to change, so `fold(events) == board` holds by construction for whoever starts from the
+//! first event, and a snapshot (one cheap clone of persistent maps) plus the events after its number catches up exactly.
+//! Pure: no clock, no I/O.
+
+use std::net::SocketAddr;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Moment,
+    events::{
+        BrokerSample, CloseReason, Depth, Event, ListenerSample, Sample, SessionSample, Stamped, SubscriptionSample,
+        SubscriptionState, TopicSample,
+    },
+    name::{ClientName, Epoch, Filter, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
+};
+
+/// What is so now.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Board {
+    /// The number of the last event in it.
+    pub number: u64,
+    /// The broker itself.
+    pub broker: BrokerRow,
+    /// Every open connection.
+    pub listeners: OrdMap<ListenerId, ListenerRow>,
+    /// Every session.
+    pub sessions: OrdMap<SessionId, SessionRow>,
+    /// Every topic.
+    pub topics: OrdMap<TopicName, TopicRow>,
+    /// Every subscription.
+    pub subscriptions: OrdMap<SubscriptionId, SubscriptionRow>,
+}
+
+/// The broker itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BrokerRow {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// The machine it runs on.
+    pub host: String,
+    /// Users in its configuration; none means that everyone on loopback is `local`.
+    pub users: usize,
+    /// When it started.
+    pub started: Moment,
+    /// What it accepts on.
+    pub endpoints: OrdSet<SocketAddr>,
+    /// New connections are taken.
+    pub accepting: bool,
+    /// It is shutting down, by then.
+    pub draining: Option<Moment>,
+    /// Everything has ended.
+    pub stopped: bool,
+    /// Managers that failed and were restarted.
+    pub restarts: u32,
+    /// Sessions that are detached.
+    pub detached: u64,
+    /// What all subscriptions' queues hold together.
+    pub depth: Depth,
+    /// What all detached sessions' queues hold: the dead letters.
+    pub dead_letters: u64,
+    /// Its last figures.
+    pub sample: BrokerSample,
+}
+
+/// An open connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ListenerRow {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// When it was accepted.
+    pub opened: Moment,
+    /// Its session, once registered.
+    pub session: Option<SessionId>,
+    /// Its last figures.
+    pub sample: Option<ListenerSample>,
+}
+
+/// A session's connection, or what there is instead.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Attachment {
+    /// A client is connected.
+    Attached {
+        /// Through this connection.
+        listener: ListenerId,
+        /// Since then.
+        since: Moment,
+    },
+    /// The reclaim timer runs.
+    Detached {
+        /// Since then.
+        since: Moment,
+        /// For this reason.
+        why: CloseReason,
+        /// Reclaimed at that moment.
+        deadline: Moment,
+        /// An operator stopped the timer.
+        held_by: Option<String>,
+    },
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// What the client calls itself.
+    pub client: ClientName,
+    /// Whose it is.
+    pub principal: Principal,
+    /// Where its client is or was.
+    pub peer: SocketAddr,
+    /// How often it was attached.
+    pub epoch: Epoch,
+    /// When it was created.
+    pub created: Moment,
+    /// The full length of its reclaim timer, in milliseconds.
+    pub reclaim_ms: u64,
+    /// Connected or not.
+    pub attachment: Attachment,
+    /// Its subscriptions.
+    pub subscriptions: OrdSet<Filter>,
+    /// What their queues hold.
+    pub depth: Depth,
+    /// Messages it published in the last second.
+    pub publish_rate: u64,
+    /// Messages written to it in the last second.
+    pub deliver_rate: u64,
+}
+
+impl SessionRow {
+    /// True while a client is connected.
+    pub fn is_attached(&self) -> bool {
+        matches!(self.attachment, Attachment::Attached { .. })
+    }
+}
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopicRow {
+    /// When it was created.
+    pub created: Moment,
+    /// Who made it.
+    pub by: Principal,
+    /// Sessions with an exact subscription to it.
+    pub subscribers: OrdSet<SessionId>,
+    /// What their exact subscriptions hold.
+    pub depth: Depth,
+    /// Times its actor was restarted.
+    pub restarts: u32,
+    /// Its last figures.
+    pub sample: Option<TopicSample>,
+}
+
+/// A subscription.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionRow {
+    /// When it was created.
+    pub created: Moment,
+    /// What its subscriber does.
+    pub state: SubscriptionState,
+    /// What its queue holds.
+    pub depth: Depth,
+    /// Messages written to its client in the last second.
+    pub deliver_rate: u64,
+    /// Times its actor was restarted.
+    pub restarts: u32,
+}
+
+impl Board {
+    /// Takes one event into the picture. Events must come in the order of their numbers.
+    pub fn apply(&mut self, stamped: &Stamped) {
+        self.number = stamped.number;
+        let at = stamped.at;
+        match &stamped.event {
+            Event::BrokerStarted { version, pid, host, users } => {
+                *self = Self { number: stamped.number, ..Self::default() };
+                let row = &mut self.broker;
+                (row.version, row.pid, row.host, row.users, row.started) = (version.clone(), *pid, host.clone(), *users, at);
+            }
+            Event::EndpointOpened { address } => {
+                self.broker.endpoints.insert(*address);
+            }
+            Event::Accepting { on } => self.broker.accepting = *on,
+            Event::Draining { deadline } => self.broker.draining = Some(*deadline),
+            Event::Stopped { .. } => self.broker.stopped = true,
+            Event::ManagersRestarted { restarts, .. } => {
+                self.broker.restarts = *restarts;
+                self.clear_rows();
+            }
+            Event::Sample(sample) => self.apply_sample(sample),
+            event => {
+                self.apply_listener(at, event);
+                self.apply_session(at, event);
+                self.apply_topic(at, event);
+                self.apply_subscription(at, event);
+            }
+        }
+    }
+
+    /// All managers were restarted: nothing that they owned is left.
+    fn clear_rows(&mut self) {
+        self.listeners.clear();
+        self.sessions.clear();
+        self.topics.clear();
+        self.subscriptions.clear();
+        self.broker.endpoints.clear();
+        (self.broker.detached, self.broker.dead_letters, self.broker.depth) = (0, 0, Depth::default());
+    }
+
+    fn apply_listener(&mut self, at: Moment, event: &Event) {
+        match event {
+            Event::ListenerOpened { id, peer } => {
+                self.listeners.insert(*id, ListenerRow { peer: *peer, opened: at, session: None, sample: None });
+            }
+            Event::ListenerRegistered { id, session } => {
+                if let Some(row) = self.listeners.get_mut(id) {
+                    row.session = Some(*session);
+                }
+            }
+            Event::ListenerClosed { id, .. } => {
+                self.listeners.remove(id);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_session(&mut self, at: Moment, event: &Event) {
+        match event {
+            Event::SessionCreated { id, client, principal, listener, peer, epoch, reclaim_ms } => {
+                let row = SessionRow {
+                    client: client.clone(),
+                    principal: principal.clone(),
+                    peer: *peer,
+                    epoch: *epoch,
+                    created: at,
+                    reclaim_ms: *reclaim_ms,
+                    attachment: Attachment::Attached { listener: *listener, since: at },
+                    subscriptions: OrdSet::new(),
+                    depth: Depth::default(),
+                    publish_rate: 0,
+                    deliver_rate: 0,
+                };
+                self.sessions.insert(*id, row);
+            }
+            Event::SessionAttached { id, client, listener, peer, epoch, reclaim_ms, .. } => self.reattach(id, |row| {
+                (row.client, row.peer, row.epoch, row.reclaim_ms) = (client.clone(), *peer, *epoch, *reclaim_ms);
+                row.attachment = Attachment::Attached { listener: *listener, since: at };
+            }),
+            Event::SessionDetached { id, why, deadline, .. } => self.reattach(id, |row| {
+                row.attachment = Attachment::Detached { since: at, why: *why, deadline: *deadline, held_by: None };
+            }),
+            Event::SessionHeld { id, by } => self.reattach(id, |row| {
+                if let Attachment::Detached { held_by, .. } = &mut row.attachment {
+                    *held_by = Some(by.clone());
+                }
+            }),
+            Event::SessionTimerSet { id, deadline: until, .. } => self.reattach(id, |row| {
+                if let Attachment::Detached { deadline, held_by, .. } = &mut row.attachment {
+                    (*deadline, *held_by) = (*until, None);
+                }
+            }),
+            Event::SessionEnded { id, .. } => {
+                if let Some(row) = self.sessions.remove(id) {
+                    for filter in &row.subscriptions {
+                        self.drop_subscription(&SubscriptionId { session: *id, filter: filter.clone() });
+                    }
+                    self.count_detached(&row, false);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Changes a session's attachment and what is counted by it.
+    fn reattach(&mut self, id: &SessionId, change: impl FnOnce(&mut SessionRow)) {
+        let Some(mut row) = self.sessions.get(id).cloned() else { return };
+        self.count_detached(&row, false);
+        change(&mut row);
+        self.count_detached(&row, true);
+        self.sessions.insert(*id, row);
+    }
+
+    /// A detached session is counted, and what it holds is dead letters.
+    fn count_detached(&mut self, row: &SessionRow, in_: bool) {
+        if row.is_attached() {
+            return;
+        }
+        let broker = &mut self.broker;
+        if in_ {
+            broker.detached += 1;
+            broker.dead_letters += row.depth.queued();
+        } else {
+            broker.detached -= 1;
+            broker.dead_letters -= row.depth.queued();
+        }
+    }
+
+    fn apply_topic(&mut self, at: Moment, event: &Event) {
+        match event {
+            Event::TopicCreated { topic, by } => {
+                let row = TopicRow {
+                    created: at,
+                    by: by.clone(),
+                    subscribers: OrdSet::new(),
+                    depth: Depth::default(),
+                    restarts: 0,
+                    sample: None,
+                };
+                self.topics.insert(topic.clone(), row);
+            }
+            Event::TopicKilled { topic, .. } | Event::TopicForgotten { topic } => {
+                self.topics.remove(topic);
+            }
+            Event::TopicRestarted { topic, restarts, .. } => {
+                if let Some(row) = self.topics.get_mut(topic) {
+                    row.restarts = *restarts;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_subscription(&mut self, at: Moment, event: &Event) {
+        let state = |row: &mut SubscriptionRow, state| row.state = state;
+        match event {
+            Event::SubscriptionCreated { id } => {
+                let row = SubscriptionRow {
+                    created: at,
+                    state: SubscriptionState::Parked,
+                    depth: Depth::default(),
+                    deliver_rate: 0,
+                    restarts: 0,
+                };
+                self.subscriptions.insert(id.clone(), row);
+                if let Some(session) = self.sessions.get_mut(&id.session) {
+                    session.subscriptions.insert(id.filter.clone());
+                }
+                if let Some(topic) = id.filter.exact().and_then(|topic| self.topics.get_mut(&topic)) {
+                    topic.subscribers.insert(id.session);
+                }
+            }
+            Event::SubscriptionParked { id } => self.change(id, |row| state(row, SubscriptionState::Parked)),
+            Event::SubscriptionDraining { id, .. } => self.change(id, |row| state(row, SubscriptionState::Draining)),
+            Event::SubscriptionDrained { id } => self.change(id, |row| state(row, SubscriptionState::Live)),
+            Event::SubscriptionRestarted { id, restarts, .. } => self.change(id, |row| {
+                row.restarts = *restarts;
+                state(row, SubscriptionState::Parked);
+            }),
+            Event::SubscriptionEnded { id, .. } => self.drop_subscription(id),
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, id: &SubscriptionId, change: impl FnOnce(&mut SubscriptionRow)) {
+        if let Some(row) = self.subscriptions.get_mut(id) {
+            change(row);
+        }
+    }
+
+    fn drop_subscription(&mut self, id: &SubscriptionId) {
+        self.set_depth(id, Depth::default());
+        self.subscriptions.remove(id);
+        if let Some(session) = self.sessions.get_mut(&id.session) {
+            session.subscriptions.remove(&id.filter);
+        }
+        if let Some(topic) = id.filter.exact().and_then(|topic| self.topics.get_mut(&topic)) {
+            topic.subscribers.remove(&id.session);
+        }
+    }
+
+    /// Changes what a queue holds, and with it the sums of its session, its topic and the broker.
+    fn set_depth(&mut self, id: &SubscriptionId, depth: Depth) {
+        let Some(row) = self.subscriptions.get_mut(id) else { return };
+        let before = std::mem::replace(&mut row.depth, depth);
+        if before == depth {
+            return;
+        }
+        shift(&mut self.broker.depth, before, depth);
+        if let Some(session) = self.sessions.get_mut(&id.session) {
+            shift(&mut session.depth, before, depth);
+            if !session.is_attached() {
+                self.broker.dead_letters = self.broker.dead_letters + depth.queued() - before.queued();
+            }
+        }
+        if let Some(topic) = id.filter.exact().and_then(|topic| self.topics.get_mut(&topic)) {
+            shift(&mut topic.depth, before, depth);
+        }
+    }
+
+    fn apply_sample(&mut self, sample: &Sample) {
+        if let Some(figures) = sample.broker {
+            self.broker.sample = figures;
+        }
+        for figures in &sample.listeners {
+            if let Some(row) = self.listeners.get_mut(&figures.id) {
+                row.sample = Some(*figures);
+            }
+        }
+        for SessionSample { id, publish_rate, deliver_rate } in &sample.sessions {
+            if let Some(row) = self.sessions.get_mut(id) {
+                (row.publish_rate, row.deliver_rate) = (*publish_rate, *deliver_rate);
+            }
+        }
+        for figures in &sample.topics {
+            if let Some(row) = self.topics.get_mut(&figures.topic) {
+                row.sample = Some(figures.clone());
+            }
+        }
+        for SubscriptionSample { id, depth, deliver_rate } in &sample.subscriptions {
+            self.set_depth(id, *depth);
+            self.change(id, |row| row.deliver_rate = *deliver_rate);
+        }
+    }
+}
+
+/// Replaces one addend of a sum.
+fn shift(sum: &mut Depth, before: Depth, after: Depth) {
+    sum.waiting = sum.waiting + after.waiting - before.waiting;
+    sum.in_flight = sum.in_flight + after.in_flight - before.in_flight;
+    sum.poison = sum.poison + after.poison - before.poison;
+    sum.bytes = sum.bytes + after.bytes - before.bytes;
+    sum.dropped = sum.dropped + after.dropped - before.dropped;
+}
