@@ -58,6 +58,7 @@ pub(crate) struct Queue<R> {
     /// `again` was said for this number and it has not been taken since.
     replay: Option<u64>,
     live: bool,
+    closed: bool,
     /// Nobody waits for this queue until it is half empty or its client resumes.
     shedding: bool,
     held: Vec<R>,
@@ -108,6 +109,8 @@ impl Dropped {
 pub(crate) enum Appended {
     /// There is room; the receipt may go.
     Fits,
+    /// The queue has ended: the messages are lost.
+    Closed,
     /// Over the bound: the queue holds the receipt, until `Instant` at the latest if it is the first one.
     Held(Option<Instant>),
 }
@@ -134,6 +137,7 @@ impl<R> Queue<R> {
             pass: 0,
             replay: None,
             live: false,
+            closed: false,
             shedding: false,
             held: Vec::new(),
             held_until: None,
@@ -143,8 +147,12 @@ impl<R> Queue<R> {
         }
     }
 
-    /// Appends the messages of `batch` from index `from` on. `receipt` is asked for only if it has to be held.
-    pub(crate) fn append(&mut self, batch: &Arc<Batch>, from: u32, receipt: impl FnOnce() -> R, now: Instant) -> Appended {
+    /// Appends the messages of `batch` from index `from` on. `receipt` is asked for only if it has to be held; where there is
+    /// none, nobody waits and the oldest messages make room at once.
+    pub(crate) fn append(&mut self, batch: &Arc<Batch>, from: u32, receipt: impl FnOnce() -> Option<R>, now: Instant) -> Appended {
+        if self.closed {
+            return Appended::Closed;
+        }
         let len = batch.len() - from;
         let run = Run { batch: Arc::clone(batch), start: from, len, first: self.next, attempts: 0, redelivered: false };
         self.next += u64::from(len);
@@ -153,11 +161,12 @@ impl<R> Queue<R> {
         if !self.is_over() {
             return Appended::Fits;
         }
-        if !self.live || self.shedding {
+        let receipt = if self.live && !self.shedding { receipt() } else { None };
+        let Some(receipt) = receipt else {
             self.shed(now, DropReason::QueueFull);
             return Appended::Fits;
-        }
-        self.held.push(receipt());
+        };
+        self.held.push(receipt);
         if self.held_until.is_some() {
             return Appended::Held(None);
         }
@@ -436,6 +445,7 @@ impl<R> Queue<R> {
 
     /// Ends the queue. What it still held is lost; receipts come free with [`release`](Self::release).
     pub(crate) fn close(&mut self) -> Lost {
+        self.closed = true;
         let flight = self.flight;
         let mut lost = self.purge();
         self.in_flight.clear();
