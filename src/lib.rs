@@ -1,5 +1,6 @@
 //! Cordboard.
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod events;
 pub mod name;
