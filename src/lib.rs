@@ -1,4 +1,5 @@
 //! Cordboard.
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -17,7 +17,8 @@ fn parse(text: &str) -> Option<usize> {
 
 /// A byte count in the largest unit that leaves no fraction.
 pub(super) fn format(bytes: usize) -> String {
-    let (unit, factor) = UNITS.into_iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor)).unwrap_or(("B", 1));
+    let (unit, factor) =
+        UNITS.into_iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor)).unwrap_or(("B", 1));
     format!("{}{unit}", bytes / factor)
 }
 

@@ -243,8 +243,7 @@ fn other_machines_need_users() {
 
 #[test]
 fn a_change_made_in_code_is_checked_too() {
-    let mut config = Config::default();
-    config.listen = vec!["0.0.0.0:2673".parse().unwrap()];
+    let config = Config { listen: vec!["0.0.0.0:2673".parse().unwrap()], ..Config::default() };
     let error = config.validate().unwrap_err().to_string();
     assert!(error.starts_with("listen has 0.0.0.0:2673"), "{error}");
 }
