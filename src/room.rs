@@ -33,6 +33,11 @@ impl Room {
     pub(crate) fn is_full(&self) -> bool {
         self.used() >= self.bound
     }
+
+    /// What is left of the bound.
+    pub(crate) fn left(&self) -> u64 {
+        self.bound.saturating_sub(self.used())
+    }
 }
 
 /// Some of a [`Room`], given back when dropped.

@@ -10,7 +10,6 @@ use ractor::{ActorRef, Message, MessagingErr};
 use tokio::time::Instant;
 
 use crate::{
-    actors::SubscriptionQueue,
     auth::Authenticator,
     bus::Bus,
     clock::Clock,
@@ -21,6 +20,7 @@ use crate::{
     name::{Filter, NameRules, SessionId, TopicName},
     room::Room,
     stats::Stats,
+    subscription::SubscriptionQueue,
     timers::Timers,
 };
 
@@ -53,6 +53,21 @@ impl Shared {
     /// Casts `message`. Gives it back if the actor has ended: what that means is the sender's to decide.
     pub(crate) fn tell<M: Message>(&self, actor: &ActorRef<M>, message: M) -> Result<(), M> {
         tell(&self.stats, actor, message)
+    }
+
+    /// A limit was hit by `who`: counted, and told at most once a second.
+    pub(crate) fn limit_hit(&self, limit: &'static str, who: &str) {
+        if let Some(times) = self.limits.hit(limit, who, Self::now()) {
+            self.emit(Event::LimitHit { limit: limit.to_owned(), who: who.to_owned(), times });
+        }
+    }
+
+    /// Messages that a session's queues hold: what its end would cost now.
+    pub(crate) fn held_by(&self, session: SessionId) -> u64 {
+        let board = self.bus.board();
+        let Some(row) = board.sessions.get(&session) else { return 0 };
+        let queues = row.subscriptions.iter().filter_map(|filter| self.filters.get(filter, session));
+        queues.map(|queue| queue.depth()).map(|depth| depth.queued() + depth.poison).sum()
     }
 
     pub(crate) fn name_rules(&self) -> NameRules {
@@ -95,7 +110,7 @@ pub(crate) fn tell<M: Message>(stats: &Stats, actor: &ActorRef<M>, message: M) -
 #[derive(Debug, Default)]
 pub(crate) struct FilterTable {
     generation: AtomicU64,
-    trie: RwLock<Filters<SessionId, Arc<SubscriptionQueue>>>,
+    trie: RwLock<Filters<Arc<SubscriptionQueue>>>,
 }
 
 impl FilterTable {
@@ -108,8 +123,18 @@ impl FilterTable {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn remove(&self, filter: &Filter, session: &SessionId) {
+    pub(crate) fn remove(&self, filter: &Filter, session: SessionId) {
         self.trie.write().unwrap_or_else(PoisonError::into_inner).remove(filter, session);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self, filter: &Filter, session: SessionId) -> Option<Arc<SubscriptionQueue>> {
+        self.trie.read().unwrap_or_else(PoisonError::into_inner).get(filter, session).cloned()
+    }
+
+    /// Forgets everything: all managers are being restarted.
+    pub(crate) fn clear(&self) {
+        *self.trie.write().unwrap_or_else(PoisonError::into_inner) = Filters::default();
         self.generation.fetch_add(1, Ordering::Release);
     }
 

@@ -35,6 +35,11 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
+    /// True if the counter has moved since the last sample.
+    pub(crate) fn differs(&self, now: u64) -> bool {
+        self.before != now
+    }
+
     /// Takes the counter's value now; true if the rate has changed.
     pub(crate) fn sample(&mut self, now: u64) -> bool {
         let rate = now - self.before;

@@ -205,17 +205,14 @@ impl SubscriptionQueue {
         self.change(|state| state.queue.give_up_one(number))
     }
 
-    /// If nothing was acknowledged in time, what is in flight comes back. Returns what was given up for it, and when to look
-    /// again.
-    pub(crate) fn check_acks(&self, now: Instant) -> (Option<GivenUp>, Option<Instant>) {
+    /// If nothing was acknowledged in time, what is in flight comes back. Returns what was given up for it.
+    pub(crate) fn check_acks(&self, now: Instant) -> Option<GivenUp> {
         self.change(|state| {
-            let mut given_up = None;
-            if state.queue.depth().in_flight > 0 && now >= state.progress + self.ack_timeout {
-                given_up = state.queue.bring_all_back();
-                state.progress = now;
+            if state.queue.depth().in_flight == 0 || now < state.progress + self.ack_timeout {
+                return None;
             }
-            let deadline = state.progress + self.ack_timeout;
-            (given_up, (state.queue.depth().queued() > 0).then_some(deadline))
+            state.progress = now;
+            state.queue.bring_all_back()
         })
     }
 

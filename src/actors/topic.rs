@@ -12,7 +12,6 @@ use super::{Door, alive};
 use crate::{
     backlog::Backlog,
     batch::Batch,
-    events::Action,
     name::{Principal, TopicName},
     receipt::Receipt,
     room::Guard,
@@ -201,6 +200,3 @@ impl State {
         }
     }
 }
-
-/// The right to create it is asked for with this action.
-pub(crate) const CREATE: Action = Action::Create;

@@ -9,7 +9,7 @@ mod writer;
 
 pub(crate) use self::{
     chunk::{Chunk, Group, Request},
-    credit::Credit,
+    credit::{Credit, Spent},
     outbound::{Delivery, Outbound},
     reader::{Admission, ReadEnd, Reader},
     writer::Writer,

@@ -15,11 +15,12 @@ use ractor::ActorRef;
 use tokio::sync::Notify;
 
 use crate::{
-    actors::{SubscriberMsg, SubscriptionQueue},
+    actors::SubscriberMsg,
     queue::Run,
     room::{Guard, Room},
     shared::tell,
     stats::Stats,
+    subscription::SubscriptionQueue,
     wire::ServerFrame,
 };
 
