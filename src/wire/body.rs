@@ -1,4 +1,4 @@
-//! The MessagePack maps of control frames.
+//! The `MessagePack` maps of control frames.
 //!
 //! Fields are named, in any order; unknown ones are ignored, a missing optional one and a nil are the same. Names and filters
 //! in requests stay `String`: what is wrong with them is answered by the broker, to the request, and does not end the
