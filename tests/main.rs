@@ -1,1 +1,4 @@
+//! The tests that see the whole: one crate, so that it links once; a file a behaviour.
+#![allow(clippy::unwrap_used)]
 
+mod tidy;
