@@ -44,6 +44,19 @@ fn lines_with<'a>(lines: impl Iterator<Item = (usize, &'a str)>, words: &[&str],
     found.map(|(line, word)| (line, format!("{word}: {why}"))).collect()
 }
 
+/// Brackets that do not balance: the reader took a literal or a comment for code, and other rules may be blind after it.
+fn is_understood(source: &Source) -> Vec<(usize, String)> {
+    let count = |c: char| source.code.matches(c).count();
+    let pairs = [('{', '}'), ('(', ')'), ('[', ']')].into_iter().filter(|(open, close)| count(*open) != count(*close));
+    pairs.map(|(open, close)| (1, format!("{open} and {close} do not balance as the rules read them"))).collect()
+}
+
+#[test]
+fn the_rules_understand_every_file() {
+    holds(is_understood);
+    assert_eq!(lines(is_understood, "src/x.rs", "fn a() { b(']') }\nfn c() {"), [1]);
+}
+
 fn opens_with_its_purpose(source: &Source) -> Vec<(usize, String)> {
     if source.text.starts_with("//! ") { Vec::new() } else { vec![(1, "a file opens with `//!`, what it is and why".into())] }
 }

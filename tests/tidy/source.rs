@@ -56,17 +56,20 @@ impl Source {
         (1..).zip(self.code.lines())
     }
 
-    /// The code before the unit tests, with its line numbers.
+    /// The code before the unit tests, with its line numbers; none in a file of tests.
     pub(crate) fn shipped_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let end = self.tests_start();
+        let end = if self.is_of_tests() { 0 } else { self.tests_start() };
         self.code_lines().take_while(move |(line, _)| *line < end)
     }
 
     /// The code of the unit tests, or of the whole file if it is one of tests.
     pub(crate) fn test_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_tests = self.path.starts_with("tests/") || self.path.ends_with("/tests.rs") || self.path.contains("/tests/");
-        let start = if is_tests { 1 } else { self.tests_start() };
+        let start = if self.is_of_tests() { 1 } else { self.tests_start() };
         self.code_lines().skip_while(move |(line, _)| *line < start)
+    }
+
+    fn is_of_tests(&self) -> bool {
+        self.path.starts_with("tests/") || self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 
     /// The line of the first `#[cfg(test)]` before a module with a body; past the end if there is none.
@@ -156,18 +159,12 @@ fn flatten(prefix: &str, tree: &str, flat: &mut Vec<String>) {
         c == ',' && depth == 0
     });
     for part in parts.map(str::trim).filter(|part| !part.is_empty()) {
-        match part.split_once('{') {
-            Some((path, inner)) => {
-                let inner = inner.trim_end().trim_end_matches('}');
-                // One brace closes this level; those of deeper levels were needed.
-                let missing = inner.matches('{').count() - inner.matches('}').count();
-                flatten(&format!("{prefix}{path}"), &format!("{inner}{}", "}".repeat(missing)), flat);
-            }
-            None => {
-                let name = part.split(" as ").next().unwrap_or(part).trim();
-                let path = format!("{prefix}{name}");
-                flat.push(path.strip_suffix("::self").unwrap_or(&path).to_owned());
-            }
+        if let Some((path, inner)) = part.split_once('{') {
+            flatten(&format!("{prefix}{path}"), inner.strip_suffix('}').unwrap_or(inner), flat);
+        } else {
+            let name = part.split(" as ").next().unwrap_or(part).trim();
+            let path = format!("{prefix}{name}");
+            flat.push(path.strip_suffix("::self").unwrap_or(&path).to_owned());
         }
     }
 }
@@ -316,6 +313,9 @@ fn unit_tests_begin_at_their_module() {
     let source = Source::new("src/x.rs", "fn a() {}\n#[cfg(test)]\nuse b;\n#[cfg(test)]\nmod tests {\n}\n");
     assert_eq!(source.shipped_lines().count(), 3);
     assert_eq!(source.test_lines().count(), 3);
-    assert_eq!(Source::new("tests/x.rs", "fn a() {}\n").test_lines().count(), 1);
+    for of_tests in ["tests/x.rs", "src/x/tests.rs", "src/x/tests/y.rs"] {
+        let source = Source::new(of_tests, "fn a() {}\n");
+        assert_eq!((source.shipped_lines().count(), source.test_lines().count()), (0, 1), "{of_tests}");
+    }
     assert_eq!(Source::new("src/y.rs", "fn a() {}\n").test_lines().count(), 0);
 }
