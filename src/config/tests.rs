@@ -98,6 +98,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one() {
     );
     refused("[sesions]\ntombstones = 1", "cordboard.toml:1: unknown key `sesions`; did you mean `sessions`?");
     refused("[topics]\nwindow_bytes = 1", "cordboard.toml:2: unknown key `window_bytes` in [topics]; it belongs in [queues]");
+    refused("[audit]\nlisten = []", "cordboard.toml:2: unknown key `listen` in [audit]; it belongs before the first [section]");
     refused("[audit]\nqqq = 1\nzzz = 2", "cordboard.toml:2: unknown key `qqq` in [audit]; there are file");
     refused(
         "[[users]]\nname = \"a\"\nallow.publsh = []",

@@ -69,7 +69,8 @@ impl Source {
     }
 
     fn is_of_tests(&self) -> bool {
-        self.path.starts_with("tests/") || self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+        let in_tests = self.path.starts_with("tests/") || self.path.contains("/tests/");
+        in_tests || self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
     }
 
     /// The line of the first `#[cfg(test)]` before a module with a body; past the end if there is none.
@@ -313,7 +314,7 @@ fn unit_tests_begin_at_their_module() {
     let source = Source::new("src/x.rs", "fn a() {}\n#[cfg(test)]\nuse b;\n#[cfg(test)]\nmod tests {\n}\n");
     assert_eq!(source.shipped_lines().count(), 3);
     assert_eq!(source.test_lines().count(), 3);
-    for of_tests in ["tests/x.rs", "src/x/tests.rs", "src/x/tests/y.rs"] {
+    for of_tests in ["tests/x.rs", "src/x/tests.rs", "src/x/tests/y.rs", "src/x/y_tests.rs"] {
         let source = Source::new(of_tests, "fn a() {}\n");
         assert_eq!((source.shipped_lines().count(), source.test_lines().count()), (0, 1), "{of_tests}");
     }
