@@ -1,5 +1,5 @@
-//! The one integration crate: a file a behaviour, so that everything links once.
+//! The integration crate: one file a behaviour, linked once.
+#![allow(clippy::unwrap_used, missing_docs)]
 
-#![allow(clippy::unwrap_used)] // in a test it is an assertion
-
+mod tidy;
 mod wire;

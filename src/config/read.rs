@@ -226,6 +226,9 @@ impl<'a> Document<'a> {
         if let Some((section, _)) = self.known.iter().find(|(_, value)| value.get(&key.name).is_some()) {
             return format!("it belongs in [{section}]");
         }
+        if !key.section.is_empty() && self.known.contains_key(&key.name) {
+            return "it belongs before the first [section]".to_owned();
+        }
         let siblings: Vec<&str> =
             known_table(&self.known, &key.section).into_iter().flat_map(Table::keys).map(String::as_str).collect();
         let distance = |name: &str| strsim::damerau_levenshtein(name, &key.name);

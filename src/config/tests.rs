@@ -1,5 +1,6 @@
 //! The configuration against its manual, and against everything a file can get wrong.
 
+use proptest::{prelude::*, sample::select};
 use toml::{Table, Value};
 
 use super::{read::manual_in_full, *};
@@ -97,6 +98,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one() {
     );
     refused("[sesions]\ntombstones = 1", "cordboard.toml:1: unknown key `sesions`; did you mean `sessions`?");
     refused("[topics]\nwindow_bytes = 1", "cordboard.toml:2: unknown key `window_bytes` in [topics]; it belongs in [queues]");
+    refused("[audit]\nlisten = []", "cordboard.toml:2: unknown key `listen` in [audit]; it belongs before the first [section]");
     refused("[audit]\nqqq = 1\nzzz = 2", "cordboard.toml:2: unknown key `qqq` in [audit]; there are file");
     refused(
         "[[users]]\nname = \"a\"\nallow.publsh = []",
@@ -274,4 +276,31 @@ fn a_file_that_anyone_can_change_is_refused() {
     assert!(matches!(Config::load(file.path()), Err(ConfigError::WorldWritable { .. })));
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o664)).unwrap();
     assert_eq!(Config::load(file.path()).unwrap(), Config::default());
+}
+
+proptest! {
+    /// Whatever a file holds, reading it ends in a configuration that passes its checks or in one line that names the file.
+    #[test]
+    fn any_text_is_taken_or_refused_in_one_line(
+        at: prop::sample::Index,
+        damage in prop_oneof![
+            ".{0,12}".boxed(),
+            select(vec!["[[", "]", "\"", "'''", "users = 3", "=", "#", "\u{feff}", "[users]", "a.b.c = {"])
+                .prop_map(str::to_owned)
+                .boxed(),
+        ],
+        replaced in 0..40_usize,
+    ) {
+        let manual = manual_in_full();
+        let start = at.index(manual.len());
+        let end = (start + replaced).min(manual.len());
+        let text = format!("{}{damage}{}", &manual[..start], &manual[end..]);
+        match Config::parse(&text, "cordboard.toml") {
+            Ok(config) => prop_assert!(config.validate().is_ok()),
+            Err(error) => {
+                let error = error.to_string();
+                prop_assert!(error.starts_with("cordboard.toml:") && !error.chars().any(char::is_control), "{error:?}");
+            }
+        }
+    }
 }
