@@ -136,7 +136,8 @@ impl BatchBuilder {
         if self.table.capacity() - self.table.len() > self.table.len() / 4 {
             self.table.shrink_to_fit();
         }
-        let expiries = self.lives.map(|lives| lives.into_iter().map(|life| life.and_then(|life| now.checked_add(life))).collect());
+        let expiries =
+            self.lives.map(|lives| lives.into_iter().map(|life| life.and_then(|life| now.checked_add(life))).collect());
         Batch { topic: self.topic, accepted_ms: 0, table: self.table, records: self.records, expiries, _room: None }
     }
 }

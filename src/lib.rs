@@ -1,8 +1,8 @@
 //! Cordboard: a message broker and the read model of everything that happens in it.
 mod actors;
+pub mod auth;
 mod backlog;
 mod batch;
-pub mod auth;
 pub mod board;
 mod bucket;
 mod bus;
@@ -24,10 +24,9 @@ mod subscription;
 mod timers;
 mod tombstones;
 pub mod wire;
-pub use actors::StartError;
 pub use board::Board;
 pub use bus::{Bus, Follower, News};
 pub use config::Config;
-pub use handle::{Broker, Handle};
+pub use handle::{Broker, Handle, StartError};
 pub use name::Printable;
 pub use stats::Counters;

@@ -118,7 +118,11 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if let Some(settlement) = self.settlement.take() {
-            settlement.refuse(&self.sequences, Code::Unavailable, "the topic failed; the outcome is unknown, publish again if that does no harm");
+            settlement.refuse(
+                &self.sequences,
+                Code::Unavailable,
+                "the topic failed; the outcome is unknown, publish again if that does no harm",
+            );
         }
     }
 }

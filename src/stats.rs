@@ -95,6 +95,8 @@ stats! {
     casts,
     /// Publish chunks whose last group has not answered yet.
     unsettled,
+    /// Connections that have not registered yet.
+    unregistered,
     /// Actors that are alive.
     actors,
     /// Reader and writer tasks that are alive.

@@ -104,12 +104,15 @@ impl SubscriptionQueue {
         state.idle = false;
     }
 
-    pub(crate) fn subscriber(&self) -> Option<ActorRef<SubscriberMsg>> {
-        self.lock().subscriber.clone()
-    }
-
     /// Appends what a topic accepted and wakes an idle subscriber. `receipt` is held while the queue is over its bound.
-    pub(crate) fn append(self: &Arc<Self>, shared: &Shared, batch: &Arc<Batch>, from: u32, receipt: impl FnOnce() -> Option<Arc<Settlement>>, now: Instant) {
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        shared: &Shared,
+        batch: &Arc<Batch>,
+        from: u32,
+        receipt: impl FnOnce() -> Option<Arc<Settlement>>,
+        now: Instant,
+    ) {
         let (appended, wake, subscriber) = self.change(|state| {
             let appended = state.queue.append(batch, from, receipt, now);
             let wake = mem::take(&mut state.idle);

@@ -18,7 +18,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    broker::{Broker, BrokerMsg, StartError},
+    broker::{Arguments, Broker, BrokerMsg},
     listener::ListenerMsg,
     session::SessionMsg,
     subscriber::SubscriberMsg,
@@ -30,9 +30,9 @@ use crate::{
 use ractor::{ActorRef, Message};
 
 /// A way to tell an ancestor one kind of thing and nothing else, so that modules need not import their callers.
-pub(crate) struct Door<T>(Arc<dyn Fn(T) -> bool + Send + Sync>);
+pub(crate) struct Door<T: 'static>(Arc<dyn Fn(T) -> bool + Send + Sync>);
 
-impl<T> Door<T> {
+impl<T: 'static> Door<T> {
     /// A door into `actor`'s mailbox, through `wrap`.
     pub(crate) fn new<M: Message + Sync>(stats: &Arc<Stats>, actor: &ActorRef<M>, wrap: fn(T) -> M) -> Self {
         let (stats, actor) = (Arc::clone(stats), actor.clone());
@@ -45,13 +45,13 @@ impl<T> Door<T> {
     }
 }
 
-impl<T> Clone for Door<T> {
+impl<T: 'static> Clone for Door<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> fmt::Debug for Door<T> {
+impl<T: 'static> fmt::Debug for Door<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Door<{}>", std::any::type_name::<T>())
     }

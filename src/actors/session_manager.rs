@@ -112,9 +112,14 @@ struct Entry {
 
 /// Where a session's client is.
 enum Client {
-    Here { listener: ActorRef<ListenerMsg> },
+    Here {
+        listener: ActorRef<ListenerMsg>,
+    },
     /// The reclaim timer runs out at `deadline`, unless it is held.
-    Away { deadline: Instant, held: bool },
+    Away {
+        deadline: Instant,
+        held: bool,
+    },
 }
 
 struct Ending {
@@ -200,7 +205,9 @@ impl State {
             None => self.tombstones.find(id, &claim.identity.principal, now).map(|stone| (stone.reason.clone(), stone.at)),
         };
         let refused = match gone {
-            Some((reason, at)) => Refused { code: Code::Gone, reason: format!("the session {reason}"), at: Some(at), again: true },
+            Some((reason, at)) => {
+                Refused { code: Code::Gone, reason: format!("the session {reason}"), at: Some(at), again: true }
+            }
             None => Refused { code: Code::NotFound, reason: "no such session".to_owned(), at: None, again: true },
         };
         let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
@@ -287,7 +294,7 @@ impl State {
     fn hand_over(&self, id: SessionId, epoch: Epoch, resumed: bool, claim: Claim) {
         let Some(entry) = self.sessions.get(&id) else { return };
         let gone = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::ConnectionGone);
-        let lease = Lease { session: id, epoch, listener: claim.connection.id, why: CloseReason::Failed, gone };
+        let lease = Lease { session: id, epoch, why: CloseReason::Failed, gone };
         let attach = Attach {
             epoch,
             resumed,
@@ -301,7 +308,12 @@ impl State {
         };
         if let Err(SessionMsg::Attach(attach)) = self.shared.tell(&entry.actor, SessionMsg::Attach(Box::new(attach))) {
             // The session has just failed; that event is behind us in the mailbox.
-            let refused = Refused { code: Code::Unavailable, reason: "the session has failed; register again".to_owned(), at: None, again: false };
+            let refused = Refused {
+                code: Code::Unavailable,
+                reason: "the session has failed; register again".to_owned(),
+                at: None,
+                again: false,
+            };
             let _ = self.shared.tell(&attach.listener, ListenerMsg::Refused(refused));
         }
     }
@@ -374,7 +386,9 @@ impl State {
             self.detached -= 1;
         }
         let goodbye = match &why {
-            SessionEnd::Evicted { why, .. } if why.is_empty() => Goodbye::Evicted { reason: "an operator evicted this session".to_owned() },
+            SessionEnd::Evicted { why, .. } if why.is_empty() => {
+                Goodbye::Evicted { reason: "an operator evicted this session".to_owned() }
+            }
             SessionEnd::Evicted { why, .. } => Goodbye::Evicted { reason: why.clone() },
             SessionEnd::Failed { .. } => Goodbye::error(Code::Internal, "the session has failed; register without its id"),
             SessionEnd::Reclaimed | SessionEnd::Ended => Goodbye::Silent,
@@ -483,7 +497,8 @@ impl State {
     fn sample(&mut self) {
         let mut rows = Vec::new();
         for (id, entry) in &mut self.sessions {
-            let changed = [entry.published.sample(entry.flow.published.get()), entry.delivered.sample(entry.flow.delivered.get())];
+            let changed =
+                [entry.published.sample(entry.flow.published.get()), entry.delivered.sample(entry.flow.delivered.get())];
             if changed.contains(&true) {
                 rows.push(SessionSample { id: *id, publish_rate: entry.published.last, deliver_rate: entry.delivered.last });
             }

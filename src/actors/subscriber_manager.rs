@@ -198,7 +198,10 @@ impl State {
         let max = self.shared.config.queues.max_subscriptions;
         if self.count >= max {
             self.shared.limit_hit("queues.max_subscriptions", principal.as_str());
-            return Some((Code::NoRoom, format!("the broker has {max} subscriptions (queues.max_subscriptions); try again later")));
+            return Some((
+                Code::NoRoom,
+                format!("the broker has {max} subscriptions (queues.max_subscriptions); try again later"),
+            ));
         }
         None
     }
@@ -210,12 +213,8 @@ impl State {
         session: &ActorRef<SessionMsg>,
         request: Option<u32>,
     ) -> Result<ActorRef<SubscriberMsg>, ActorProcessingErr> {
-        let arguments = SubscriberArguments {
-            shared: Arc::clone(&self.shared),
-            queue: Arc::clone(queue),
-            session: session.clone(),
-            request,
-        };
+        let arguments =
+            SubscriberArguments { shared: Arc::clone(&self.shared), queue: Arc::clone(queue), session: session.clone(), request };
         let (subscriber, _) = Actor::spawn_linked(None, Subscriber, arguments, myself.get_cell()).await?;
         self.actors.insert(subscriber.get_id(), queue.id.clone());
         Ok(subscriber)
@@ -283,7 +282,12 @@ impl State {
     }
 
     /// A subscriber failed: another one takes its place at the same queue, up to the limit.
-    async fn restart(&mut self, myself: &ActorRef<SubscriberManagerMsg>, who: ActorId, why: &str) -> Result<(), ActorProcessingErr> {
+    async fn restart(
+        &mut self,
+        myself: &ActorRef<SubscriberManagerMsg>,
+        who: ActorId,
+        why: &str,
+    ) -> Result<(), ActorProcessingErr> {
         let Some(id) = self.actors.remove(&who) else { return Ok(()) };
         let failures = &self.shared.config.failures;
         let (limit, window) = (failures.leaf_restarts, failures.leaf_window);

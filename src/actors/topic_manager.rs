@@ -191,7 +191,8 @@ impl State {
         let bucket = self.buckets.entry(principal.clone()).or_insert_with(|| Bucket::new(limits.create_burst, now));
         if !bucket.take(limits.create_burst, limits.create_per_second, now) {
             self.shared.limit_hit("topics.create_per_second", principal.as_str());
-            let why = format!("you create more than {} topics a second (topics.create_per_second); wait", limits.create_per_second);
+            let why =
+                format!("you create more than {} topics a second (topics.create_per_second); wait", limits.create_per_second);
             return Some((Code::TooMany, why));
         }
         None
@@ -375,7 +376,8 @@ impl State {
         if !self.topics.get(topic).and_then(|entry| entry.kill.as_ref()).is_some_and(done) {
             return Ok(());
         }
-        let Some(Entry { topic: topic_ref, waiting, kill: Some(Kill { by, replies, mut lost, .. }), .. }) = self.remove(topic) else {
+        let Some(Entry { topic: topic_ref, waiting, kill: Some(Kill { by, replies, mut lost, .. }), .. }) = self.remove(topic)
+        else {
             return Ok(());
         };
         let backlog = topic_ref.cell.backlog().close();
@@ -416,7 +418,8 @@ impl State {
         self.made_room = Some(now);
         self.shared.limit_hit("queues.all_bytes", "broker");
         let mut missing = self.shared.config.queues.all_bytes as u64 / 10;
-        let mut oldest: Vec<_> = self.topics.values().filter_map(|e| Some((e.topic.cell.backlog().oldest()?, &e.topic.cell))).collect();
+        let mut oldest: Vec<_> =
+            self.topics.values().filter_map(|e| Some((e.topic.cell.backlog().oldest()?, &e.topic.cell))).collect();
         oldest.sort_by_key(|(since, _)| *since);
         for (_, cell) in oldest {
             if missing == 0 {

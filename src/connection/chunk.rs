@@ -127,16 +127,14 @@ impl Chunker {
                 open.sequences.push(publish.sequence);
                 open.bytes += bytes;
             }
-            Err(error) => {
-                match self.misnamed.last_mut() {
-                    Some((sequences, last)) if *last == error => sequences.push(publish.sequence),
-                    _ => {
-                        let mut sequences = Sequences::default();
-                        sequences.push(publish.sequence);
-                        self.misnamed.push((sequences, error));
-                    }
+            Err(error) => match self.misnamed.last_mut() {
+                Some((sequences, last)) if *last == error => sequences.push(publish.sequence),
+                _ => {
+                    let mut sequences = Sequences::default();
+                    sequences.push(publish.sequence);
+                    self.misnamed.push((sequences, error));
                 }
-            }
+            },
         }
     }
 

@@ -160,7 +160,9 @@ impl Outbound {
             return;
         }
         state.closed = true;
-        let thrown: Vec<_> = state.items.extract_if(.., |item| matches!(item, Item::Deliver(_))).collect();
+        let all = std::mem::take(&mut state.items);
+        let (thrown, kept): (VecDeque<_>, VecDeque<_>) = all.into_iter().partition(|item| matches!(item, Item::Deliver(_)));
+        state.items = kept;
         if let Some(goodbye) = goodbye {
             let mut bytes = Vec::with_capacity(64);
             goodbye.encode(&mut bytes);

@@ -261,7 +261,12 @@ fn give_pooled(buffer: Vec<u8>) {
 }
 
 /// Takes one frame into the chunk; what must be handled in its place closes the chunk and goes with it.
-fn take_frame(raw: RawFrame<'_>, chunker: &mut Chunker, outbound: &Outbound, send: &mut impl FnMut(Chunk)) -> Result<(), ReadEnd> {
+fn take_frame(
+    raw: RawFrame<'_>,
+    chunker: &mut Chunker,
+    outbound: &Outbound,
+    send: &mut impl FnMut(Chunk),
+) -> Result<(), ReadEnd> {
     let request = match ClientFrame::decode(raw)? {
         ClientFrame::Publish(publish) => {
             if !chunker.continues(publish.sequence) || chunker.bytes() >= CHUNK_BYTES {

@@ -149,7 +149,13 @@ impl<R> Queue<R> {
 
     /// Appends the messages of `batch` from index `from` on. `receipt` is asked for only if it has to be held; where there is
     /// none, nobody waits and the oldest messages make room at once.
-    pub(crate) fn append(&mut self, batch: &Arc<Batch>, from: u32, receipt: impl FnOnce() -> Option<R>, now: Instant) -> Appended {
+    pub(crate) fn append(
+        &mut self,
+        batch: &Arc<Batch>,
+        from: u32,
+        receipt: impl FnOnce() -> Option<R>,
+        now: Instant,
+    ) -> Appended {
         if self.closed {
             return Appended::Closed;
         }
@@ -175,7 +181,8 @@ impl<R> Queue<R> {
     }
 
     fn is_over(&self) -> bool {
-        self.flight.messages + self.wait.messages > self.bounds.messages || self.flight.bytes + self.wait.bytes > self.bounds.bytes
+        self.flight.messages + self.wait.messages > self.bounds.messages
+            || self.flight.bytes + self.wait.bytes > self.bounds.bytes
     }
 
     fn is_half_empty(&self) -> bool {
@@ -300,7 +307,8 @@ impl<R> Queue<R> {
         if number > self.taken {
             return false;
         }
-        let found = cut_out(&mut self.in_flight, &mut self.flight, number).or_else(|| cut_out(&mut self.waiting, &mut self.wait, number));
+        let found =
+            cut_out(&mut self.in_flight, &mut self.flight, number).or_else(|| cut_out(&mut self.waiting, &mut self.wait, number));
         match found {
             Some(run) => {
                 self.push_poison(Poison::new(&run));

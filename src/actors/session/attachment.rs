@@ -9,7 +9,7 @@ use crate::{
     actors::{Door, SubscriberMsg, listener::ListenerMsg},
     connection::{Credit, Outbound},
     events::CloseReason,
-    name::{Epoch, ListenerId, SessionId},
+    name::{Epoch, SessionId},
     wire::{self, AckMode, Code, ErrorFrame, Evicted, RegistrationResponse, ServerFrame},
 };
 
@@ -54,7 +54,6 @@ pub(crate) struct Registered {
 pub(crate) struct Lease {
     pub(crate) session: SessionId,
     pub(crate) epoch: Epoch,
-    pub(crate) listener: ListenerId,
     pub(crate) why: CloseReason,
     pub(crate) gone: Door<ConnectionGone>,
 }
@@ -162,8 +161,7 @@ impl State {
     /// Tells a subscriber that the client is here.
     pub(super) fn resume(&self, subscriber: &ActorRef<SubscriberMsg>) {
         if let Some(Attached { epoch, outbound, ack, .. }) = &self.attached {
-            let resume =
-                SubscriberMsg::Resume { epoch: *epoch, outbound: Arc::clone(outbound), settles: *ack == AckMode::None };
+            let resume = SubscriberMsg::Resume { epoch: *epoch, outbound: Arc::clone(outbound), settles: *ack == AckMode::None };
             // One that has failed is replaced, and the new one announces itself.
             let _ = self.shared.tell(subscriber, resume);
         }

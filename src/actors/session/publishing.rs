@@ -1,9 +1,6 @@
 //! What a session's client publishes: sequences without gaps, a group a topic, one acknowledgement for all that is settled.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{Goodbye, State};
 use crate::{
@@ -184,11 +181,8 @@ impl State {
     /// Asks for the topic, unless it is being asked for already.
     pub(super) fn look_up(&mut self, topic: &TopicName) -> &mut Waiting {
         if !matches!(self.routes.get(topic), Some(Route::LookingUp(_))) {
-            let find = TopicManagerMsg::Find {
-                topic: topic.clone(),
-                identity: self.identity.clone(),
-                session: self.myself.clone(),
-            };
+            let find =
+                TopicManagerMsg::Find { topic: topic.clone(), identity: self.identity.clone(), session: self.myself.clone() };
             // A manager that has failed takes this session with it.
             let _ = self.shared.tell(&self.topics, find);
             self.remember(topic.clone(), Route::LookingUp(Waiting::default()));

@@ -49,10 +49,14 @@ struct Subscription {
 #[derive(Debug)]
 enum Phase {
     /// Asked for; its topic is being looked up, or its subscriber created.
-    Starting { asked: Asked },
+    Starting {
+        asked: Asked,
+    },
     Serving,
     /// Being ended because the client asked.
-    Ending { asked: Epoch },
+    Ending {
+        asked: Epoch,
+    },
 }
 
 /// Who asked for a subscription, and for what.
