@@ -1,5 +1,7 @@
-//! The integration crate: one file a behaviour, linked once.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! The tests that see the whole: one crate, so that it links once; a file a behaviour.
+#![allow(clippy::unwrap_used)] // in a test it is an assertion
 
+mod fixture;
+mod flows;
 mod tidy;
 mod wire;
