@@ -3,5 +3,7 @@
 
 mod fixture;
 mod flows;
+mod orders;
 mod tidy;
+mod timers;
 mod wire;
