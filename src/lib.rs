@@ -1,6 +1,7 @@
 //! Cordboard: a message broker and the read model of everything that happens in it.
 pub mod board;
 mod bus;
+pub mod client;
 pub mod clock;
 pub mod control;
 pub mod events;
@@ -8,4 +9,5 @@ pub mod name;
 pub mod wire;
 pub use board::Board;
 pub use bus::{Bus, Follower, News};
+pub use client::Client;
 pub use name::Printable;
