@@ -371,7 +371,3 @@ impl State {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "inbox_tests.rs"]
-mod tests;

@@ -282,5 +282,105 @@ impl PublishError {
 }
 
 #[cfg(test)]
-#[path = "ledger_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::wire::{ClientFrame, MAX_FRAME, split};
+
+    const CREDIT: Credit = Credit { messages: 10_000, bytes: 4 << 20 };
+
+    fn filled(messages: u64, payload: usize) -> Ledger {
+        let mut ledger = Ledger::new(CREDIT);
+        for _ in 0..messages {
+            drop(ledger.push("t", Headers::NONE, &vec![7; payload]));
+        }
+        ledger
+    }
+
+    /// The sequences that a connection is given.
+    fn handed_over(ledger: &mut Ledger) -> Vec<u64> {
+        let mut chunks = VecDeque::new();
+        ledger.hand_over(usize::MAX, &mut chunks);
+        let mut sequences = Vec::new();
+        for mut chunk in chunks {
+            while let Some((raw, length)) = split(&chunk, MAX_FRAME).unwrap() {
+                let Ok(ClientFrame::Publish(publish)) = ClientFrame::decode(raw) else { panic!("not a publish") };
+                sequences.push(publish.sequence);
+                chunk = chunk.slice(length..);
+            }
+            assert!(chunk.is_empty());
+        }
+        sequences
+    }
+
+    #[test]
+    fn a_resume_hands_over_exactly_what_is_unsettled() {
+        // More than one chunk, and settled up to somewhere inside each.
+        for settled in [0, 1, 650, 651, 999, 1_000] {
+            let mut ledger = filled(1_000, 100);
+            assert_eq!(handed_over(&mut ledger), (1..=1_000).collect::<Vec<_>>());
+            assert!(!ledger.has_more());
+            ledger.resume(settled, &[], None);
+            assert_eq!(handed_over(&mut ledger), (settled + 1..=1_000).collect::<Vec<_>>());
+            assert_eq!(ledger.settled(), settled);
+        }
+    }
+
+    #[test]
+    fn everything_settled_leaves_nothing_behind() {
+        let mut ledger = filled(1_000, 100);
+        assert_eq!(handed_over(&mut ledger).len(), 1_000);
+        for sequence in (7..1_000).step_by(93).chain([1_000]) {
+            ledger.settle(sequence);
+        }
+        assert_eq!((ledger.messages, ledger.bytes, ledger.kept.len(), ledger.handed), (0, 0, 0, 0));
+        assert_eq!(ledger.progress(), (1_000, 1_000));
+        assert!(ledger.take_failures().is_none());
+    }
+
+    /// A broker's word about the past changes nothing.
+    #[test]
+    fn what_is_settled_stays_settled() {
+        let mut ledger = filled(10, 1);
+        assert_eq!(handed_over(&mut ledger).len(), 10);
+        ledger.settle(10);
+        ledger.settle(3);
+        ledger.fail(1, 10, &PublishError::OutcomeUnknown);
+        assert!(ledger.take_failures().is_none());
+        assert_eq!(ledger.progress(), (10, 10));
+    }
+
+    #[test]
+    fn a_new_session_numbers_the_unsent_anew_and_gives_up_the_sent() {
+        let mut ledger = filled(3, 1);
+        assert_eq!(handed_over(&mut ledger).len(), 3);
+        for _ in 0..2_000 {
+            drop(ledger.push("t", Headers::NONE, &[7; 100]));
+        }
+        ledger.start_over();
+        assert_eq!(handed_over(&mut ledger), (1..=2_000).collect::<Vec<_>>());
+        let (failed, first) = ledger.take_failures().unwrap();
+        assert!(matches!((failed, first), (3, PublishError::OutcomeUnknown)));
+        drop(ledger.push("t", Headers::NONE, b""));
+        assert_eq!(handed_over(&mut ledger), [2_001]);
+    }
+
+    #[test]
+    fn a_message_larger_than_the_credit_goes_alone() {
+        let mut ledger = Ledger::new(Credit { messages: 5, bytes: 100 });
+        assert!(ledger.has_room(1_000));
+        drop(ledger.push("t", Headers::NONE, &[0; 1_000]));
+        assert!(!ledger.has_room(1));
+        assert_eq!(handed_over(&mut ledger), [1]);
+        ledger.settle(1);
+        assert!(ledger.has_room(1_000));
+    }
+
+    #[test]
+    fn unknown_outcomes_are_from_there_to_the_settled() {
+        let mut ledger = filled(10, 1);
+        assert_eq!(handed_over(&mut ledger).len(), 10);
+        ledger.resume(8, &[Failure { sequence: 2, count: 2, code: Code::Forbidden }], Some(7));
+        assert_eq!(ledger.take_failures().unwrap().0, 4);
+        assert_eq!(handed_over(&mut ledger), [9, 10]);
+    }
+}
