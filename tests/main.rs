@@ -1,3 +1,5 @@
-//! The one integration crate: a file a behaviour, so that everything links once.
+//! The tests that see the whole: one crate, so that it links once; a file a behaviour.
+#![allow(clippy::unwrap_used)]
 
+mod tidy;
 mod wire;
