@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody answered at the address.
-    #[error("cannot connect to {address}: {why}; is a broker running there?")]
+    #[error("cannot connect to {address}: {}; is a broker running there?", in_words(why))]
     Unreachable {
         /// Where.
         address: String,
@@ -53,6 +53,12 @@ pub enum ConnectError {
     /// The client's own name breaks a rule.
     #[error(transparent)]
     Name(#[from] NameError),
+}
+
+/// What an error of the operating system is called, without its number where it has a name.
+fn in_words(error: &io::Error) -> String {
+    let kind = error.kind().to_string();
+    if error.raw_os_error().is_some() && !kind.starts_with("uncategorized") { kind } else { error.to_string() }
 }
 
 impl ConnectError {
@@ -164,6 +170,5 @@ pub struct FlushError {
     /// How many, since the last flush.
     pub failed: u64,
     /// What happened to the first of them.
-    #[source]
     pub first: PublishError,
 }
