@@ -24,7 +24,7 @@ Exit codes:
 
 Environment:
   CORDBOARD_SERVER      the broker for pub and sub, as --server
-  CORDBOARD_PASSWORD    the password for --user; never taken from the command line, where others could see it
+  CORDBOARD_PASSWORD    the password for --user; on the command line others could see it
   CORDBOARD_STATE_DIR   where logs, audit records and sessions are kept, as --state-dir
   CORDBOARD_LOG         what is logged, for example debug or cordboard=trace (default: info)
   NO_COLOR              no colours in the console";
@@ -37,11 +37,11 @@ Environment:
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    #[command(flatten)]
-    pub(crate) broker: BrokerArgs,
     /// Keep logs, audit records and sessions here [default: cordboard in the user's state directory]
     #[arg(long, global = true, value_name = "DIR", env = "CORDBOARD_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArgs,
 }
 
 /// What there is to do.
