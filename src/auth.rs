@@ -110,7 +110,7 @@ pub enum Refused {
 }
 
 /// Tells who a client is. The one thing to implement for another source of users.
-pub trait Authenticator: Send + Sync + 'static {
+pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// Who is this?
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The tests that see the whole: one crate, so that it links once; a file a behaviour.
-#![allow(clippy::unwrap_used)]
+//! The integration crate: one file a behaviour, linked once.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 mod tidy;
 mod wire;

@@ -59,27 +59,31 @@ impl<'a> Deliver<'a> {
     /// The table cuts the records without gap or rest, and each is one.
     fn check(&self) -> Result<(), WireError> {
         let invalid = |need| WireError::Invalid { kind: Kind::Deliver, field: "table", need };
-        let ends = self.records();
-        if ends.base.checked_add(self.records.len() as u64) != offset(self.table, u64::from(self.count)) {
+        if self.end_of(self.count) != Some(self.records.len()) {
             return Err(invalid("the offsets of all the records and of no more"));
         }
-        for index in 0..u64::from(self.count) {
-            let bytes = ends.bytes(index).ok_or_else(|| invalid("offsets that do not decrease"))?;
-            read_record(bytes)?;
+        for index in 0..self.count {
+            read_record(self.record(index).ok_or_else(|| invalid("offsets that do not decrease"))?)?;
         }
         Ok(())
     }
 
+    /// Where the first `index` records end.
+    fn end_of(&self, index: u32) -> Option<usize> {
+        let offset = |index: u32| {
+            let at = usize::try_from(u64::from(index) * 4).ok()?;
+            self.table.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+        };
+        Some(offset(index)?.checked_sub(offset(0)?)? as usize)
+    }
+
+    fn record(&self, index: u32) -> Option<&'a [u8]> {
+        self.records.get(self.end_of(index)?..self.end_of(index.checked_add(1)?)?)
+    }
+
     /// The messages, in order.
     pub fn records(&self) -> Records<'a> {
-        Records {
-            first: self.first,
-            next: 0,
-            count: u64::from(self.count),
-            base: offset(self.table, 0).unwrap_or_default(),
-            table: self.table,
-            records: self.records,
-        }
+        Records { deliver: *self, next: 0 }
     }
 
     /// Appends the frame.
@@ -101,12 +105,6 @@ impl<'a> Deliver<'a> {
             records_len: self.records.len(),
         }
     }
-}
-
-fn offset(table: &[u8], index: u64) -> Option<u64> {
-    let at = usize::try_from(index).ok()?.checked_mul(4)?;
-    let bytes = table.get(at..)?.first_chunk()?;
-    Some(u64::from(u32::from_be_bytes(*bytes)))
 }
 
 /// One message of a [`Deliver`].
@@ -137,31 +135,19 @@ pub fn read_record(bytes: &[u8]) -> Result<(Headers<'_>, &[u8]), WireError> {
 /// Iterator over the messages of a [`Deliver`].
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
-    first: u64,
-    next: u64,
-    count: u64,
-    base: u64,
-    table: &'a [u8],
-    records: &'a [u8],
-}
-
-impl<'a> Records<'a> {
-    fn bytes(&self, index: u64) -> Option<&'a [u8]> {
-        let start = offset(self.table, index)?.checked_sub(self.base)?;
-        let end = offset(self.table, index + 1)?.checked_sub(self.base)?;
-        self.records.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
-    }
+    deliver: Deliver<'a>,
+    next: u32,
 }
 
 impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
-        if self.next == self.count {
+        if self.next == self.deliver.count {
             return None;
         }
-        let (headers, payload) = read_record(self.bytes(self.next)?).ok()?;
-        let number = self.first.checked_add(self.next)?;
+        let (headers, payload) = read_record(self.deliver.record(self.next)?).ok()?;
+        let number = self.deliver.first.checked_add(u64::from(self.next))?;
         self.next += 1;
         Some(Record { number, headers, payload })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{HEADER, PREFIX, WireError};
 
-/// The kinds of frame. Control frames count from 0x01 and carry a MessagePack map, hot frames from 0x10 and have fixed bodies.
+/// The kinds of frame. Control frames count from 0x01 and carry a `MessagePack` map, hot frames from 0x10 and have fixed bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {

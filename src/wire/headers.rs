@@ -58,17 +58,17 @@ impl<'a> Headers<'a> {
     }
 
     /// True if there are none.
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
     /// The bytes as they stand in a frame.
-    pub fn as_bytes(&self) -> &'a [u8] {
+    pub fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
     /// The pairs, in the order of the publisher.
-    pub fn iter(&self) -> HeaderPairs<'a> {
+    pub fn iter(self) -> HeaderPairs<'a> {
         match self.0.split_first_chunk() {
             Some((count, rest)) => HeaderPairs { left: usize::from(u16::from_be_bytes(*count)), rest },
             None => HeaderPairs { left: 0, rest: &[] },
@@ -76,12 +76,12 @@ impl<'a> Headers<'a> {
     }
 
     /// The value of `key`.
-    pub fn get(&self, key: &str) -> Option<&'a str> {
+    pub fn get(self, key: &str) -> Option<&'a str> {
         self.iter().find_map(|(k, value)| (k == key).then_some(value))
     }
 
     /// How long the message may wait in a queue or backlog, counted from its acceptance.
-    pub fn ttl(&self) -> Option<Duration> {
+    pub fn ttl(self) -> Option<Duration> {
         self.get(Self::TTL_MS)?.parse().ok().map(Duration::from_millis)
     }
 }

@@ -15,20 +15,21 @@ mod deliver;
 mod error;
 mod frame;
 mod headers;
+mod maps;
 mod publish;
 mod reader;
 mod server;
 
-pub use body::{
-    AckMode, Disconnect, ErrorFrame, Evicted, Failure, HandleOf, MAX_FAILURES, Password, RegistrationRequest,
-    RegistrationResponse, Resubscribe, SubscribeAck, SubscribeRequest, SubscriptionEnded, UnsubscribeAck, UnsubscribeRequest,
-};
 pub use client::{ClientFrame, DeliverAck, DeliverNack, Nack};
 pub use code::{Code, UnknownCode};
 pub use deliver::{Deliver, DeliverHead, Record, Records, read_record};
 pub use error::WireError;
 pub use frame::{Kind, RawFrame, frame_len, split};
 pub use headers::{HeaderPairs, Headers, MAX_HEADER_KEY_BYTES, MAX_HEADERS, headers_from};
+pub use maps::{
+    AckMode, Disconnect, ErrorFrame, Evicted, Failure, HandleOf, MAX_FAILURES, Password, RegistrationRequest,
+    RegistrationResponse, Resubscribe, SubscribeAck, SubscribeRequest, SubscriptionEnded, UnsubscribeAck, UnsubscribeRequest,
+};
 pub use publish::Publish;
 pub use server::ServerFrame;
 
@@ -45,7 +46,6 @@ pub const MAX_CONTROL_FRAME: usize = 16 << 10;
 pub const PREFIX: usize = 4;
 /// Bytes before the body: length, kind, flags.
 pub const HEADER: usize = 6;
-/// What a Deliver of one message has over the Publish it came in: handle 4, accepted 8, count 4, table 8, record flags 1.
-pub const DELIVER_OVERHEAD: usize = 25;
-/// The largest `length` a client must accept: a Publish of [`MAX_FRAME`] comes back as a Deliver of this.
-pub const MAX_DELIVER_FRAME: usize = MAX_FRAME + DELIVER_OVERHEAD;
+/// The largest `length` a client must accept. A Deliver is cut where its records reach 1 MiB, but carries at least one message;
+/// its head and table come on top of that: the second MiB has room for the table of 260,000 messages, far over any window.
+pub const MAX_DELIVER_FRAME: usize = 2 * MAX_FRAME;

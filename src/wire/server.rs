@@ -3,9 +3,9 @@
 use super::{
     Deliver, ErrorFrame, Evicted, Kind, RawFrame, RegistrationResponse, Resubscribe, SubscribeAck, SubscriptionEnded,
     UnsubscribeAck, WireError, body,
-    body::Nothing,
     client::{number, put_number},
     frame::put,
+    maps::Nothing,
 };
 
 /// A frame from the broker.
