@@ -27,7 +27,7 @@ use super::{
     register::{Connection, Registered, Settings, register},
     shared::Shared,
 };
-use crate::wire::{self, ClientFrame, Code, DELIVER_OVERHEAD, ErrorFrame, MAX_FRAME, ServerFrame};
+use crate::wire::{self, ClientFrame, Code, ErrorFrame, MAX_FRAME, ServerFrame};
 
 /// Room for one read. A frame below a quarter of it is copied out, so that no small message holds a large buffer.
 const READ_BYTES: usize = 64 << 10;
@@ -126,7 +126,8 @@ async fn serve(shared: &Shared, connection: &mut Connection) -> Stop {
         read,
         received: &mut connection.received,
         heard: &pulse.heard,
-        max_frame: max_frame.max(MAX_FRAME) + DELIVER_OVERHEAD,
+        // The largest message, or a full Deliver, and what stands around it.
+        max_frame: max_frame.max(MAX_FRAME) + MAX_FRAME,
     };
     let written = tokio::select! {
         stop = reader.run() => return stop,
