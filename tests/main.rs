@@ -1,5 +1,6 @@
 //! The integration crate: one file a behaviour, linked once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod client;
 mod tidy;
 mod wire;
