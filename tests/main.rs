@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod client;
+mod program;
 mod tidy;
 mod wire;
