@@ -1,7 +1,11 @@
-//! The integration crate: one file a behaviour, linked once.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! The tests that see the whole: one crate, so that it links once; a file a behaviour.
+#![allow(clippy::unwrap_used)] // in a test it is an assertion
 
 mod client;
+mod fixture;
+mod flows;
+mod orders;
 mod program;
 mod tidy;
+mod timers;
 mod wire;

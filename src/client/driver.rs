@@ -27,7 +27,7 @@ use super::{
     register::{Connection, Registered, Settings, register},
     shared::Shared,
 };
-use crate::wire::{self, ClientFrame, Code, ErrorFrame, MAX_FRAME, ServerFrame};
+use crate::wire::{self, ClientFrame, Code, ErrorFrame, MAX_DELIVER_FRAME, ServerFrame};
 
 /// Room for one read. A frame below a quarter of it is copied out, so that no small message holds a large buffer.
 const READ_BYTES: usize = 64 << 10;
@@ -126,8 +126,7 @@ async fn serve(shared: &Shared, connection: &mut Connection) -> Stop {
         read,
         received: &mut connection.received,
         heard: &pulse.heard,
-        // The largest message, or a full Deliver, and what stands around it.
-        max_frame: max_frame.max(MAX_FRAME) + MAX_FRAME,
+        max_frame: (2 * max_frame).max(MAX_DELIVER_FRAME),
     };
     let written = tokio::select! {
         stop = reader.run() => return stop,
