@@ -10,3 +10,5 @@ mod state;
 mod theme;
 mod update;
 mod view;
+#[cfg(test)]
+mod tests;

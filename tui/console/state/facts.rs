@@ -84,7 +84,7 @@ impl State {
         let mut lines = vec![
             ("state", if row.is_attached() { text(state) } else { Saying::Loud(state) }),
             ("reclaim", self.timer(session)),
-            ("client", text(format!("user {}   {}   epoch {}   {} old", safe(&row.principal), session.peer(), row.epoch, session.age()))),
+            ("client", text(format!("user {}   {}   epoch {}   {} old", safe(&row.principal), session.peer(usize::MAX), row.epoch, session.age()))),
             ("holds", text(holds(&row.depth))),
             ("flow", text(format!("{}/s in   {}/s out", count(row.publish_rate), count(row.deliver_rate)))),
         ];

@@ -45,6 +45,10 @@ pub(crate) trait Table {
     fn rows(model: &Model) -> impl Iterator<Item = Self::Row<'_>>;
     /// A row's id.
     fn id(row: &Self::Row<'_>) -> Self::Id;
+    /// True for a row that is shown only because it has just ended.
+    fn is_over(_row: &Self::Row<'_>) -> bool {
+        false
+    }
     /// What the row is sorted by.
     fn value(row: &Self::Row<'_>, sort: &'static str) -> Value;
 }
@@ -151,15 +155,19 @@ impl<T: Table> List<T> {
         for row in T::rows(model) {
             self.total += 1;
             if self.filter.is_empty() || self.filter.passes(&row) {
-                keyed.push((T::value(&row, name), T::id(&row)));
+                keyed.push((T::value(&row, name), T::id(&row), T::is_over(&row)));
             }
         }
-        keyed.sort_unstable_by(|(a, a_id), (b, b_id)| {
+        keyed.sort_unstable_by(|(a, a_id, _), (b, b_id, _)| {
             let order = if descending { b.cmp(a) } else { a.cmp(b) };
             order.then_with(|| a_id.cmp(b_id))
         });
+        if self.cursor.is_none() {
+            // A cursor that nobody has moved starts on a row that something can be done to.
+            self.at = keyed.iter().position(|(.., over)| !over).unwrap_or(0);
+        }
         self.order.clear();
-        self.order.extend(keyed.into_iter().map(|(_, id)| id));
+        self.order.extend(keyed.into_iter().map(|(_, id, _)| id));
         (self.built, self.stale) = (Some(now.up), false);
         self.find_cursor();
         self.keep_in_sight(rows);

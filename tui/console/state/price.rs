@@ -170,14 +170,14 @@ impl Price {
     }
 }
 
-/// `1,204 queued and 38 poison messages (1.9 MiB)`, or what to say if there are none.
+/// `1,204 queued, 38 poison messages (1.9 MiB)`, or what to say if there are none.
 fn messages(depth: &Depth) -> String {
     let queued = depth.queued();
     match (queued, depth.poison) {
         (0, 0) => "no messages".to_owned(),
         (_, 0) => format!("{} ({})", counted(queued, "queued message"), bytes(depth.bytes)),
         (0, _) => format!("{} ({})", counted(depth.poison, "poison message"), bytes(depth.bytes)),
-        (_, _) => format!("{} queued and {} poison messages ({})", count(queued), count(depth.poison), bytes(depth.bytes)),
+        (_, _) => format!("{} queued, {} poison messages ({})", count(queued), count(depth.poison), bytes(depth.bytes)),
     }
 }
 

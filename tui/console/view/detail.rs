@@ -57,8 +57,8 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
     x = put(buffer, area, (x + 3, 0), more, theme.dim());
     if T::SORTS.len() > 1 {
         let (name, descending) = list.sort();
-        let way = if descending { "largest first" } else { "smallest first" };
-        let sort = format!("sort {name}, {way} ");
+        let way = if descending { "descending" } else { "ascending" };
+        let sort = format!("sort {name} {way} ");
         if usize::from(x) + 2 + width(&sort) <= usize::from(area.width) {
             put_right(buffer, area, 0, &sort, theme.dim());
         }

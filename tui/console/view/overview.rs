@@ -37,27 +37,26 @@ fn broker(state: &State, buffer: &mut Buffer, area: Rect) {
         (
             "sessions",
             count(sessions),
-            format!("{} attached   {} detached", count(sessions - broker.detached), count(broker.detached)),
+            format!("{} attached  {} detached", count(sessions - broker.detached), count(broker.detached)),
             theme.text(),
         ),
         (
             "connections",
             count(open),
-            format!("{} registering   {} refused", count(model.registering as u64), count(sample.refused)),
+            format!("{} registering  {} refused", count(model.registering as u64), count(sample.refused)),
             theme.text(),
         ),
         ("topics", count(board.topics.len() as u64), counted(board.subscriptions.len() as u64, "subscription"), theme.text()),
-        ("memory", bytes(sample.held_bytes), format!("{} dropped   {} poison", count(sample.dropped), count(broker.depth.poison)), dropped),
+        ("memory", bytes(sample.held_bytes), format!("{} dropped  {} poison", count(sample.dropped), count(broker.depth.poison)), dropped),
         ("endpoints", String::new(), if endpoints.is_empty() { "none open".to_owned() } else { format!("{endpoints} {accepting}") }, theme.text()),
     ];
-    let left = Rect { width: area.width / 2, ..area };
+    let left = Rect { width: if area.width >= 110 { 58 } else { 48 }, ..area };
     for (y, (label, figure, rest, style)) in figures.iter().enumerate() {
         let y = y as u16;
         put(buffer, left, (1, y), label, theme.dim());
-        let x = if figure.is_empty() { 13 } else { 15 };
-        let number = Rect { x: left.x + 13, width: left.width.min(9), ..left };
-        put_right(buffer, number, y, &fit(figure, 9), theme.strong());
-        put(buffer, left, (if figure.is_empty() { 15 } else { x + 9 }, y), rest, *style);
+        let number = Rect { x: left.x + 13, width: left.width.min(8), ..left };
+        put_right(buffer, number, y, figure, theme.strong());
+        put(buffer, left, (if figure.is_empty() { 13 } else { 23 }, y), rest, *style);
     }
     flow(state, buffer, Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area });
 }
@@ -72,20 +71,25 @@ fn flow(state: &State, buffer: &mut Buffer, area: Rect) {
         ("publish", publish, "/s", published),
         ("deliver", deliver, "/s", delivered),
         ("queued", broker.depth.queued(), "", model.flow.queued.levels()),
-        ("dead letters", broker.dead_letters, "", model.flow.dead.levels()),
+        ("DLQ", broker.dead_letters, "", model.flow.dead.levels()),
     ];
     for (y, (label, figure, unit, past)) in flows.iter().enumerate() {
         let y = y as u16;
         put(buffer, area, (0, y), label, theme.dim());
-        let number = Rect { x: area.x + 13, width: area.width.saturating_sub(13).min(7), ..area };
+        let number = Rect { x: area.x + 8, width: area.width.saturating_sub(8).min(7), ..area };
         put_right(buffer, number, y, &count_in(*figure, 7), theme.strong());
-        put(buffer, area, (20, y), unit, theme.dim());
-        let columns = usize::from(area.width.saturating_sub(24)).min(60);
-        put(buffer, area, (23, y), &sparkline::line(theme, past, columns), theme.figure());
+        put(buffer, area, (15, y), unit, theme.dim());
+        let columns = usize::from(area.width.saturating_sub(19)).min(60);
+        put(buffer, area, (18, y), &sparkline::line(theme, past, columns), theme.figure());
     }
-    let total = format!("{} published   {} delivered", count(broker.sample.published), count(broker.sample.delivered));
+    let (taken, written) = (broker.sample.published, broker.sample.delivered);
+    let total = if area.width >= 50 {
+        format!("{} published  {} delivered", count(taken), count(written))
+    } else {
+        format!("{} in  {} out", count_in(taken, 7), count_in(written, 7))
+    };
     put(buffer, area, (0, 4), "in all", theme.dim());
-    put(buffer, area, (14, 4), &total, theme.text());
+    put(buffer, area, (8, 4), &total, theme.text());
 }
 
 /// Highlights the line under the cursor.

@@ -22,7 +22,7 @@ pub(super) fn sort(state: &State, at: usize, frame: &mut Frame<'_>) {
     let theme = state.theme;
     let area = popup(frame, theme, (34, ways.len() as u16 + 2), "Sort by", theme.title());
     for (y, way) in ways.iter().enumerate() {
-        let order = if way.descending { "largest first" } else { "smallest first" };
+        let order = if way.descending { "descending" } else { "ascending" };
         let text = format!("{:<12}{order}", way.name);
         put(frame.buffer_mut(), area, (2, y as u16), &text, theme.text());
         mark(state, frame, area, y, at);

@@ -18,7 +18,7 @@ const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
     text("SESSION", Size::Fixed(10), 0),
     text("CLIENT", Size::Fill(9, 24), 0),
-    text("PEER", Size::Fill(13, 26), 0),
+    text("PEER", Size::Fill(15, 25), 0),
     number("SUBS", 5, 0),
     number("WAITING", 8, 0),
     number("INFL", 6, 110),
@@ -40,8 +40,10 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let what = counted(list.total() as u64, "session");
     detail::info(state, frame, geometry.info, list, (&what, &format!("{} detached", count(detached))));
     let (ids, cursor) = list.window(geometry.rows());
-    let columns = table::places(COLUMNS, geometry.list.width).last().map_or(0, |(_, _, width)| usize::from(*width));
-    let rows = ids.iter().map(|id| row(state, *id, columns));
+    let places = table::places(COLUMNS, geometry.list.width);
+    let columns = |title| places.iter().find(|(at, ..)| COLUMNS[*at].title == title).map_or(0, |(_, _, width)| usize::from(*width));
+    let (peer, gauge) = (columns("PEER"), columns("RECLAIM"));
+    let rows = ids.iter().map(|id| row(state, *id, peer, gauge));
     table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
     if ids.is_empty() {
         detail::nothing(state, frame, geometry.list, list, "no sessions: no client has registered");
@@ -51,7 +53,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     }
 }
 
-fn row(state: &State, id: cordboard::name::SessionId, columns: usize) -> Row {
+fn row(state: &State, id: cordboard::name::SessionId, peer: usize, gauge: usize) -> Row {
     let theme = state.theme;
     let Some(session) = Session::find(state.shown(), id) else {
         let gone = vec![(String::new(), theme.text()), (id.short(), theme.ended())];
@@ -63,7 +65,7 @@ fn row(state: &State, id: cordboard::name::SessionId, columns: usize) -> Row {
     let fate = session.fate();
     let (last, urgency) = match (state.under_way(&Subject::Session(id)), &fate) {
         (Some(word), _) => (word.to_owned(), theme.warning()),
-        (_, Fate::Reclaim { left, full }) => (gauge::timer(*left, *full, columns.saturating_sub(5)), gauge::style(theme, *left)),
+        (_, Fate::Reclaim { left, full }) => (gauge::timer(*left, *full, gauge.saturating_sub(5)), gauge::style(theme, *left)),
         (_, Fate::Held(by)) => (format!("HELD by {by}"), theme.strong()),
         (_, Fate::Live) => ("live".to_owned(), theme.dim()),
         (_, Fate::Ended(_)) => (String::new(), theme.ended()),
@@ -72,7 +74,7 @@ fn row(state: &State, id: cordboard::name::SessionId, columns: usize) -> Row {
         (session.letters().to_owned(), urgency),
         (id.short(), theme.text()),
         (session.client(), theme.strong()),
-        (session.peer(), if session.row.is_attached() { theme.text() } else { theme.dim() }),
+        (session.peer(peer), if session.row.is_attached() { theme.text() } else { theme.dim() }),
         quiet(session.row.subscriptions.len() as u64, 5),
         quiet(depth.waiting, 8),
         quiet(depth.in_flight, 6),

@@ -103,9 +103,11 @@ impl<'a> Session<'a> {
         safe(&self.row.client)
     }
 
-    /// Where its client is, or was.
-    pub(crate) fn peer(&self) -> String {
-        if self.row.is_attached() && self.ended.is_none() { self.row.peer.to_string() } else { format!("was {}", self.row.peer) }
+    /// Where its client is, or was; without the port if that does not fit in `columns`.
+    pub(crate) fn peer(&self, columns: usize) -> String {
+        let was = if self.row.is_attached() && self.ended.is_none() { "" } else { "was " };
+        let full = format!("{was}{}", self.row.peer);
+        if full.len() <= columns { full } else { format!("{was}{}", self.row.peer.ip()) }
     }
 
     /// What waits for a client that is not there.
@@ -187,6 +189,10 @@ impl Table for Sessions {
 
     fn id(row: &Session<'_>) -> SessionId {
         row.id
+    }
+
+    fn is_over(row: &Session<'_>) -> bool {
+        row.ended.is_some()
     }
 
     fn value(session: &Session<'_>, sort: &'static str) -> Value {

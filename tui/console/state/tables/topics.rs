@@ -150,6 +150,10 @@ impl Table for Topics {
         row.name.clone()
     }
 
+    fn is_over(row: &Topic<'_>) -> bool {
+        row.ended.is_some()
+    }
+
     fn value(topic: &Topic<'_>, sort: &'static str) -> Value {
         Value::Number(match sort {
             "TOPIC" => return Value::Text(topic.name.as_str().to_lowercase()),
