@@ -1,1 +1,236 @@
-//! The handle: everything a program can do with a running broker. The console, too, has no other door.
+//! The handle: everything a program can do with a running broker. The console has no other door.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use ractor::{Actor as _, ActorRef, ActorStatus, SpawnErr, rpc::CallResult};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    actors::{self, BrokerMsg},
+    auth,
+    bus::Bus,
+    clock::Clock,
+    config::Config,
+    control::{Order, OrderRecord, Outcome},
+    events::{Event, Lost},
+    limits::Limits,
+    room::Room,
+    shared::{FilterTable, Shared},
+    stats::{Counters, Stats},
+    timers::Timers,
+};
+
+/// How long an order may go unanswered before its outcome is called unknown.
+const ORDER: Duration = Duration::from_secs(10);
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is not sound.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An actor did not start.
+    #[error("an actor did not start: {0}")]
+    Actor(#[from] SpawnErr),
+}
+
+/// Starts brokers.
+#[derive(Debug)]
+pub struct Broker;
+
+/// A running broker. Clones are the same one; it runs until [`shutdown`](Self::shutdown), whoever still holds a handle.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    broker: ActorRef<BrokerMsg>,
+    endpoints: Vec<SocketAddr>,
+    read_only: AtomicBool,
+    audit: Option<PathBuf>,
+    /// None while it runs; then whether it ended in order.
+    ended: watch::Receiver<Option<bool>>,
+}
+
+impl Broker {
+    /// Starts a broker on the current tokio runtime; it accepts connections when this returns.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use cordboard::{Broker, Config};
+    ///
+    /// let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() }).await?;
+    /// assert_eq!(broker.endpoints().len(), 1);
+    /// assert!(broker.shutdown().await.is_nothing());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StartError`] if the configuration is not sound or an address cannot be listened on.
+    pub async fn start(config: Config) -> Result<Handle, StartError> {
+        config.validate()?;
+        let mut endpoints = Vec::new();
+        for address in &config.listen {
+            let listen = |source| StartError::Listen { address: *address, source };
+            endpoints.push(Arc::new(TcpListener::bind(address).await.map_err(listen)?));
+        }
+        let addresses = endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect();
+        let audit = config.audit.file.clone();
+        let (timers, timer_task) = Timers::start();
+        let clock = Clock::start();
+        let shared = Arc::new(Shared {
+            clock,
+            bus: Bus::new(clock),
+            stats: Arc::new(Stats::default()),
+            timers,
+            limits: Limits::default(),
+            filters: FilterTable::default(),
+            memory: Room::new(config.queues.all_bytes as u64),
+            ingress: Room::new(config.publishing.ingress_bytes as u64),
+            authenticator: auth::from_config(&config),
+            draining: AtomicBool::new(false),
+            restarting: AtomicBool::new(false),
+            config,
+        });
+        let arguments = actors::Arguments { shared: Arc::clone(&shared), endpoints };
+        let (broker, task) = actors::Broker::spawn(None, actors::Broker, arguments).await?;
+        let (sender, ended) = watch::channel(None);
+        tokio::spawn({
+            let (broker, shared) = (broker.clone(), Arc::clone(&shared));
+            async move {
+                // The task ends when the actor has, however it did; how, the board knows.
+                let _ = task.await;
+                debug_assert_eq!(broker.get_status(), ActorStatus::Stopped);
+                timer_task.abort();
+                sender.send_replace(Some(shared.bus.board().broker.stopped));
+            }
+        });
+        let read_only = AtomicBool::new(false);
+        Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, read_only, audit, ended }) })
+    }
+}
+
+impl Handle {
+    /// The bus: what happens, and the board of what is so now.
+    pub fn bus(&self) -> &Bus {
+        &self.inner.shared.bus
+    }
+
+    /// The addresses that are really listened on, in the order of the configuration.
+    pub fn endpoints(&self) -> Vec<SocketAddr> {
+        self.inner.endpoints.clone()
+    }
+
+    /// The broker's counters now.
+    pub fn counters(&self) -> Counters {
+        self.inner.shared.stats.read()
+    }
+
+    /// True while orders are refused.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.read_only.load(Relaxed)
+    }
+
+    /// Refuses orders from now on, or takes them again.
+    pub fn set_read_only(&self, on: bool) {
+        self.inner.read_only.store(on, Relaxed);
+    }
+
+    /// The gate: the one way to give an order. It is refused in read-only mode, and if it destroys and cannot be recorded; else
+    /// the actor that acts answers. The record of it goes to the bus, to the log target `cordboard::audit`, and to
+    /// `audit.file`, one JSON object a line.
+    pub async fn order(&self, order: Order) -> Outcome {
+        let shared = &self.inner.shared;
+        let given = shared.clock.now();
+        let queued_before = shared.bus.board().broker.depth.queued();
+        let outcome = match self.admit(&order).await {
+            Err(why) => Outcome::Refused { why },
+            Ok(()) => {
+                let sent = order.clone();
+                let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, Some(ORDER));
+                match call.await {
+                    Ok(CallResult::Success(outcome)) => outcome,
+                    Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
+                    Err(_) => Outcome::Refused { why: "the broker has stopped".to_owned() },
+                }
+            }
+        };
+        let queued = (queued_before, shared.bus.board().broker.depth.queued());
+        let record = OrderRecord { order, given, queued, outcome: outcome.clone() };
+        self.record(&record).await;
+        shared.emit(Event::Order(record));
+        outcome
+    }
+
+    /// Why an order is not even passed on.
+    async fn admit(&self, order: &Order) -> Result<(), String> {
+        if self.is_read_only() {
+            return Err("the console is read-only".to_owned());
+        }
+        if order.control.destroys()
+            && let Some(file) = self.inner.audit.clone()
+        {
+            let shown = file.display().to_string();
+            append(file, Vec::new()).await.map_err(|error| format!("no audit record can be written to {shown}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    async fn record(&self, record: &OrderRecord) {
+        let line = serde_json::to_string(record).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        tracing::info!(target: "cordboard::audit", "{line}");
+        if let Some(file) = self.inner.audit.clone()
+            && let Err(error) = append(file, format!("{line}\n").into_bytes()).await
+        {
+            tracing::error!(%error, "an audit record could not be written");
+        }
+    }
+
+    /// Drains and stops the broker: takes no more connections, lets publishers have their receipts, tells every client 503, all
+    /// within `connections.drain_deadline`. Returns what queues and backlogs still held.
+    pub async fn shutdown(&self) -> Lost {
+        let lost = match self.inner.broker.call(BrokerMsg::Shutdown, None).await {
+            Ok(CallResult::Success(lost)) => lost,
+            // It has stopped already, or is being stopped by someone else.
+            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => Lost::default(),
+        };
+        self.stopped().await;
+        lost
+    }
+
+    /// Waits until the broker has ended. True if in order, false if it failed.
+    pub async fn stopped(&self) -> bool {
+        let mut ended = self.inner.ended.clone();
+        let result = ended.wait_for(Option::is_some).await.map(|ended| *ended);
+        result.ok().flatten().unwrap_or(false)
+    }
+}
+
+/// Appends to the audit file, off the runtime's workers.
+async fn append(file: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
+    let write = move || OpenOptions::new().create(true).append(true).open(file)?.write_all(&bytes);
+    tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
+}

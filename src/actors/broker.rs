@@ -1,0 +1,353 @@
+//! The broker: root of the actors. It starts the four managers in order, authenticates registrations on no mailbox of its own,
+//! restarts all four when one fails, and stops them in reverse.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SpawnErr, SupervisionEvent};
+use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle, time};
+
+use super::{
+    ActorAlive, Door, Failures, alive,
+    listener::{ListenerMsg, Refused, Register},
+    listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
+    session_manager::{Arguments as SessionManagerArguments, Claim, SessionManager, SessionManagerMsg},
+    subscriber_manager::{EndExact, SubscriberManager, SubscriberManagerMsg},
+    topic_manager::{Arguments as TopicManagerArguments, TopicManager, TopicManagerMsg},
+};
+use crate::{
+    auth::Credentials,
+    control::{Control, Order, Outcome},
+    events::{Event, Lost, Sample},
+    shared::Shared,
+    stats::Rate,
+    wire::Code,
+};
+
+/// Registrations whose passwords are hashed at the same time.
+const HASHING: usize = 2;
+/// How long a manager may take to stop before it is killed.
+const STOP: Duration = Duration::from_secs(2);
+/// How often a drain looks whether receipts are still held.
+const DRAIN_POLL: Duration = Duration::from_millis(5);
+/// Keep-alive times and reclaim times a client may ask for.
+const MIN_KEEP_ALIVE: Duration = Duration::from_millis(500);
+
+/// What the broker can be asked.
+#[derive(Debug)]
+pub(crate) enum BrokerMsg {
+    /// Authenticate a client and find it a session.
+    Register(Register),
+    /// A topic was killed.
+    EndExact(EndExact),
+    /// Parked queues must make room for this many bytes.
+    MakeRoom(u64),
+    /// Carry out an order.
+    Order { order: Order, reply: RpcReplyPort<Outcome> },
+    /// Drain and stop; what was lost is the answer.
+    Shutdown(RpcReplyPort<Lost>),
+    /// A second has passed.
+    Tick,
+}
+
+/// The broker's references, in dependency order.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) endpoints: Vec<Arc<TcpListener>>,
+}
+
+pub(crate) struct Broker;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    endpoints: Vec<Arc<TcpListener>>,
+    last_listener: Arc<AtomicU64>,
+    managers: Managers,
+    failures: Failures,
+    hashing: Arc<Semaphore>,
+    published: Rate,
+    delivered: Rate,
+    ticker: AbortHandle,
+    _alive: ActorAlive,
+}
+
+/// The four managers, in the order in which they are started.
+struct Managers {
+    topics: ActorRef<TopicManagerMsg>,
+    subscribers: ActorRef<SubscriberManagerMsg>,
+    sessions: ActorRef<SessionManagerMsg>,
+    listeners: ActorRef<ListenerManagerMsg>,
+}
+
+impl Managers {
+    async fn start(
+        myself: &ActorRef<BrokerMsg>,
+        shared: &Arc<Shared>,
+        endpoints: &[Arc<TcpListener>],
+        last_listener: &Arc<AtomicU64>,
+    ) -> Result<Self, SpawnErr> {
+        let (cell, stats) = (myself.get_cell(), &shared.stats);
+        let arguments = TopicManagerArguments {
+            shared: Arc::clone(shared),
+            end_exact: Door::new(stats, myself, BrokerMsg::EndExact),
+            make_room: Door::new(stats, myself, BrokerMsg::MakeRoom),
+        };
+        let (topics, _) = Actor::spawn_linked(None, TopicManager, arguments, cell.clone()).await?;
+        let (subscribers, _) = Actor::spawn_linked(None, SubscriberManager, Arc::clone(shared), cell.clone()).await?;
+        let arguments =
+            SessionManagerArguments { shared: Arc::clone(shared), topics: topics.clone(), subscribers: subscribers.clone() };
+        let (sessions, _) = Actor::spawn_linked(None, SessionManager, arguments, cell.clone()).await?;
+        let arguments = ListenerManagerArguments {
+            shared: Arc::clone(shared),
+            endpoints: endpoints.to_vec(),
+            register: Door::new(stats, myself, BrokerMsg::Register),
+            last_id: Arc::clone(last_listener),
+        };
+        let (listeners, _) = Actor::spawn_linked(None, ListenerManager, arguments, cell).await?;
+        Ok(Self { topics, subscribers, sessions, listeners })
+    }
+
+    /// In the order in which they are stopped: no stale reference is used by one that still runs.
+    fn in_reverse(&self) -> [(&'static str, ActorCell); 4] {
+        [
+            ("ListenerManager", self.listeners.get_cell()),
+            ("SessionManager", self.sessions.get_cell()),
+            ("SubscriberManager", self.subscribers.get_cell()),
+            ("TopicManager", self.topics.get_cell()),
+        ]
+    }
+
+    /// Ends them all, with everything they own.
+    async fn stop(&self) {
+        for (_, manager) in self.in_reverse() {
+            manager.stop(None);
+            if manager.wait(Some(STOP)).await.is_err() {
+                manager.kill();
+            }
+        }
+    }
+}
+
+impl Actor for Broker {
+    type Msg = BrokerMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, myself: ActorRef<BrokerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, endpoints } = args;
+        shared.emit(Event::BrokerStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            users: shared.config.users.len(),
+        });
+        let last_listener = Arc::default();
+        let managers = Managers::start(&myself, &shared, &endpoints, &last_listener).await?;
+        let ticker = tokio::spawn(tick(Arc::clone(&shared), myself)).abort_handle();
+        let alive = alive(&shared);
+        Ok(State {
+            shared,
+            endpoints,
+            last_listener,
+            managers,
+            failures: Failures::default(),
+            hashing: Arc::new(Semaphore::new(HASHING)),
+            published: Rate::default(),
+            delivered: Rate::default(),
+            ticker,
+            _alive: alive,
+        })
+    }
+
+    async fn handle(&self, myself: ActorRef<BrokerMsg>, message: BrokerMsg, state: &mut State) -> Result<(), ActorProcessingErr> {
+        match message {
+            BrokerMsg::Register(register) => state.register(register),
+            BrokerMsg::EndExact(end) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::EndExact(end)),
+            BrokerMsg::MakeRoom(bytes) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::MakeRoom(bytes)),
+            BrokerMsg::Order { order, reply } => state.order(order, reply),
+            BrokerMsg::Shutdown(reply) => {
+                let lost = state.shut_down().await;
+                let _ = reply.send(lost);
+                myself.stop(None);
+            }
+            BrokerMsg::Tick => state.tick(),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<BrokerMsg>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (who, why) = match event {
+            SupervisionEvent::ActorFailed(who, error) => (who, error.to_string()),
+            SupervisionEvent::ActorTerminated(who, _, reason) => (who, reason.unwrap_or_else(|| "it stopped".to_owned())),
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
+        };
+        // Managers that we stop ourselves are no longer among these.
+        let failed = state.managers.in_reverse().into_iter().find(|(_, manager)| manager.get_id() == who.get_id());
+        match failed {
+            Some((manager, _)) if !state.shared.draining.load(Relaxed) => state.restart(&myself, manager, why).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Ticks once a second for as long as the broker lives.
+async fn tick(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) {
+    let mut seconds = time::interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        seconds.tick().await;
+        if shared.tell(&broker, BrokerMsg::Tick).is_err() {
+            return;
+        }
+    }
+}
+
+impl State {
+    fn tell<M: Message>(&self, manager: &ActorRef<M>, message: M) {
+        // One that has just failed is being restarted with all the others; who asked it ends with it.
+        let _ = self.shared.tell(manager, message);
+    }
+
+    /// Authenticates always, with or without a session id; what may take long happens on a pool of its own.
+    fn register(&self, register: Register) {
+        let (shared, sessions) = (Arc::clone(&self.shared), self.managers.sessions.clone());
+        if !shared.authenticator.may_block() {
+            return authenticate(&shared, &sessions, register);
+        }
+        let hashing = Arc::clone(&self.hashing);
+        tokio::spawn(async move {
+            let Ok(_turn) = hashing.acquire_owned().await else { return };
+            // Its listener closes it at the deadline if this fails.
+            let _ = tokio::task::spawn_blocking(move || authenticate(&shared, &sessions, register)).await;
+        });
+    }
+
+    fn order(&self, order: Order, reply: RpcReplyPort<Outcome>) {
+        match order.control {
+            Control::EvictSession { .. }
+            | Control::DropConnection { .. }
+            | Control::HoldSession { .. }
+            | Control::ExtendSession { .. } => self.tell(&self.managers.sessions, SessionManagerMsg::Order { order, reply }),
+            Control::KillTopic { .. } => self.tell(&self.managers.topics, TopicManagerMsg::Order { order, reply }),
+            Control::Purge { .. } | Control::Redeliver { .. } => {
+                self.tell(&self.managers.subscribers, SubscriberManagerMsg::Order { order, reply });
+            }
+            Control::Accept { on } => self.tell(&self.managers.listeners, ListenerManagerMsg::Accept { on, reply }),
+        }
+    }
+
+    fn tick(&mut self) {
+        let stats = &self.shared.stats;
+        let mut sample = self.shared.sample();
+        self.published.sample(stats.published.get());
+        self.delivered.sample(stats.delivered.get());
+        (sample.publish_rate, sample.deliver_rate) = (self.published.last, self.delivered.last);
+        // The bus itself casts nothing, so an idle broker's sample does not differ and need not be told again.
+        let known = self.shared.bus.board().broker.sample;
+        if (crate::events::BrokerSample { casts: known.casts, ..sample }) != known {
+            self.shared.emit(Event::Sample(Sample { broker: Some(sample), ..Sample::default() }));
+        }
+        self.tell(&self.managers.topics, TopicManagerMsg::Tick);
+        self.tell(&self.managers.subscribers, SubscriberManagerMsg::Tick);
+        self.tell(&self.managers.sessions, SessionManagerMsg::Tick);
+        self.tell(&self.managers.listeners, ListenerManagerMsg::Tick);
+    }
+
+    /// One manager failed: all four are started anew, so that no stale reference survives; too often, and the broker stops.
+    async fn restart(&mut self, myself: &ActorRef<BrokerMsg>, manager: &str, why: String) -> Result<(), ActorProcessingErr> {
+        tracing::error!(manager, why, "a manager failed");
+        self.shared.emit(Event::ManagerFailed { manager: manager.to_owned(), why });
+        let limits = &self.shared.config.failures;
+        let (limit, window) = (limits.manager_restarts, limits.manager_window);
+        let restarts = self.failures.count(Shared::now(), window);
+        self.shared.restarting.store(true, Relaxed);
+        self.managers.stop().await;
+        self.shared.filters.clear();
+        if restarts > limit {
+            self.shared.draining.store(true, Relaxed);
+            return Err(format!("the managers failed {restarts} times; the last was {manager}").into());
+        }
+        let held = self.shared.bus.board().broker.depth;
+        let lost = Lost { queued: held.queued(), poison: held.poison, backlog: 0, bytes: held.bytes };
+        self.shared.stats.dropped.add(lost.messages());
+        self.shared.emit(Event::ManagersRestarted { restarts, lost });
+        self.managers = Managers::start(myself, &self.shared, &self.endpoints, &self.last_listener).await?;
+        self.shared.restarting.store(false, Relaxed);
+        Ok(())
+    }
+
+    /// Stops accepting, lets publishers have their receipts, tells everyone, and ends everything in reverse order.
+    async fn shut_down(&mut self) -> Lost {
+        let deadline = time::Instant::now() + self.shared.config.connections.drain_deadline;
+        self.shared.emit(Event::Draining { deadline: self.shared.clock.at(deadline) });
+        self.shared.draining.store(true, Relaxed);
+        while self.shared.stats.unsettled.get() > 0 && time::Instant::now() < deadline {
+            time::sleep(DRAIN_POLL).await;
+        }
+        let left = || Some(deadline.saturating_duration_since(time::Instant::now()).max(DRAIN_POLL));
+        // Whoever does not answer in time is ended all the same.
+        let _ = self.managers.listeners.call(ListenerManagerMsg::SayGoodbye, left()).await;
+        let mut lost = Lost::default();
+        if let Ok(ractor::rpc::CallResult::Success(its)) =
+            self.managers.subscribers.call(SubscriberManagerMsg::Close, left()).await
+        {
+            lost += its;
+        }
+        if let Ok(ractor::rpc::CallResult::Success(its)) = self.managers.topics.call(TopicManagerMsg::Close, left()).await {
+            lost += its;
+        }
+        self.managers.stop().await;
+        self.shared.emit(Event::Stopped { lost });
+        lost
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.ticker.abort();
+    }
+}
+
+/// Finds out who a client is, and asks for its session.
+fn authenticate(shared: &Shared, sessions: &ActorRef<SessionManagerMsg>, register: Register) {
+    let Register { request, client, connection } = register;
+    let credentials = Credentials {
+        user: request.user.clone(),
+        password: request.password.as_deref().map(str::to_owned),
+        peer: connection.peer,
+    };
+    let refuse = |code, reason: String| {
+        let refused = Refused { code, reason, at: None, again: false };
+        let _ = shared.tell(&connection.listener, ListenerMsg::Refused(refused));
+    };
+    let identity = match shared.authenticator.authenticate(&credentials) {
+        Ok(identity) => identity,
+        Err(refused) => return refuse(Code::Unauthorized, refused.to_string()),
+    };
+    let limits = (&shared.config.connections, &shared.config.sessions);
+    let wished = |ms: Option<u64>, default: Duration| ms.map_or(default, Duration::from_millis);
+    let claim = Claim {
+        identity,
+        client,
+        session: request.session,
+        ack: request.ack,
+        settled: request.settled.unwrap_or_default(),
+        keep_alive: wished(request.keep_alive_ms, limits.0.keep_alive)
+            .clamp(MIN_KEEP_ALIVE, limits.0.keep_alive.max(MIN_KEEP_ALIVE)),
+        reclaim: wished(request.reclaim_ms, limits.1.reclaim_after).min(limits.1.max_reclaim_after),
+        connection: connection.clone(),
+    };
+    if shared.tell(sessions, SessionManagerMsg::Claim(Box::new(claim))).is_err() {
+        refuse(Code::Unavailable, "the broker is restarting; connect again".to_owned());
+    }
+}

@@ -1,0 +1,299 @@
+//! The listener: owns one client connection from accept to close. Its reader and writer are tasks of their own; it decides when
+//! they end, and tells the client why.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::{net::TcpStream, sync::mpsc, task::AbortHandle, time::Instant};
+
+use super::{
+    ActorAlive, Door, alive,
+    session::{Goodbye, Lease, Registered},
+    session_manager::Connection,
+};
+use crate::{
+    clock::UnixMillis,
+    connection::{Admission, Outbound, ReadEnd, Reader, Writer},
+    events::{CloseReason, Event},
+    name::{ClientName, ListenerId},
+    shared::{Shared, tell},
+    stats::{Alive, Counter, Stats},
+    wire::{Code, ErrorFrame, RegistrationRequest, ServerFrame},
+};
+
+/// How long a goodbye may take to be written.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What a listener can be asked.
+#[derive(Debug)]
+pub(crate) enum ListenerMsg {
+    /// The client wants to register.
+    Request(Box<RegistrationRequest>),
+    /// The registration deadline has passed.
+    Deadline,
+    /// The client is admitted to a session.
+    Registered(Box<Registered>),
+    /// It is not.
+    Refused(Refused),
+    /// Tell the client goodbye and close.
+    Close { goodbye: Goodbye, why: CloseReason },
+    /// The goodbye has had its time.
+    GoodbyeOver,
+    /// The reader has ended.
+    ReadEnded(ReadEnd),
+    /// The writer has ended.
+    WriteEnded(Result<(), CloseReason>),
+}
+
+/// A registration that was not accepted.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: Code,
+    pub(crate) reason: String,
+    /// When what was asked for ended.
+    pub(crate) at: Option<UnixMillis>,
+    /// The client may try again on this connection.
+    pub(crate) again: bool,
+}
+
+/// A registration on its way to the broker.
+#[derive(Debug)]
+pub(crate) struct Register {
+    pub(crate) request: Box<RegistrationRequest>,
+    pub(crate) client: ClientName,
+    pub(crate) connection: Connection,
+}
+
+/// What of a connection its manager samples.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) bytes_in: Arc<AtomicU64>,
+    pub(crate) outbound: Arc<Outbound>,
+}
+
+/// A listener's references, in dependency order.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: ListenerId,
+    pub(crate) peer: SocketAddr,
+    pub(crate) socket: TcpStream,
+    pub(crate) line: Arc<Line>,
+    pub(crate) register: Door<Register>,
+}
+
+pub(crate) struct Listener;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    connection: Connection,
+    register: Door<Register>,
+    admissions: mpsc::Sender<Admission>,
+    reader: AbortHandle,
+    writer: AbortHandle,
+    phase: Phase,
+    _alive: ActorAlive,
+}
+
+enum Phase {
+    Registering {
+        _unregistered: Alive<fn(&Stats) -> &Counter>,
+    },
+    Registered {
+        lease: Lease,
+    },
+    /// The goodbye is on its way; the session, if there is one, hears of it when this ends.
+    Closing {
+        _lease: Option<Lease>,
+        why: CloseReason,
+    },
+}
+
+impl Actor for Listener {
+    type Msg = ListenerMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, myself: ActorRef<ListenerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, id, peer, socket, line, register } = args;
+        socket.set_nodelay(true)?;
+        let outbound = Arc::clone(&line.outbound);
+        let (read_half, write_half) = socket.into_split();
+        let (admissions, inbox) = mpsc::channel(1);
+        let reader =
+            Reader::new(Arc::clone(&shared), read_half, Arc::clone(&outbound), myself.clone(), inbox, Arc::clone(&line.bytes_in));
+        let stall_after = shared.config.connections.stall_after;
+        let writer = Writer::new(Arc::clone(&outbound), write_half, Arc::clone(&shared.stats), stall_after);
+        let reader = spawn_task(&shared, &myself, reader.run(), ListenerMsg::ReadEnded);
+        let writer = spawn_task(&shared, &myself, writer.run(), ListenerMsg::WriteEnded);
+        wake_at(&shared, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
+        shared.emit(Event::ListenerOpened { id, peer });
+        let phase = Phase::Registering { _unregistered: Alive::new(&shared.stats, |stats| &stats.unregistered) };
+        let alive = alive(&shared);
+        let connection = Connection { id, peer, listener: myself, outbound };
+        Ok(State { shared, connection, register, admissions, reader, writer, phase, _alive: alive })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ListenerMsg>,
+        message: ListenerMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ListenerMsg::Request(request) => state.request(request),
+            ListenerMsg::Deadline => state.deadline(),
+            ListenerMsg::Registered(registered) => state.registered(*registered),
+            ListenerMsg::Refused(refused) => state.refused(refused),
+            ListenerMsg::Close { goodbye, why } => state.close(goodbye, why),
+            ListenerMsg::GoodbyeOver => myself.stop(None),
+            ListenerMsg::ReadEnded(ReadEnd::Closed(why)) => state.close(Goodbye::Silent, why),
+            ListenerMsg::ReadEnded(ReadEnd::Broken { code, reason }) => {
+                state.close(Goodbye::error(code, reason), CloseReason::ProtocolError);
+            }
+            ListenerMsg::WriteEnded(result) => {
+                state.write_ended(result);
+                myself.stop(None);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a task of the connection, counted as long as it lives, and casts how it ended.
+fn spawn_task<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    listener: &ActorRef<ListenerMsg>,
+    task: impl Future<Output = T> + Send + 'static,
+    ended: fn(T) -> ListenerMsg,
+) -> AbortHandle {
+    let alive = Alive::new(&shared.stats, |stats| &stats.tasks);
+    let (shared, listener) = (Arc::clone(shared), listener.clone());
+    let task = tokio::spawn(async move {
+        let result = task.await;
+        drop(alive);
+        // A listener that has ended needs no word of its tasks.
+        let _ = shared.tell(&listener, ended(result));
+    });
+    task.abort_handle()
+}
+
+fn wake_at(shared: &Shared, listener: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
+    let (stats, listener) = (Arc::clone(&shared.stats), listener.clone());
+    shared.timers.at(Instant::now() + after, move || {
+        let _ = tell(&stats, &listener, message());
+    });
+}
+
+impl State {
+    fn request(&mut self, request: Box<RegistrationRequest>) {
+        if !matches!(self.phase, Phase::Registering { .. }) {
+            return;
+        }
+        if let Err(error) = request.common_version() {
+            return self.refused(Refused { code: error.code(), reason: error.to_string(), at: None, again: false });
+        }
+        let client = match request.name.parse() {
+            Ok(client) => client,
+            Err(error) => {
+                let error: crate::name::NameError = error;
+                return self.refused(Refused { code: Code::Malformed, reason: error.to_string(), at: None, again: false });
+            }
+        };
+        let register = Register { request, client, connection: self.connection.clone() };
+        if !self.register.send(register) {
+            self.close(Goodbye::error(Code::Unavailable, "the broker is shutting down"), CloseReason::ShuttingDown);
+        }
+    }
+
+    fn deadline(&mut self) {
+        if matches!(self.phase, Phase::Registering { .. }) {
+            let limit = self.shared.config.connections.registration_deadline;
+            let reason = format!("no registration within {} ms; send it right after connecting", limit.as_millis());
+            self.close(Goodbye::error(Code::TooSlow, reason), CloseReason::RegistrationTimeout);
+        }
+    }
+
+    fn refused(&mut self, refused: Refused) {
+        let Refused { code, reason, at, again } = refused;
+        if !matches!(self.phase, Phase::Registering { .. }) {
+            return;
+        }
+        self.shared.stats.refused_registrations.add(1);
+        let Connection { id, peer, .. } = self.connection;
+        self.shared.emit(Event::RegistrationRefused { id, peer, code, why: reason.clone() });
+        if !again {
+            return self.close(Goodbye::error(code, reason), CloseReason::Refused);
+        }
+        let mut error = ErrorFrame::new(code, reason);
+        error.at_ms = at.map(|at| at.0);
+        self.connection.outbound.reply(&ServerFrame::Error(error));
+        // One request, one answer: there is always room for it.
+        let _ = self.admissions.try_send(Admission::Again);
+    }
+
+    fn registered(&mut self, registered: Registered) {
+        let Registered { session, epoch, actor, mut lease, keep_alive, credit } = registered;
+        if let Phase::Closing { why, .. } = self.phase {
+            // Dropped here, the lease says that this connection is gone.
+            lease.why = why;
+            return;
+        }
+        self.shared.emit(Event::ListenerRegistered { id: self.connection.id, session });
+        self.phase = Phase::Registered { lease };
+        let _ = self.admissions.try_send(Admission::Admitted { session: actor, epoch, keep_alive, credit });
+    }
+
+    /// Nothing is read any more; what is said is written, and then the writer ends.
+    fn close(&mut self, goodbye: Goodbye, why: CloseReason) {
+        if matches!(self.phase, Phase::Closing { .. }) {
+            return;
+        }
+        self.reader.abort();
+        self.connection.outbound.close(goodbye.frame().as_ref());
+        wake_at(&self.shared, &self.connection.listener, GOODBYE, || ListenerMsg::GoodbyeOver);
+        self.begin_closing(why);
+    }
+
+    fn begin_closing(&mut self, why: CloseReason) {
+        let closing = Phase::Closing { _lease: None, why };
+        if let Phase::Registered { mut lease } = std::mem::replace(&mut self.phase, closing) {
+            lease.why = why;
+            self.phase = Phase::Closing { _lease: Some(lease), why };
+        }
+    }
+
+    fn write_ended(&mut self, result: Result<(), CloseReason>) {
+        if let Err(why) = result
+            && !matches!(self.phase, Phase::Closing { .. })
+        {
+            self.begin_closing(why);
+        }
+    }
+}
+
+impl Drop for State {
+    /// However a listener ends, a panic included, its client is told, its tasks end, and its session hears of it.
+    fn drop(&mut self) {
+        self.reader.abort();
+        let (code, reason) = if self.shared.restarting.load(std::sync::atomic::Ordering::Relaxed) {
+            (Code::Unavailable, "the broker is restarting; connect again")
+        } else {
+            (Code::Internal, "this connection has failed; connect again")
+        };
+        // Nothing, if a goodbye has been said already.
+        self.connection.outbound.close(Goodbye::error(code, reason).frame().as_ref());
+        let why = match &self.phase {
+            Phase::Closing { why, .. } => {
+                // The goodbye was written, or has had its time.
+                self.writer.abort();
+                *why
+            }
+            Phase::Registering { .. } | Phase::Registered { .. } => CloseReason::Failed,
+        };
+        self.shared.emit(Event::ListenerClosed { id: self.connection.id, why });
+    }
+}

@@ -1,0 +1,287 @@
+//! The listener manager: accepts connections at its endpoints, within the caps, and starts a listener for each.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinSet,
+};
+
+use super::{
+    ActorAlive, Door, alive,
+    listener::{Arguments as ListenerArguments, Line, Listener, ListenerMsg, Register},
+    session::Goodbye,
+};
+use crate::{
+    connection::Outbound,
+    control::Outcome,
+    events::{CloseReason, Event, ListenerSample, Lost, Sample},
+    name::ListenerId,
+    shared::Shared,
+    stats::Rate,
+    wire::{Code, ErrorFrame, ServerFrame},
+};
+
+/// How long accepting pauses when the system refuses, for want of descriptors, say.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// What the listener manager can be asked.
+#[derive(Debug)]
+pub(crate) enum ListenerManagerMsg {
+    /// A client has connected. Dropping `taken` lets the endpoint accept the next one.
+    Accepted { socket: TcpStream, peer: SocketAddr, taken: oneshot::Sender<()> },
+    /// Take new connections, or stop taking them.
+    Accept { on: bool, reply: RpcReplyPort<Outcome> },
+    /// Take no more connections, tell every client 503, and answer when all are gone.
+    SayGoodbye(RpcReplyPort<()>),
+    /// A second has passed.
+    Tick,
+}
+
+/// The listener manager's references, in dependency order.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) endpoints: Vec<Arc<TcpListener>>,
+    pub(crate) register: Door<Register>,
+    /// Counts connections across restarts, so that no number is used twice.
+    pub(crate) last_id: Arc<AtomicU64>,
+}
+
+pub(crate) struct ListenerManager;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    register: Door<Register>,
+    last_id: Arc<AtomicU64>,
+    listeners: HashMap<ActorId, Entry>,
+    addresses: HashMap<IpAddr, usize>,
+    accepting: bool,
+    goodbye: Option<RpcReplyPort<()>>,
+    /// Ends accepting when it is dropped.
+    _endpoints: JoinSet<()>,
+    _alive: ActorAlive,
+}
+
+struct Entry {
+    id: ListenerId,
+    actor: ActorRef<ListenerMsg>,
+    address: IpAddr,
+    line: Arc<Line>,
+    read: Rate,
+    written: Rate,
+}
+
+impl Actor for ListenerManager {
+    type Msg = ListenerManagerMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, myself: ActorRef<ListenerManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, endpoints, register, last_id } = args;
+        let mut tasks = JoinSet::new();
+        for endpoint in endpoints {
+            shared.emit(Event::EndpointOpened { address: endpoint.local_addr()? });
+            tasks.spawn(accept(Arc::clone(&shared), endpoint, myself.clone()));
+        }
+        shared.emit(Event::Accepting { on: true });
+        let alive = alive(&shared);
+        Ok(State {
+            shared,
+            register,
+            last_id,
+            listeners: HashMap::new(),
+            addresses: HashMap::new(),
+            accepting: true,
+            goodbye: None,
+            _endpoints: tasks,
+            _alive: alive,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ListenerManagerMsg>,
+        message: ListenerManagerMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ListenerManagerMsg::Accepted { socket, peer, taken } => {
+                state.accepted(&myself, socket, peer).await;
+                drop(taken);
+            }
+            ListenerManagerMsg::Accept { on, reply } => {
+                let _ = reply.send(state.accept(on));
+            }
+            ListenerManagerMsg::SayGoodbye(reply) => state.say_goodbye(reply),
+            ListenerManagerMsg::Tick => state.sample(),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<ListenerManagerMsg>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(who, error) => {
+                tracing::error!(%error, "a listener failed");
+                state.gone(who.get_id());
+            }
+            SupervisionEvent::ActorTerminated(who, _, _) => state.gone(who.get_id()),
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Accepts at one endpoint, one connection at a time: the next is taken when the manager has dealt with this one.
+async fn accept(shared: Arc<Shared>, endpoint: Arc<TcpListener>, manager: ActorRef<ListenerManagerMsg>) {
+    loop {
+        match endpoint.accept().await {
+            Ok((socket, peer)) => {
+                let (taken, done) = oneshot::channel();
+                if shared.tell(&manager, ListenerManagerMsg::Accepted { socket, peer, taken }).is_err() {
+                    return;
+                }
+                // Dropped, not sent: either way it was dealt with.
+                let _ = done.await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                shared.limit_hit("accept", "system");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+impl State {
+    async fn accepted(&mut self, myself: &ActorRef<ListenerManagerMsg>, socket: TcpStream, peer: SocketAddr) {
+        if let Some((code, reason)) = self.refusal(peer.ip()) {
+            self.shared.stats.refused_connections.add(1);
+            let mut frame = Vec::new();
+            ServerFrame::Error(ErrorFrame::new(code, reason)).encode(&mut frame);
+            // A fresh socket has room for it; a client that gets nothing sees the connection close.
+            let _ = socket.try_write(&frame);
+            return;
+        }
+        let id = ListenerId(self.last_id.fetch_add(1, Relaxed) + 1);
+        let outbound = Outbound::new(Arc::clone(&self.shared.stats), self.shared.config.connections.outbound_bytes as u64);
+        let line = Arc::new(Line { bytes_in: Arc::default(), outbound });
+        let arguments = ListenerArguments {
+            shared: Arc::clone(&self.shared),
+            id,
+            peer,
+            socket,
+            line: Arc::clone(&line),
+            register: self.register.clone(),
+        };
+        match Actor::spawn_linked(None, Listener, arguments, myself.get_cell()).await {
+            Ok((actor, _)) => {
+                let entry =
+                    Entry { id, actor: actor.clone(), address: peer.ip(), line, read: Rate::default(), written: Rate::default() };
+                self.listeners.insert(actor.get_id(), entry);
+                *self.addresses.entry(peer.ip()).or_default() += 1;
+            }
+            // The client has gone again already.
+            Err(error) => tracing::debug!(%error, %peer, "a listener did not start"),
+        }
+    }
+
+    /// Why a client at `address` is not taken now.
+    fn refusal(&self, address: IpAddr) -> Option<(Code, &'static str)> {
+        let limits = &self.shared.config.connections;
+        let hit = |limit, who: &str, code, reason| {
+            self.shared.limit_hit(limit, who);
+            Some((code, reason))
+        };
+        let from = address.to_string();
+        if !self.accepting || self.goodbye.is_some() {
+            return Some((Code::Unavailable, "the broker takes no new connections now; try again later"));
+        }
+        if self.listeners.len() >= limits.max {
+            return hit("connections.max", "broker", Code::Unavailable, "the broker is full (connections.max); try again later");
+        }
+        if self.shared.stats.unregistered.get() as usize >= limits.max_unregistered {
+            let reason = "too many connections are registering (connections.max_unregistered); try again in a second";
+            return hit("connections.max_unregistered", &from, Code::Unavailable, reason);
+        }
+        if self.addresses.get(&address).is_some_and(|open| *open >= limits.max_per_address) {
+            let reason = "too many connections from your address (connections.max_per_address); close some";
+            return hit("connections.max_per_address", &from, Code::TooMany, reason);
+        }
+        None
+    }
+
+    fn gone(&mut self, who: ActorId) {
+        let Some(entry) = self.listeners.remove(&who) else { return };
+        if let Some(open) = self.addresses.get_mut(&entry.address) {
+            *open -= 1;
+            if *open == 0 {
+                self.addresses.remove(&entry.address);
+            }
+        }
+        self.answer_goodbye();
+    }
+
+    fn accept(&mut self, on: bool) -> Outcome {
+        if self.accepting == on {
+            return Outcome::AlreadyGone;
+        }
+        self.accepting = on;
+        self.shared.emit(Event::Accepting { on });
+        Outcome::Done { lost: Lost::default() }
+    }
+
+    fn say_goodbye(&mut self, reply: RpcReplyPort<()>) {
+        if self.accepting {
+            self.accept(false);
+        }
+        for entry in self.listeners.values() {
+            let goodbye = Goodbye::error(Code::Unavailable, "the broker is shutting down; connect again later");
+            let _ = self.shared.tell(&entry.actor, ListenerMsg::Close { goodbye, why: CloseReason::ShuttingDown });
+        }
+        self.goodbye = Some(reply);
+        self.answer_goodbye();
+    }
+
+    fn answer_goodbye(&mut self) {
+        if self.listeners.is_empty()
+            && let Some(reply) = self.goodbye.take()
+        {
+            let _ = reply.send(());
+        }
+    }
+
+    fn sample(&mut self) {
+        let mut rows = Vec::new();
+        for entry in self.listeners.values_mut() {
+            let line = &entry.line;
+            let changed =
+                [entry.read.sample(line.bytes_in.load(Relaxed)), entry.written.sample(line.outbound.written.load(Relaxed))];
+            if changed.contains(&true) {
+                rows.push(ListenerSample {
+                    id: entry.id,
+                    bytes_in_rate: entry.read.last,
+                    bytes_out_rate: entry.written.last,
+                    outbound_bytes: line.outbound.waiting_bytes(),
+                });
+            }
+        }
+        for rows in rows.chunks(Sample::MAX_ROWS) {
+            self.shared.emit(Event::Sample(Sample { listeners: rows.to_vec(), ..Sample::default() }));
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The session: a client's identity at the broker, whether or not it is connected. What its client sends comes through here to
+//! topics and subscribers, and what they have for it goes out through here; whatever carries an older epoch goes nowhere (I4).
+
+mod attachment;
+mod publishing;
+mod subscriptions;
+
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+pub(crate) use self::attachment::{Attach, ConnectionGone, Goodbye, Lease, Registered};
+use self::{
+    attachment::Attached,
+    publishing::{Publishing, Route},
+    subscriptions::Subscriptions,
+};
+use super::{
+    ActorAlive, Door, SubscriberMsg, alive,
+    listener::ListenerMsg,
+    subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
+    topic::TopicRef,
+    topic_manager::TopicManagerMsg,
+};
+use crate::{
+    auth::Identity,
+    connection::{Chunk, Delivery, Request},
+    events::{Action, CloseReason, Event},
+    name::{Epoch, Filter, SessionId, TopicName},
+    receipt::Refusal,
+    shared::Shared,
+    stats::Counter,
+    subscription::SubscriptionQueue,
+    wire::{Code, ErrorFrame, ServerFrame, SubscribeAck},
+};
+
+/// What a session can be asked.
+#[derive(Debug)]
+pub(crate) enum SessionMsg {
+    /// A client is here; whoever was before is displaced.
+    Attach(Box<Attach>),
+    /// The connection of this epoch is gone.
+    Detach { epoch: Epoch },
+    /// End: say goodbye, end the subscriptions, stop.
+    End { goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded> },
+    /// Close the connection, if there is one; the session lives. Answers whether there was one.
+    Drop { goodbye: Goodbye },
+    /// Handle what the reader read.
+    Chunk(Box<Chunk>),
+    /// The topic that was looked up.
+    TopicFound { topic: TopicName, found: Result<TopicRef, (Code, String)> },
+    /// All groups of a chunk have been answered.
+    Settled { chunk: u64, refusals: Vec<Refusal> },
+    /// A subscriber is there: a new one, or one in place of one that failed.
+    Serving { queue: Arc<SubscriptionQueue>, subscriber: ActorRef<SubscriberMsg>, ack: Option<SubscribeAck> },
+    /// A subscription was not created.
+    SubscribeRefused { filter: Filter, request: u32, code: Code, reason: String },
+    /// A subscription was ended because the client asked.
+    Unsubscribed { filter: Filter, request: u32, existed: bool },
+    /// A subscription was ended by someone else.
+    SubscriptionEnded { filter: Filter, code: Code, reason: String, lost: u64 },
+    /// A subscriber failed too often: the client should subscribe again.
+    SubscriberFailed { filter: Filter, lost: u64 },
+    /// Send these messages to the client of this epoch.
+    Deliver { epoch: Epoch, deliveries: Vec<Delivery> },
+}
+
+/// A client said `Disconnect{end: true}`.
+#[derive(Debug)]
+pub(crate) struct ClientEnds {
+    pub(crate) session: SessionId,
+    pub(crate) epoch: Epoch,
+}
+
+/// What flowed through a session, for its manager's samples.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    pub(crate) published: Counter,
+    pub(crate) delivered: Counter,
+}
+
+/// A session's references, in dependency order.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: SessionId,
+    pub(crate) identity: Identity,
+    pub(crate) flow: Arc<Flow>,
+    pub(crate) topics: ActorRef<TopicManagerMsg>,
+    pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
+    pub(crate) ends: Door<ClientEnds>,
+}
+
+pub(crate) struct Session;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    id: SessionId,
+    identity: Identity,
+    flow: Arc<Flow>,
+    topics: ActorRef<TopicManagerMsg>,
+    subscribers: ActorRef<SubscriberManagerMsg>,
+    ends: Door<ClientEnds>,
+    myself: ActorRef<SessionMsg>,
+    attached: Option<Attached>,
+    publishing: Publishing,
+    routes: std::collections::HashMap<TopicName, Route>,
+    subscriptions: Subscriptions,
+    _alive: ActorAlive,
+}
+
+impl Actor for Session {
+    type Msg = SessionMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, id, identity, flow, topics, subscribers, ends } = args;
+        let alive = alive(&shared);
+        Ok(State {
+            shared,
+            id,
+            identity,
+            flow,
+            topics,
+            subscribers,
+            ends,
+            myself,
+            attached: None,
+            publishing: Publishing::default(),
+            routes: std::collections::HashMap::new(),
+            subscriptions: Subscriptions::default(),
+            _alive: alive,
+        })
+    }
+
+    async fn handle(&self, _: ActorRef<SessionMsg>, message: SessionMsg, state: &mut State) -> Result<(), ActorProcessingErr> {
+        match message {
+            SessionMsg::Attach(attach) => state.attach(*attach),
+            SessionMsg::Detach { epoch } => state.detach(epoch),
+            SessionMsg::End { goodbye, why, done } => state.end(goodbye, why, done),
+            SessionMsg::Drop { goodbye } => state.say_goodbye(goodbye, CloseReason::Dropped),
+            SessionMsg::Chunk(chunk) => state.chunk(*chunk),
+            SessionMsg::TopicFound { topic, found } => state.topic_found(topic, found),
+            SessionMsg::Settled { chunk, refusals } => state.settled(chunk, refusals),
+            SessionMsg::Serving { queue, subscriber, ack } => state.serving(&queue, subscriber, ack),
+            SessionMsg::SubscribeRefused { filter, request, code, reason } => {
+                state.subscribe_refused(&filter, request, code, &reason)
+            }
+            SessionMsg::Unsubscribed { filter, request, existed } => state.unsubscribed(filter, request, existed),
+            SessionMsg::SubscriptionEnded { filter, code, reason, lost } => state.subscription_ended(filter, code, reason, lost),
+            SessionMsg::SubscriberFailed { filter, lost } => state.subscriber_failed(filter, lost),
+            SessionMsg::Deliver { epoch, deliveries } => state.deliver(epoch, deliveries),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// True if `epoch` is the connection's; what carries another one is counted.
+    fn is_current(&self, epoch: Epoch) -> bool {
+        let current = self.attached.as_ref().is_some_and(|attached| attached.epoch == epoch);
+        if !current {
+            self.shared.stats.stale.add(1);
+        }
+        current
+    }
+
+    /// Sends a frame to the client, if it is there.
+    fn reply(&self, frame: &ServerFrame<'_>) {
+        if let Some(attached) = &self.attached {
+            attached.outbound.reply(frame);
+        }
+    }
+
+    fn refuse_request(&self, request: u32, code: Code, reason: impl Into<String>) {
+        self.reply(&ServerFrame::Error(ErrorFrame::new(code, reason).to_request(request)));
+    }
+
+    fn chunk(&mut self, chunk: Chunk) {
+        if !self.is_current(chunk.epoch) {
+            return;
+        }
+        for (handle, number) in &chunk.acks {
+            match self.subscriptions.subscriber(*handle) {
+                Some(subscriber) => {
+                    let _ = self.shared.tell(subscriber, SubscriberMsg::Ack { epoch: chunk.epoch, number: *number });
+                }
+                None => self.shared.stats.bad_acks.add(1),
+            }
+        }
+        let Chunk { epoch, first, count, groups, misnamed, request, spent, .. } = chunk;
+        if count > 0 && !self.publish(first, count, groups, misnamed, spent) {
+            return;
+        }
+        match request {
+            None => {}
+            Some(Request::Subscribe(request)) => self.subscribe(request),
+            Some(Request::Unsubscribe(request)) => self.unsubscribe(&request),
+            Some(Request::Nack(nack)) => match self.subscriptions.subscriber(nack.handle) {
+                Some(subscriber) => {
+                    let message = SubscriberMsg::Nack { epoch, number: nack.number, what: nack.what };
+                    let _ = self.shared.tell(subscriber, message);
+                }
+                None => self.shared.stats.bad_acks.add(1),
+            },
+            Some(Request::Disconnect(disconnect)) => {
+                if disconnect.end {
+                    self.ends.send(ClientEnds { session: self.id, epoch });
+                } else {
+                    self.say_goodbye(Goodbye::Silent, CloseReason::Disconnected);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, epoch: Epoch, deliveries: Vec<Delivery>) {
+        if !self.is_current(epoch) {
+            return;
+        }
+        if let Some(attached) = &self.attached {
+            self.flow.delivered.add(deliveries.iter().map(|delivery| u64::from(delivery.run.len)).sum());
+            attached.outbound.deliver(deliveries);
+        }
+    }
+
+    /// A right was refused: told on the bus, but not for each of a flood.
+    fn right_refused(&self, action: Action, name: &str) {
+        if self.shared.limits.hit("rights", &self.id.to_string(), Shared::now()).is_some() {
+            let (session, principal) = (self.id, self.identity.principal.clone());
+            self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned() });
+        }
+    }
+
+    /// The client is told why and closed; the session stays as it is until its manager hears of the loss.
+    fn say_goodbye(&self, goodbye: Goodbye, why: CloseReason) {
+        if let Some(attached) = &self.attached {
+            // A listener that has just ended needs no goodbye.
+            let _ = self.shared.tell(&attached.listener, ListenerMsg::Close { goodbye, why });
+        }
+    }
+
+    fn end(&mut self, goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded>) {
+        self.say_goodbye(goodbye, why);
+        self.attached = None;
+        // Behind everything that this session has asked before.
+        let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: self.id, done });
+        self.myself.stop(None);
+    }
+}

@@ -1,0 +1,243 @@
+//! What a session's client publishes: sequences without gaps, a group a topic, one acknowledgement for all that is settled.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{Goodbye, State};
+use crate::{
+    actors::{
+        topic::{Life, TopicMsg, TopicRef},
+        topic_manager::TopicManagerMsg,
+    },
+    connection::{Group, Spent},
+    events::{Action, CloseReason},
+    name::{NameError, TopicName},
+    receipt::{Receipt, Refusal, Sequences, Settlement},
+    wire::{Code, ErrorFrame, Failure, MAX_FAILURES, ServerFrame},
+};
+
+/// Topics whose way is remembered; at the bound, those not being looked up are forgotten.
+const ROUTES: usize = 4_096;
+
+/// The publish sequences of a session.
+#[derive(Debug, Default)]
+pub(super) struct Publishing {
+    /// The highest sequence taken in.
+    taken: u64,
+    /// Everything up to here has been answered.
+    settled: u64,
+    /// Chunks that have not been, in order; the first one's number is `first_pending`.
+    pending: VecDeque<Pending>,
+    first_pending: u64,
+    failures: VecDeque<Failure>,
+    /// Failures up to here have been forgotten.
+    forgotten: u64,
+}
+
+#[derive(Debug)]
+struct Pending {
+    last: u64,
+    refusals: Option<Vec<Refusal>>,
+    /// The credit it spent, given back when it is answered.
+    spent: Spent,
+}
+
+/// How a session reaches a topic.
+#[derive(Debug)]
+pub(super) enum Route {
+    /// It is there and may be published to.
+    Known(TopicRef),
+    /// Being looked up; these groups and subscriptions wait for it, in order.
+    LookingUp(Waiting),
+}
+
+/// What waits for a look-up.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    groups: Vec<TopicMsg>,
+    /// An exact subscription waits, too.
+    pub(super) subscription: bool,
+}
+
+impl Publishing {
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// The failures after `known`, and from where outcomes are unknown because too many were forgotten.
+    pub(super) fn failures(&self, known: u64) -> (Vec<Failure>, Option<u64>) {
+        let failures = self.failures.iter().filter(|failure| failure.sequence > known).cloned().collect();
+        (failures, (self.forgotten > known).then_some(known + 1))
+    }
+
+    /// The client knows the outcomes up to `known`.
+    pub(super) fn forget_failures(&mut self, known: u64) {
+        self.failures.retain(|failure| failure.sequence + u64::from(failure.count) > known + 1);
+    }
+
+    /// A chunk's number among all chunks of the session.
+    fn open(&mut self, last: u64, spent: Spent) -> u64 {
+        self.taken = last;
+        self.pending.push_back(Pending { last, refusals: None, spent });
+        self.first_pending + self.pending.len() as u64 - 1
+    }
+
+    /// A chunk was answered. Returns the refusals that are settled now, in order, and whether anything is.
+    fn settle(&mut self, chunk: u64, refusals: Vec<Refusal>) -> (Vec<Refusal>, bool) {
+        if let Some(pending) = chunk.checked_sub(self.first_pending).and_then(|at| self.pending.get_mut(at as usize)) {
+            pending.refusals = Some(refusals);
+        }
+        let (mut told, before) = (Vec::new(), self.settled);
+        while let Some(pending) = self.pending.pop_front_if(|pending| pending.refusals.is_some()) {
+            self.first_pending += 1;
+            self.settled = pending.last;
+            let mut refusals = pending.refusals.unwrap_or_default();
+            refusals.sort_by_key(|refusal| refusal.failure.sequence);
+            told.extend(refusals);
+            drop(pending.spent);
+        }
+        for Refusal { failure, .. } in &told {
+            if self.failures.len() == MAX_FAILURES
+                && let Some(oldest) = self.failures.pop_front()
+            {
+                self.forgotten = oldest.sequence + u64::from(oldest.count) - 1;
+            }
+            self.failures.push_back(failure.clone());
+        }
+        (told, self.settled > before)
+    }
+}
+
+impl State {
+    /// Takes a stretch of publishes in. False if the client broke the sequence and is being closed for it.
+    pub(super) fn publish(
+        &mut self,
+        first: u64,
+        count: u64,
+        groups: Vec<Group>,
+        misnamed: Vec<(Sequences, NameError)>,
+        spent: Spent,
+    ) -> bool {
+        let expected = self.publishing.taken + 1;
+        if first == 0 || first > expected || first.checked_add(count).is_none() {
+            let reason = format!("publish sequence {first} where {expected} was expected; sequences start at 1 and have no gaps");
+            self.say_goodbye(Goodbye::error(Code::Malformed, reason), CloseReason::ProtocolError);
+            return false;
+        }
+        let last = first + count - 1;
+        self.shared.stats.repeats.add(count.min(expected - first));
+        if last < expected {
+            // All of it came before. What is settled is answered again; what is pending will be answered once.
+            if let Some(attached) = &self.attached {
+                attached.outbound.publish_ack(self.publishing.settled);
+            }
+            return true;
+        }
+        self.flow.published.add(last + 1 - expected);
+        let chunk = self.publishing.open(last, spent);
+        let settlement = Settlement::new(self.myself.clone(), Arc::clone(&self.shared.stats), chunk);
+        for (mut sequences, error) in misnamed {
+            sequences.skip(sequences.up_to(expected - 1));
+            settlement.refuse(&sequences, Code::Malformed, &error.to_string());
+        }
+        for mut group in groups {
+            group.skip = group.sequences.up_to(expected - 1);
+            group.sequences.skip(group.skip);
+            if group.skip < group.batch.len() {
+                self.publish_group(group, &settlement);
+            }
+        }
+        true
+    }
+
+    fn publish_group(&mut self, group: Group, settlement: &Arc<Settlement>) {
+        let Group { batch, skip, sequences, ingress } = group;
+        let receipt = Receipt::new(settlement, sequences);
+        let topic = batch.topic().clone();
+        // Only a topic that may be published to becomes known; whatever else the route says is judged here.
+        let known = matches!(self.routes.get(&topic), Some(Route::Known(_)));
+        if !known && !self.identity.rights.may(Action::Publish, &topic) {
+            self.right_refused(Action::Publish, topic.as_str());
+            return receipt.refuse(Code::Forbidden, "you may not publish to this topic");
+        }
+        self.send_to_topic(&topic, TopicMsg::Publish { batch, skip, receipt, ingress });
+    }
+
+    /// Sends a group on, or lets it wait for the look-up of its topic.
+    fn send_to_topic(&mut self, topic: &TopicName, message: TopicMsg) {
+        let message = match self.routes.get_mut(topic) {
+            Some(Route::LookingUp(waiting)) => return waiting.groups.push(message),
+            Some(Route::Known(known)) if known.cell.life() == Life::Open => {
+                match crate::shared::tell(&self.shared.stats, &known.actor, message) {
+                    Ok(()) => return,
+                    Err(message) => message,
+                }
+            }
+            // Killed or forgotten: the look-up waits until it has ended.
+            Some(Route::Known(_)) | None => message,
+        };
+        self.look_up(topic).groups.push(message);
+    }
+
+    /// Asks for the topic, unless it is being asked for already.
+    pub(super) fn look_up(&mut self, topic: &TopicName) -> &mut Waiting {
+        if !matches!(self.routes.get(topic), Some(Route::LookingUp(_))) {
+            let find =
+                TopicManagerMsg::Find { topic: topic.clone(), identity: self.identity.clone(), session: self.myself.clone() };
+            // A manager that has failed takes this session with it.
+            let _ = self.shared.tell(&self.topics, find);
+            self.remember(topic.clone(), Route::LookingUp(Waiting::default()));
+        }
+        match self.routes.get_mut(topic) {
+            Some(Route::LookingUp(waiting)) => waiting,
+            Some(Route::Known(_)) | None => unreachable!("the route was just set to being looked up"),
+        }
+    }
+
+    fn remember(&mut self, topic: TopicName, route: Route) {
+        if self.routes.len() >= ROUTES {
+            self.routes.retain(|_, route| matches!(route, Route::LookingUp(_)));
+        }
+        self.routes.insert(topic, route);
+    }
+
+    pub(super) fn topic_found(&mut self, topic: TopicName, found: Result<TopicRef, (Code, String)>) {
+        let Some(Route::LookingUp(Waiting { groups, subscription })) = self.routes.remove(&topic) else { return };
+        if subscription {
+            self.topic_for_subscription(&topic, &found);
+        }
+        match found {
+            Ok(known) => {
+                if self.identity.rights.may(Action::Publish, &topic) {
+                    self.remember(topic.clone(), Route::Known(known));
+                }
+                for group in groups {
+                    self.send_to_topic(&topic, group);
+                }
+            }
+            Err((code, reason)) => {
+                if code == Code::Forbidden {
+                    self.right_refused(Action::Create, topic.as_str());
+                }
+                for group in groups {
+                    if let TopicMsg::Publish { receipt, .. } = group {
+                        receipt.refuse(code, &reason);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A chunk was answered: failures first, then one acknowledgement for all that is settled.
+    pub(super) fn settled(&mut self, chunk: u64, refusals: Vec<Refusal>) {
+        let (told, any) = self.publishing.settle(chunk, refusals);
+        for Refusal { failure, reason } in told {
+            let error = ErrorFrame::new(failure.code, reason).to_publishes(failure.sequence, failure.count);
+            self.reply(&ServerFrame::Error(error));
+        }
+        if let Some(attached) = &self.attached
+            && any
+        {
+            attached.outbound.publish_ack(self.publishing.settled);
+        }
+    }
+}

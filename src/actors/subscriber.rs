@@ -1,0 +1,273 @@
+//! The subscriber: moves one subscription's messages from its queue into its client's window, and waits for what the client
+//! says of them. Its session alone resumes and parks it; it is born parked.
+
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::{ActorAlive, SessionMsg, alive};
+use crate::{
+    connection::{Delivery, Outbound},
+    control::Outcome,
+    events::{Event, Lost},
+    name::Epoch,
+    queue::GivenUp,
+    shared::{Shared, tell},
+    subscription::SubscriptionQueue,
+    wire::{Nack, SubscribeAck},
+};
+use ractor::RpcReplyPort;
+
+/// Messages moved in one go while dead letters are being emptied, so that a long queue does not keep others waiting.
+const DRAIN_TURN: u64 = 256;
+/// Messages moved in one go when live.
+const LIVE_TURN: u64 = 1_024;
+
+/// What a subscriber can be asked.
+#[derive(Debug)]
+pub(crate) enum SubscriberMsg {
+    /// Something waits in the queue, or there is budget again.
+    Ready,
+    /// The client is here: empty the queue to it, from its head.
+    Resume { epoch: Epoch, outbound: Arc<Outbound>, settles: bool },
+    /// The client is gone: what comes are dead letters.
+    Park { epoch: Epoch },
+    /// The client has settled everything up to this number.
+    Ack { epoch: Epoch, number: u64 },
+    /// The client gives something back.
+    Nack { epoch: Epoch, number: u64, what: Nack },
+    /// The ack clock may have run out.
+    CheckAcks,
+    /// A publisher's receipt may have been held for long enough.
+    HoldExpired,
+    /// Throw away what waits, and the poison.
+    Purge { by: String, reply: RpcReplyPort<Outcome> },
+    /// Put the poison back at the tail.
+    Redeliver { reply: RpcReplyPort<Outcome> },
+}
+
+/// A subscriber's references, in dependency order.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) queue: Arc<SubscriptionQueue>,
+    pub(crate) session: ActorRef<SessionMsg>,
+    /// The request to answer; absent when this one takes the place of one that failed.
+    pub(crate) request: Option<u32>,
+}
+
+pub(crate) struct Subscriber;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    queue: Arc<SubscriptionQueue>,
+    session: ActorRef<SessionMsg>,
+    mode: Mode,
+    /// A timer for the ack clock is out.
+    watching: bool,
+    request: Option<u32>,
+    _alive: ActorAlive,
+}
+
+enum Mode {
+    Parked,
+    Live {
+        epoch: Epoch,
+        outbound: Arc<Outbound>,
+        settles: bool,
+        /// What was held while the client was away has not all been sent yet.
+        draining: bool,
+        /// `Ready` has been sent to ourselves.
+        turning: bool,
+    },
+}
+
+impl Actor for Subscriber {
+    type Msg = SubscriberMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, myself: ActorRef<SubscriberMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, queue, session, request } = args;
+        queue.set_subscriber(myself);
+        let alive = alive(&shared);
+        Ok(State { shared, queue, session, mode: Mode::Parked, watching: false, request, _alive: alive })
+    }
+
+    /// The new subscriber answers for itself: whoever reads the answer knows that messages reach it.
+    async fn post_start(&self, myself: ActorRef<SubscriberMsg>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        let ack = state.request.map(|request| SubscribeAck {
+            request,
+            filter: state.queue.id.filter.clone(),
+            handle: state.queue.handle,
+            existing: false,
+        });
+        let message = SessionMsg::Serving { queue: Arc::clone(&state.queue), subscriber: myself, ack };
+        // A session that ended meanwhile has its subscriptions ended by its manager.
+        let _ = state.shared.tell(&state.session, message);
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SubscriberMsg>,
+        message: SubscriberMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SubscriberMsg::Ready => state.take_turn(),
+            SubscriberMsg::Resume { epoch, outbound, settles } => state.resume(epoch, outbound, settles),
+            SubscriberMsg::Park { epoch } => state.park(epoch),
+            SubscriberMsg::Ack { epoch, number } => state.ack(epoch, number),
+            SubscriberMsg::Nack { epoch, number, what } => state.nack(epoch, number, what),
+            SubscriberMsg::CheckAcks => state.check_acks(),
+            SubscriberMsg::HoldExpired => state.queue.hold_expired(),
+            SubscriberMsg::Purge { by, reply } => state.purge(by, reply),
+            SubscriberMsg::Redeliver { reply } => state.redeliver(reply),
+        }
+        state.pump(&myself);
+        Ok(())
+    }
+}
+
+impl State {
+    fn take_turn(&mut self) {
+        if let Mode::Live { turning, .. } = &mut self.mode {
+            *turning = false;
+        }
+    }
+
+    fn resume(&mut self, epoch: Epoch, outbound: Arc<Outbound>, settles: bool) {
+        if matches!(self.mode, Mode::Live { .. }) {
+            self.give_up(self.queue.park());
+        }
+        let held = self.queue.go_live().queued();
+        let draining = held > 0;
+        self.mode = Mode::Live { epoch, outbound, settles, draining, turning: false };
+        if draining {
+            self.shared.emit(Event::SubscriptionDraining { id: self.queue.id.clone(), held });
+        } else {
+            self.shared.emit(Event::SubscriptionDrained { id: self.queue.id.clone() });
+        }
+    }
+
+    fn park(&mut self, epoch: Epoch) {
+        let Mode::Live { epoch: current, .. } = &self.mode else { return };
+        if *current != epoch {
+            return self.shared.stats.stale.add(1);
+        }
+        self.mode = Mode::Parked;
+        self.give_up(self.queue.park());
+        self.shared.emit(Event::SubscriptionParked { id: self.queue.id.clone() });
+    }
+
+    fn is_current(&self, epoch: Epoch) -> bool {
+        let current = matches!(&self.mode, Mode::Live { epoch: current, .. } if *current == epoch);
+        if !current {
+            self.shared.stats.stale.add(1);
+        }
+        current
+    }
+
+    fn ack(&mut self, epoch: Epoch, number: u64) {
+        if self.is_current(epoch) && !self.queue.ack(number) {
+            self.shared.stats.bad_acks.add(1);
+        }
+    }
+
+    fn nack(&mut self, epoch: Epoch, number: u64, what: Nack) {
+        if !self.is_current(epoch) {
+            return;
+        }
+        match what {
+            Nack::Again => self.give_up(self.queue.again(number)),
+            Nack::Poison => {
+                if self.queue.give_up_one(number) {
+                    self.give_up(Some(GivenUp { number, attempts: 1 }));
+                } else {
+                    self.shared.stats.bad_acks.add(1);
+                }
+            }
+        }
+    }
+
+    fn give_up(&self, given_up: Option<GivenUp>) {
+        if let Some(GivenUp { number, attempts }) = given_up {
+            self.shared.emit(Event::SubscriptionPoisoned { id: self.queue.id.clone(), number, attempts });
+        }
+    }
+
+    fn check_acks(&mut self) {
+        self.watching = false;
+        if matches!(self.mode, Mode::Live { settles: false, .. }) {
+            self.give_up(self.queue.check_acks(Shared::now()));
+        }
+    }
+
+    fn purge(&mut self, by: String, reply: RpcReplyPort<Outcome>) {
+        let lost = self.queue.purge();
+        self.shared.stats.dropped.add(lost.messages());
+        self.shared.emit(Event::SubscriptionPurged { id: self.queue.id.clone(), by, lost });
+        // Whoever asked may have given up waiting.
+        let _ = reply.send(Outcome::Done { lost });
+    }
+
+    fn redeliver(&mut self, reply: RpcReplyPort<Outcome>) {
+        let outcome = match self.queue.redeliver(&self.shared.memory) {
+            0 => Outcome::AlreadyGone,
+            _ => Outcome::Done { lost: Lost::default() },
+        };
+        let _ = reply.send(outcome);
+    }
+
+    /// Moves what waits into the window, a turn at a time, as far as the connection's budget goes.
+    fn pump(&mut self, myself: &ActorRef<SubscriberMsg>) {
+        let Mode::Live { epoch, outbound, settles, draining, turning } = &mut self.mode else { return };
+        if *turning {
+            return;
+        }
+        if outbound.budget().is_full() && outbound.wait_for_budget(myself) {
+            return;
+        }
+        let most = if *draining { DRAIN_TURN } else { LIVE_TURN };
+        let taken = self.queue.take(most, outbound.budget().left());
+        let moved: u64 = taken.runs.iter().map(|run| u64::from(run.len)).sum();
+        if moved > 0 {
+            let (epoch, settles, pass) = (*epoch, *settles, taken.pass);
+            let delivery = |run: crate::queue::Run| Delivery {
+                queue: Arc::clone(&self.queue),
+                budget: outbound.budget().take(run.bytes()),
+                run,
+                pass,
+                settles,
+            };
+            let deliveries = taken.runs.into_iter().map(delivery).collect();
+            // A session that has ended takes its subscribers with it.
+            let _ = self.shared.tell(&self.session, SessionMsg::Deliver { epoch, deliveries });
+        }
+        if *draining && !taken.more {
+            *draining = false;
+            self.shared.emit(Event::SubscriptionDrained { id: self.queue.id.clone() });
+        }
+        // Whatever stopped us short of a full turn (the window, the budget) wakes us when it lets go.
+        if taken.more && moved >= most {
+            *turning = true;
+            let _ = self.shared.tell(myself, SubscriberMsg::Ready);
+        }
+        let watched = *settles;
+        if !watched {
+            self.watch_acks(myself);
+        }
+    }
+
+    /// One timer at a time looks after the ack clock, for as long as the queue holds anything.
+    fn watch_acks(&mut self, myself: &ActorRef<SubscriberMsg>) {
+        if self.watching || self.queue.depth().in_flight == 0 {
+            return;
+        }
+        self.watching = true;
+        let (stats, myself) = (Arc::clone(&self.shared.stats), myself.clone());
+        self.shared.timers.at(self.queue.ack_deadline().into(), move || {
+            let _ = tell(&stats, &myself, SubscriberMsg::CheckAcks);
+        });
+    }
+}

@@ -1,0 +1,202 @@
+//! The topic: one actor, so that every subscription sees a publisher's messages in one order. It appends what is published to
+//! the queue of every subscription that matches, or to its backlog, and answers the receipt.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::{Door, alive};
+use crate::{
+    backlog::Backlog,
+    batch::Batch,
+    name::{Principal, TopicName},
+    receipt::Receipt,
+    room::Guard,
+    shared::Shared,
+    stats::Counter,
+    subscription::SubscriptionQueue,
+    wire::Code,
+};
+
+/// What a topic can be asked.
+#[derive(Debug)]
+pub(crate) enum TopicMsg {
+    /// Append `batch` from index `skip` on to the queue of every matching subscription, and answer `receipt`.
+    Publish { batch: Batch, skip: u32, receipt: Receipt, ingress: Guard },
+    /// An exact subscription has come: the backlog is for it.
+    Wake,
+}
+
+/// The broker is full: somebody should make room.
+#[derive(Debug)]
+pub(crate) struct MakeRoom;
+
+/// Where to publish to.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicRef {
+    pub(crate) actor: ActorRef<TopicMsg>,
+    pub(crate) cell: Arc<TopicCell>,
+}
+
+/// How long a topic has to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Life {
+    Open,
+    /// Unused for long: what is in its mailbox still counts, then it goes unless that left a backlog.
+    Forgetting,
+    /// An operator's order: what waits is answered 410.
+    Killed,
+}
+
+/// What of a topic outlives its actor's failure, and what others may look at. `TopicManager` owns it.
+#[derive(Debug)]
+pub(crate) struct TopicCell {
+    pub(crate) topic: TopicName,
+    pub(crate) created_by: Principal,
+    life: AtomicU8,
+    /// Exact subscriptions.
+    pub(crate) exact: Counter,
+    pub(crate) published: Counter,
+    pub(crate) fanned_out: Counter,
+    pub(crate) matched: Counter,
+    /// Uptime of the last publish, in milliseconds, plus one; zero if there was none.
+    pub(crate) last_publish: AtomicU64,
+    pub(crate) changed: AtomicBool,
+    backlog: Mutex<Backlog>,
+}
+
+impl TopicCell {
+    pub(crate) fn new(topic: TopicName, created_by: Principal, backlog: Backlog) -> Arc<Self> {
+        Arc::new(Self {
+            topic,
+            created_by,
+            life: AtomicU8::new(Life::Open as u8),
+            exact: Counter::default(),
+            published: Counter::default(),
+            fanned_out: Counter::default(),
+            matched: Counter::default(),
+            last_publish: AtomicU64::new(0),
+            changed: AtomicBool::new(true),
+            backlog: Mutex::new(backlog),
+        })
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        match self.life.load(Relaxed) {
+            0 => Life::Open,
+            1 => Life::Forgetting,
+            _ => Life::Killed,
+        }
+    }
+
+    pub(crate) fn set_life(&self, life: Life) {
+        self.life.store(life as u8, Relaxed);
+    }
+
+    pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.changed.store(true, Relaxed);
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many messages wait, without marking the cell as changed.
+    pub(crate) fn backlog_size(&self) -> (u64, u64) {
+        let backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        (backlog.messages(), backlog.bytes())
+    }
+}
+
+/// A topic's references, in dependency order.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) cell: Arc<TopicCell>,
+    pub(crate) make_room: Door<MakeRoom>,
+}
+
+pub(crate) struct Topic;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    cell: Arc<TopicCell>,
+    make_room: Door<MakeRoom>,
+    /// The queues that matched at `generation`; none matched before the first look.
+    queues: Vec<Arc<SubscriptionQueue>>,
+    generation: Option<u64>,
+    _alive: super::ActorAlive,
+}
+
+impl Actor for Topic {
+    type Msg = TopicMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, _: ActorRef<TopicMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, cell, make_room } = args;
+        let alive = alive(&shared);
+        Ok(State { shared, cell, make_room, queues: Vec::new(), generation: None, _alive: alive })
+    }
+
+    async fn handle(&self, _: ActorRef<TopicMsg>, message: TopicMsg, state: &mut State) -> Result<(), ActorProcessingErr> {
+        match message {
+            TopicMsg::Publish { batch, skip, receipt, ingress } => {
+                state.publish(batch, skip, receipt);
+                drop(ingress);
+            }
+            TopicMsg::Wake => state.look_again(),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn publish(&mut self, mut batch: Batch, skip: u32, receipt: Receipt) {
+        if self.cell.life() == Life::Killed {
+            return receipt.refuse(Code::Gone, "the topic was killed; publish again to create it anew");
+        }
+        if self.shared.memory.is_full() {
+            self.make_room.send(MakeRoom);
+            return receipt.refuse(Code::NoRoom, "the broker's queues are full (queues.all_bytes); try again later");
+        }
+        let now = self.shared.clock.now();
+        batch.accept(now.wall.0, &self.shared.memory);
+        let messages = u64::from(batch.len() - skip);
+        let batch = Arc::new(batch);
+        self.look_again();
+        let instant = Shared::now();
+        if self.queues.is_empty() {
+            self.cell.backlog().append(batch, skip, instant);
+        } else {
+            for queue in &self.queues {
+                queue.append(&self.shared, &batch, skip, || receipt.settlement(), instant);
+            }
+        }
+        receipt.accept();
+        self.shared.stats.published.add(messages);
+        self.cell.published.add(messages);
+        self.cell.fanned_out.add(messages * self.queues.len() as u64);
+        self.cell.last_publish.store(now.up.0 + 1, Relaxed);
+        self.cell.changed.store(true, Relaxed);
+    }
+
+    /// Matches again if subscriptions have changed. A backlog goes to the first exact subscription, before anything newer.
+    fn look_again(&mut self) {
+        if self.generation == Some(self.shared.filters.generation()) {
+            return;
+        }
+        let (generation, mut queues) = self.shared.filters.matches(&self.cell.topic);
+        queues.retain(|queue| queue.identity.rights.may_receive(&self.cell.topic));
+        self.generation = Some(generation);
+        self.queues = queues;
+        self.cell.matched.set(self.queues.len() as u64);
+        let first_exact = self.queues.iter().find(|queue| queue.id.filter.as_str() == self.cell.topic.as_str());
+        if let Some(queue) = first_exact {
+            let backlog = self.cell.backlog().take();
+            for part in backlog {
+                queue.append(&self.shared, &part.batch, part.from, || None, Shared::now());
+            }
+        }
+    }
+}

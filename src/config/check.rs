@@ -1,0 +1,192 @@
+//! What a configuration must be besides well-formed: no zero that would stop everything, nothing that could never fit.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use super::{Config, ConfigError, KIB, MIB, size};
+use crate::name::{MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS};
+
+/// The longest any time may be: the broker's timer queue looks no further ahead than this by far.
+const MAX_TIME: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// One thing that makes no sense, and what would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, as `section.key`.
+    pub key: String,
+    /// What it is, and what would work.
+    pub why: String,
+    /// Which of several keys of that path, in the order of the file.
+    pub(super) nth: usize,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.key, self.why)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+type Checked = Result<(), Fault>;
+
+fn fault(key: &str, why: String) -> Checked {
+    Err(Fault { key: key.to_owned(), why, nth: 0 })
+}
+
+impl Config {
+    /// Checks what no single value shows. [`Config::parse`] has done so; do it again after changing anything.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with the first [`Fault`] found.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.check().map_err(|fault| ConfigError::Invalid { place: String::new(), fault })
+    }
+
+    pub(super) fn check(&self) -> Checked {
+        self.check_counts()?;
+        self.check_times()?;
+        self.check_sizes()?;
+        self.check_names()?;
+        self.check_users()?;
+        self.check_listen()
+    }
+
+    fn check_counts(&self) -> Checked {
+        let Self { connections, sessions, publishing, topics, queues, .. } = self;
+        for (key, count) in [
+            ("connections.max", connections.max),
+            ("connections.max_unregistered", connections.max_unregistered),
+            ("connections.max_per_address", connections.max_per_address),
+            ("sessions.max_detached", sessions.max_detached),
+            ("sessions.tombstones", sessions.tombstones),
+            ("sessions.max_subscriptions", sessions.max_subscriptions),
+            ("publishing.credit_messages", publishing.credit_messages),
+            ("topics.max", topics.max),
+            ("topics.max_per_principal", topics.max_per_principal),
+            ("topics.create_burst", topics.create_burst as usize),
+            ("topics.create_per_second", topics.create_per_second as usize),
+            ("topics.backlog_messages", topics.backlog_messages),
+            ("queues.max_messages", queues.max_messages),
+            ("queues.max_poison", queues.max_poison),
+            ("queues.window_messages", queues.window_messages),
+            ("queues.max_attempts", queues.max_attempts as usize),
+            ("queues.max_subscriptions", queues.max_subscriptions),
+        ] {
+            if count == 0 {
+                return fault(key, "is 0; use at least 1".to_owned());
+            }
+            // Counts go to clients as u32.
+            if u32::try_from(count).is_err() {
+                return fault(key, format!("is {count}; use at most {}", u32::MAX));
+            }
+        }
+        if queues.window_messages > queues.max_messages {
+            return fault(
+                "queues.window_messages",
+                format!("is {}, more than queues.max_messages; use at most {}", queues.window_messages, queues.max_messages),
+            );
+        }
+        Ok(())
+    }
+
+    fn check_times(&self) -> Checked {
+        let Self { connections, sessions, topics, queues, failures, .. } = self;
+        for (key, time) in [
+            ("connections.registration_deadline", connections.registration_deadline),
+            ("connections.keep_alive", connections.keep_alive),
+            ("connections.stall_after", connections.stall_after),
+            ("connections.drain_deadline", connections.drain_deadline),
+            ("sessions.reclaim_after", sessions.reclaim_after),
+            ("sessions.max_reclaim_after", sessions.max_reclaim_after),
+            ("sessions.tombstone_life", sessions.tombstone_life),
+            ("topics.idle_after", topics.idle_after),
+            ("topics.backlog_life", topics.backlog_life),
+            ("queues.ack_timeout", queues.ack_timeout),
+            ("failures.leaf_window", failures.leaf_window),
+            ("failures.manager_window", failures.manager_window),
+        ] {
+            if time < Duration::from_millis(1) {
+                return fault(key, "is less than a millisecond; use at least \"1ms\"".to_owned());
+            }
+            if time > MAX_TIME {
+                return fault(key, "is too long; use at most \"30days\"".to_owned());
+            }
+        }
+        if queues.hold_publisher > MAX_TIME {
+            return fault("queues.hold_publisher", "is too long; use at most \"30days\"".to_owned());
+        }
+        if sessions.reclaim_after > sessions.max_reclaim_after {
+            return fault("sessions.reclaim_after", "is longer than sessions.max_reclaim_after; raise that too".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_sizes(&self) -> Checked {
+        let Self { connections, publishing, topics, queues, .. } = self;
+        let frame = connections.max_frame_bytes;
+        if !(KIB..=16 * MIB).contains(&frame) {
+            return fault("connections.max_frame_bytes", format!("is {}; use \"1KiB\" to \"16MiB\"", size::format(frame)));
+        }
+        // A bound below the largest frame would refuse, or hold for ever, a message that the frame limit allows.
+        for (key, bytes, least, whose) in [
+            ("connections.outbound_bytes", connections.outbound_bytes, frame, "connections.max_frame_bytes"),
+            ("publishing.credit_bytes", publishing.credit_bytes, frame, "connections.max_frame_bytes"),
+            ("publishing.ingress_bytes", publishing.ingress_bytes, publishing.credit_bytes, "publishing.credit_bytes"),
+            ("topics.backlog_bytes", topics.backlog_bytes, frame, "connections.max_frame_bytes"),
+            ("queues.window_bytes", queues.window_bytes, frame, "connections.max_frame_bytes"),
+            ("queues.max_bytes", queues.max_bytes, queues.window_bytes, "queues.window_bytes"),
+            ("queues.all_bytes", queues.all_bytes, queues.max_bytes, "queues.max_bytes"),
+        ] {
+            if bytes < least {
+                let (bytes, least) = (size::format(bytes), size::format(least));
+                return fault(key, format!("is {bytes}, less than {whose}; use at least \"{least}\""));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> Checked {
+        for (key, value, max) in [
+            ("topics.max_name_bytes", self.topics.max_name_bytes, MAX_TOPIC_BYTES),
+            ("topics.max_levels", self.topics.max_levels, MAX_TOPIC_LEVELS),
+        ] {
+            if !(1..=max).contains(&value) {
+                return fault(key, format!("is {value}; use 1 to {max}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_users(&self) -> Checked {
+        let mut names = BTreeSet::new();
+        for (nth, user) in self.users.iter().enumerate() {
+            let refused = |why| Err(Fault { key: "users.name".to_owned(), why, nth });
+            if user.name.is_local() {
+                return refused("is local, which is who everyone is while there are no users; use another".to_owned());
+            }
+            if !names.insert(&user.name) {
+                return refused(format!("is {} a second time; keep one of them", user.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_listen(&self) -> Checked {
+        if self.listen.is_empty() {
+            return fault("listen", "is empty; give at least one address, as in [\"127.0.0.1:2673\"]".to_owned());
+        }
+        let mut addresses = BTreeSet::new();
+        for address in &self.listen {
+            if address.port() != 0 && !addresses.insert(address) {
+                return fault("listen", format!("has {address} twice; keep one of them"));
+            }
+            if self.users.is_empty() && !address.ip().to_canonical().is_loopback() {
+                return fault(
+                    "listen",
+                    format!("has {address}, which other machines reach, and there are no users; add [[users]] or use 127.0.0.1"),
+                );
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! One client connection's two tasks and what lies between them and the actors: the reader turns bytes into chunks, the
+//! writer turns what waits in the outbound queue into bytes. All socket I/O of the broker is in here; actors never wait for it.
+
+mod chunk;
+mod credit;
+mod outbound;
+mod reader;
+mod writer;
+
+pub(crate) use self::{
+    chunk::{Chunk, Group, Request},
+    credit::{Credit, Spent},
+    outbound::{Delivery, Outbound},
+    reader::{Admission, ReadEnd, Reader},
+    writer::Writer,
+};

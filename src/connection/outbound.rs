@@ -1,0 +1,222 @@
+//! The outbound queue of a connection: replies and deliveries on their way to the writer.
+//!
+//! Replies never wait; what bounds them is that a connection with too many unwritten ones is not read. Deliveries are bounded
+//! by a budget that subscribers look at before they take. A goodbye overtakes waiting deliveries.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use ractor::ActorRef;
+use tokio::sync::Notify;
+
+use crate::{
+    actors::SubscriberMsg,
+    queue::Run,
+    room::{Guard, Room},
+    shared::tell,
+    stats::Stats,
+    subscription::SubscriptionQueue,
+    wire::ServerFrame,
+};
+
+/// Unwritten replies at which a connection is not read any more, in bytes.
+const REPLY_BYTES: u64 = 1 << 20;
+
+/// A run of messages on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) queue: Arc<SubscriptionQueue>,
+    pub(crate) run: Run,
+    pub(crate) pass: u32,
+    /// Settled by being written.
+    pub(crate) settles: bool,
+    /// Held until it is written or thrown away.
+    pub(crate) budget: Guard,
+}
+
+/// Something to be written.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Reply(Vec<u8>),
+    PublishAck(u64),
+    Deliver(Delivery),
+}
+
+/// Between the actors and a connection's writer.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    stats: Arc<Stats>,
+    budget: Room,
+    reply_bytes: AtomicU64,
+    /// Bytes written so far.
+    pub(crate) written: AtomicU64,
+    state: Mutex<State>,
+    wake_writer: Notify,
+    wake_reader: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<Item>,
+    /// Subscribers that found no budget.
+    waiting: Vec<ActorRef<SubscriberMsg>>,
+    /// Nothing is taken in any more; the writer ends when the items are written.
+    closed: bool,
+}
+
+impl Outbound {
+    pub(crate) fn new(stats: Arc<Stats>, budget: u64) -> Arc<Self> {
+        Arc::new(Self {
+            stats,
+            budget: Room::new(budget),
+            reply_bytes: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            state: Mutex::default(),
+            wake_writer: Notify::new(),
+            wake_reader: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a reply. Dropped if the connection is closing.
+    pub(crate) fn reply(&self, frame: &ServerFrame<'_>) {
+        let mut bytes = Vec::with_capacity(64);
+        frame.encode(&mut bytes);
+        self.reply_bytes.fetch_add(bytes.len() as u64, Relaxed);
+        self.push(Item::Reply(bytes));
+    }
+
+    /// Acknowledges publishes up to `sequence`; takes the place of an acknowledgement that still waits at the end.
+    pub(crate) fn publish_ack(&self, sequence: u64) {
+        let mut state = self.lock();
+        if let Some(Item::PublishAck(last)) = state.items.back_mut() {
+            *last = sequence;
+            return;
+        }
+        drop(state);
+        self.push(Item::PublishAck(sequence));
+    }
+
+    fn push(&self, item: Item) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        let idle = state.items.is_empty();
+        state.items.push_back(item);
+        drop(state);
+        if idle {
+            self.wake_writer.notify_one();
+        }
+    }
+
+    /// Queues deliveries. Thrown away if the connection is closing: their queues take them back when they are parked.
+    pub(crate) fn deliver(&self, deliveries: Vec<Delivery>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        let idle = state.items.is_empty();
+        state.items.extend(deliveries.into_iter().map(Item::Deliver));
+        drop(state);
+        if idle {
+            self.wake_writer.notify_one();
+        }
+    }
+
+    /// The budget for deliveries.
+    pub(crate) fn budget(&self) -> &Room {
+        &self.budget
+    }
+
+    /// Bytes that wait to be written.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.budget.used() + self.reply_bytes.load(Relaxed)
+    }
+
+    /// Remembers a subscriber that found no budget; it is told `Ready` when there is some. False if there is some now.
+    pub(crate) fn wait_for_budget(&self, subscriber: &ActorRef<SubscriberMsg>) -> bool {
+        self.lock().waiting.push(subscriber.clone());
+        // The writer may have given everything back before the push and will not come again.
+        if self.budget.is_full() {
+            return true;
+        }
+        self.lock().waiting.retain(|waiting| waiting.get_id() != subscriber.get_id());
+        false
+    }
+
+    /// Closes the queue: deliveries that wait are thrown away, replies are written, then `goodbye`, then the writer ends.
+    pub(crate) fn close(&self, goodbye: Option<&ServerFrame<'_>>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        state.closed = true;
+        let all = std::mem::take(&mut state.items);
+        let (thrown, kept): (VecDeque<_>, VecDeque<_>) = all.into_iter().partition(|item| matches!(item, Item::Deliver(_)));
+        state.items = kept;
+        if let Some(goodbye) = goodbye {
+            let mut bytes = Vec::with_capacity(64);
+            goodbye.encode(&mut bytes);
+            state.items.push_back(Item::Reply(bytes));
+        }
+        state.waiting.clear();
+        drop(state);
+        drop(thrown);
+        self.wake_writer.notify_one();
+        self.wake_reader.notify_one();
+    }
+
+    /// Waits for something to write and takes it into `items`, up to `max` of them. False once the queue is closed and empty.
+    pub(crate) async fn take(&self, items: &mut Vec<Item>, max: usize) -> bool {
+        loop {
+            let woken = self.wake_writer.notified();
+            {
+                let mut state = self.lock();
+                if !state.items.is_empty() {
+                    let len = state.items.len().min(max);
+                    items.extend(state.items.drain(..len));
+                    return true;
+                }
+                if state.closed {
+                    return false;
+                }
+            }
+            woken.await;
+        }
+    }
+
+    /// Items up to here have been written: gives their budget back and wakes who waits for it.
+    pub(crate) fn wrote(&self, reply_bytes: u64) {
+        if reply_bytes > 0 && self.reply_bytes.fetch_sub(reply_bytes, Relaxed) >= REPLY_BYTES {
+            self.wake_reader.notify_one();
+        }
+        if self.budget.is_full() {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        for subscriber in waiting {
+            // One that has ended waits for nothing.
+            let _ = tell(&self.stats, &subscriber, SubscriberMsg::Ready);
+        }
+    }
+
+    /// Waits while too many replies lie unwritten.
+    pub(crate) async fn replies_written(&self) {
+        loop {
+            let woken = self.wake_reader.notified();
+            if self.reply_bytes.load(Relaxed) < REPLY_BYTES {
+                return;
+            }
+            woken.await;
+        }
+    }
+}

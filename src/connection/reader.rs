@@ -1,0 +1,297 @@
+//! The reader task: turns bytes into a registration, and after it into chunks for the session.
+//!
+//! A read buffer is borrowed from a pool while there is something in it; an idle connection holds none. Reading pauses, and
+//! with it the clock that would call the client silent, while the client is beyond its credit, while its replies lie
+//! unwritten, and while the broker as a whole has taken in more than topics have accepted.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use ractor::ActorRef;
+use tokio::{
+    net::tcp::OwnedReadHalf,
+    sync::mpsc,
+    time::{self, Instant},
+};
+
+use super::{
+    chunk::{Chunk, Chunker, Request},
+    credit::Credit,
+    outbound::Outbound,
+    writer::close_reason,
+};
+use crate::{
+    actors::{ListenerMsg, SessionMsg},
+    events::CloseReason,
+    name::Epoch,
+    shared::Shared,
+    wire::{self, ClientFrame, Code, RawFrame, ServerFrame, WireError},
+};
+
+/// The size of a pooled buffer: what one read brings at the most.
+const BUFFER: usize = 64 << 10;
+/// Buffers kept for the next reader.
+const POOLED: usize = 64;
+/// A chunk is closed at this many bytes of publishes.
+const CHUNK_BYTES: u64 = 1 << 20;
+/// How often the global ingress bound is looked at while it is hit.
+const INGRESS_RETRY: Duration = Duration::from_millis(5);
+
+static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// The listener's answer to a registration, for its reader.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// Not this time; the client may try again.
+    Again,
+    /// Chunks go to this session from now on.
+    Admitted { session: ActorRef<SessionMsg>, epoch: Epoch, keep_alive: Duration, credit: Credit },
+}
+
+/// Why reading ended.
+#[derive(Debug)]
+pub(crate) enum ReadEnd {
+    Closed(CloseReason),
+    /// The client broke the protocol: it is told, and closed.
+    Broken {
+        code: Code,
+        reason: String,
+    },
+}
+
+impl From<WireError> for ReadEnd {
+    fn from(error: WireError) -> Self {
+        Self::Broken { code: error.code(), reason: error.to_string() }
+    }
+}
+
+/// Reads one connection.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    shared: Arc<Shared>,
+    socket: OwnedReadHalf,
+    outbound: Arc<Outbound>,
+    listener: ActorRef<ListenerMsg>,
+    admissions: mpsc::Receiver<Admission>,
+    /// Bytes read so far, for the connection's row.
+    bytes: Arc<AtomicU64>,
+    /// What was read and not decoded: `buffer[start..end]`.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    keep_alive: Option<Duration>,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        socket: OwnedReadHalf,
+        outbound: Arc<Outbound>,
+        listener: ActorRef<ListenerMsg>,
+        admissions: mpsc::Receiver<Admission>,
+        bytes: Arc<AtomicU64>,
+    ) -> Self {
+        Self { shared, socket, outbound, listener, admissions, bytes, buffer: Vec::new(), start: 0, end: 0, keep_alive: None }
+    }
+
+    /// Reads until the connection ends, and says why it did.
+    pub(crate) async fn run(mut self) -> ReadEnd {
+        let end = match self.register().await {
+            Ok((session, epoch, credit)) => self.pump(&session, epoch, credit).await,
+            Err(end) => end,
+        };
+        self.give_buffer_back();
+        end
+    }
+
+    /// Hands registrations to the listener until one is admitted. Anything else first is an error.
+    async fn register(&mut self) -> Result<(ActorRef<SessionMsg>, Epoch, Credit), ReadEnd> {
+        loop {
+            let request = loop {
+                if let Some((raw, len)) = wire::split(&self.buffer[self.start..self.end], self.max_frame())? {
+                    let frame = ClientFrame::decode(raw)?;
+                    let ClientFrame::RegistrationRequest(request) = frame else {
+                        return Err(out_of_place("the first frame must be a RegistrationRequest"));
+                    };
+                    self.start += len;
+                    break request;
+                }
+                self.fill().await?;
+            };
+            if self.shared.tell(&self.listener, ListenerMsg::Request(Box::new(request))).is_err() {
+                return Err(ReadEnd::Closed(CloseReason::Failed));
+            }
+            match self.admissions.recv().await {
+                Some(Admission::Again) => {}
+                Some(Admission::Admitted { session, epoch, keep_alive, credit }) => {
+                    self.keep_alive = Some(keep_alive);
+                    return Ok((session, epoch, credit));
+                }
+                None => return Err(ReadEnd::Closed(CloseReason::Failed)),
+            }
+        }
+    }
+
+    /// Passes what arrives to the session, a chunk at a time.
+    async fn pump(&mut self, session: &ActorRef<SessionMsg>, epoch: Epoch, credit: Credit) -> ReadEnd {
+        let mut chunker = Chunker::new(epoch, self.shared.name_rules(), credit.clone(), self.shared.ingress.clone());
+        loop {
+            if let Err(end) = self.decode(session, &mut chunker) {
+                return end;
+            }
+            self.outbound.replies_written().await;
+            credit.available().await;
+            while self.shared.ingress.is_full() || self.shared.draining.load(Relaxed) {
+                time::sleep(INGRESS_RETRY).await;
+            }
+            if let Err(end) = self.fill().await {
+                return end;
+            }
+        }
+    }
+
+    /// Decodes every whole frame in the buffer. What is good before a bad frame still counts.
+    fn decode(&mut self, session: &ActorRef<SessionMsg>, chunker: &mut Chunker) -> Result<(), ReadEnd> {
+        let decoded = loop {
+            let (raw, len) = match wire::split(&self.buffer[self.start..self.end], self.max_frame()) {
+                Ok(Some(split)) => split,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error.into()),
+            };
+            if let Err(error) = take_frame(raw, chunker, &self.outbound, &mut |chunk| {
+                let _ = self.shared.tell(session, SessionMsg::Chunk(Box::new(chunk)));
+            }) {
+                break Err(error);
+            }
+            self.start += len;
+        };
+        // A session that has ended says goodbye through the listener; its client reads that, not an error from here.
+        if let Some(chunk) = chunker.close(None) {
+            let _ = self.shared.tell(session, SessionMsg::Chunk(Box::new(chunk)));
+        }
+        decoded
+    }
+
+    fn max_frame(&self) -> usize {
+        self.shared.config.connections.max_frame_bytes
+    }
+
+    /// Reads once, waiting for as long as the client may be silent.
+    async fn fill(&mut self) -> Result<(), ReadEnd> {
+        self.make_room()?;
+        let mut silent_at = self.keep_alive.map(|keep_alive| Instant::now() + keep_alive * 3 / 2);
+        loop {
+            match self.socket.try_read(&mut self.buffer[self.end..]) {
+                Ok(0) => return Err(ReadEnd::Closed(CloseReason::PeerClosed)),
+                Ok(bytes) => {
+                    self.end += bytes;
+                    self.bytes.fetch_add(bytes as u64, Relaxed);
+                    self.shared.stats.bytes_in.add(bytes as u64);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(ReadEnd::Closed(close_reason(&error))),
+            }
+            self.put_aside();
+            let readable = self.socket.readable();
+            let ready = match &mut silent_at {
+                Some(at) => match time::timeout_at(*at, readable).await {
+                    Ok(ready) => ready,
+                    Err(_) => return Err(ReadEnd::Closed(CloseReason::KeepAliveMissed)),
+                },
+                None => readable.await,
+            };
+            ready.map_err(|error| ReadEnd::Closed(close_reason(&error)))?;
+            self.make_room()?;
+        }
+    }
+
+    /// A buffer with room for the rest of the frame that has begun, or for a whole read.
+    fn make_room(&mut self) -> Result<(), WireError> {
+        let begun = &self.buffer[self.start..self.end];
+        let needed = wire::frame_len(begun, self.max_frame())?.unwrap_or(0).max(begun.len() + 1).max(BUFFER);
+        if self.buffer.len() < needed {
+            let mut larger = if needed == BUFFER { take_pooled() } else { vec![0; needed] };
+            larger[..begun.len()].copy_from_slice(begun);
+            (self.start, self.end) = (0, begun.len());
+            let smaller = std::mem::replace(&mut self.buffer, larger);
+            give_pooled(smaller);
+        } else if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        Ok(())
+    }
+
+    /// Nothing more has arrived: keeps only the bytes of a frame that has begun and gives the buffer back.
+    fn put_aside(&mut self) {
+        let begun = self.buffer[self.start..self.end].to_vec();
+        if begun.len() * 2 < self.buffer.len() {
+            (self.start, self.end) = (0, begun.len());
+            give_pooled(std::mem::replace(&mut self.buffer, begun));
+        }
+    }
+
+    fn give_buffer_back(&mut self) {
+        give_pooled(std::mem::take(&mut self.buffer));
+    }
+}
+
+fn out_of_place(reason: &str) -> ReadEnd {
+    ReadEnd::Broken { code: Code::Malformed, reason: reason.to_owned() }
+}
+
+fn take_pooled() -> Vec<u8> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| vec![0; BUFFER])
+}
+
+fn give_pooled(buffer: Vec<u8>) {
+    if buffer.len() == BUFFER {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOLED {
+            pool.push(buffer);
+        }
+    }
+}
+
+/// Takes one frame into the chunk; what must be handled in its place closes the chunk and goes with it.
+fn take_frame(
+    raw: RawFrame<'_>,
+    chunker: &mut Chunker,
+    outbound: &Outbound,
+    send: &mut impl FnMut(Chunk),
+) -> Result<(), ReadEnd> {
+    let request = match ClientFrame::decode(raw)? {
+        ClientFrame::Publish(publish) => {
+            if !chunker.continues(publish.sequence) || chunker.bytes() >= CHUNK_BYTES {
+                chunker.close(None).into_iter().for_each(send);
+            }
+            chunker.publish(&publish);
+            return Ok(());
+        }
+        ClientFrame::DeliverAck(ack) => {
+            chunker.ack(ack.handle, ack.number);
+            return Ok(());
+        }
+        ClientFrame::Ping(token) => {
+            outbound.reply(&ServerFrame::Pong(token));
+            return Ok(());
+        }
+        ClientFrame::Pong(_) => return Ok(()),
+        ClientFrame::RegistrationRequest(_) => {
+            return Err(out_of_place("this connection is registered; open another one for another session"));
+        }
+        ClientFrame::SubscribeRequest(request) => Request::Subscribe(request),
+        ClientFrame::UnsubscribeRequest(request) => Request::Unsubscribe(request),
+        ClientFrame::DeliverNack(nack) => Request::Nack(nack),
+        ClientFrame::Disconnect(disconnect) => Request::Disconnect(disconnect),
+    };
+    chunker.close(Some(request)).into_iter().for_each(send);
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The writer task: takes what waits, writes it with one vectored call, and says what was written.
+//!
+//! Small frames are copied together, because a copy of a few bytes is cheaper than a segment of its own; large runs go out
+//! from the batch that every subscriber shares.
+
+use std::{
+    io::{self, IoSlice},
+    ops::Range,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time};
+
+use super::outbound::{Delivery, Item, Outbound};
+use crate::{
+    events::CloseReason,
+    stats::Stats,
+    wire::{DeliverHead, ServerFrame},
+};
+
+/// Items written at once.
+const ITEMS: usize = 128;
+/// Runs shorter than this are copied together, in bytes.
+const COPY: usize = 4 << 10;
+/// A scratch buffer larger than this is given back when it has been written.
+const SCRATCH: usize = 64 << 10;
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Writes one connection's outbound queue.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    outbound: Arc<Outbound>,
+    socket: OwnedWriteHalf,
+    stats: Arc<Stats>,
+    stall_after: Duration,
+    items: Vec<Item>,
+    scratch: Vec<u8>,
+    segments: Vec<Segment>,
+}
+
+/// A piece of what is written at once.
+#[derive(Debug)]
+enum Segment {
+    /// Of the scratch buffer.
+    Scratch(Range<usize>),
+    /// The records of the delivery at this index.
+    Records(usize),
+}
+
+impl Writer {
+    pub(crate) fn new(outbound: Arc<Outbound>, socket: OwnedWriteHalf, stats: Arc<Stats>, stall_after: Duration) -> Self {
+        Self { outbound, socket, stats, stall_after, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
+    }
+
+    /// Writes until the queue is closed and empty. An error says why it could not.
+    pub(crate) async fn run(mut self) -> Result<(), CloseReason> {
+        while self.outbound.take(&mut self.items, ITEMS).await {
+            self.encode();
+            self.write().await?;
+            self.settle();
+        }
+        // The peer reads our goodbye before it sees the end; one that does not read is not waited for.
+        let _ = time::timeout(GOODBYE, self.socket.shutdown()).await;
+        Ok(())
+    }
+
+    fn encode(&mut self) {
+        self.scratch.clear();
+        self.segments.clear();
+        let mut from = 0;
+        for (index, item) in self.items.iter().enumerate() {
+            match item {
+                Item::Reply(bytes) => self.scratch.extend_from_slice(bytes),
+                Item::PublishAck(sequence) => ServerFrame::PublishAck(*sequence).encode(&mut self.scratch),
+                Item::Deliver(delivery) => {
+                    encode_head(delivery, &mut self.scratch);
+                    let run = &delivery.run;
+                    let records = run.batch.records(run.start, run.len);
+                    if records.len() < COPY {
+                        self.scratch.extend_from_slice(records);
+                    } else {
+                        self.segments.push(Segment::Scratch(from..self.scratch.len()));
+                        self.segments.push(Segment::Records(index));
+                        from = self.scratch.len();
+                    }
+                }
+            }
+        }
+        if from < self.scratch.len() {
+            self.segments.push(Segment::Scratch(from..self.scratch.len()));
+        }
+    }
+
+    fn slice<'a>(items: &'a [Item], scratch: &'a [u8], segment: &Segment) -> &'a [u8] {
+        match segment {
+            Segment::Scratch(range) => &scratch[range.clone()],
+            Segment::Records(index) => match &items[*index] {
+                Item::Deliver(Delivery { run, .. }) => run.batch.records(run.start, run.len),
+                Item::Reply(_) | Item::PublishAck(_) => &[],
+            },
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), CloseReason> {
+        let mut slices: Vec<_> =
+            self.segments.iter().map(|segment| IoSlice::new(Self::slice(&self.items, &self.scratch, segment))).collect();
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            let wrote = match time::timeout(self.stall_after, self.socket.write_vectored(left)).await {
+                Err(_) => return Err(CloseReason::Stalled),
+                Ok(Err(error)) => return Err(close_reason(&error)),
+                Ok(Ok(0)) => return Err(CloseReason::PeerClosed),
+                Ok(Ok(bytes)) => bytes,
+            };
+            self.stats.bytes_out.add(wrote as u64);
+            self.outbound.written.fetch_add(wrote as u64, Relaxed);
+            IoSlice::advance_slices(&mut left, wrote);
+        }
+        Ok(())
+    }
+
+    /// What was written is told to its queues, and its budget is given back.
+    fn settle(&mut self) {
+        let mut reply_bytes = 0;
+        let mut delivered = 0;
+        for item in self.items.drain(..) {
+            match item {
+                Item::Reply(bytes) => reply_bytes += bytes.len() as u64,
+                Item::PublishAck(_) => {}
+                Item::Deliver(Delivery { queue, run, pass, settles, budget }) => {
+                    delivered += u64::from(run.len);
+                    queue.wrote(&run, pass, settles);
+                    drop(budget);
+                }
+            }
+        }
+        self.stats.delivered.add(delivered);
+        self.outbound.wrote(reply_bytes);
+        if self.scratch.capacity() > SCRATCH {
+            self.scratch = Vec::new();
+        }
+    }
+}
+
+/// Writes everything of a `Deliver` that stands before its records.
+fn encode_head(delivery: &Delivery, out: &mut Vec<u8>) {
+    let Delivery { queue, run, .. } = delivery;
+    let head = DeliverHead {
+        handle: queue.handle,
+        first: run.first,
+        accepted_ms: run.batch.accepted_ms(),
+        redelivered: run.redelivered,
+        topic: run.batch.topic().as_str(),
+        count: run.len,
+        records_len: run.bytes() as usize,
+    };
+    head.encode(out);
+    out.extend_from_slice(run.batch.table(run.start, run.len));
+}
+
+/// What an I/O error means for a connection.
+pub(crate) fn close_reason(error: &io::Error) -> CloseReason {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => CloseReason::Reset,
+        _ => CloseReason::PeerClosed,
+    }
+}

@@ -1,0 +1,77 @@
+//! A run: consecutive messages of one batch in one queue. Queues hold runs, so that appending a batch costs the same for one
+//! message and for a thousand.
+
+use std::{sync::Arc, time::Instant};
+
+use crate::batch::Batch;
+
+/// `len` messages of `batch` from `start` on, numbered from `first` on in their queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) batch: Arc<Batch>,
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    pub(crate) first: u64,
+    /// How often its first message was written and came back. Whoever came back is alone in its run.
+    pub(crate) attempts: u32,
+    pub(crate) redelivered: bool,
+}
+
+impl Run {
+    /// The number of its last message.
+    pub(crate) fn last(&self) -> u64 {
+        self.first + u64::from(self.len) - 1
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.batch.bytes(self.start, self.len) as u64
+    }
+
+    /// Keeps the first `len` messages and returns the others.
+    pub(crate) fn split_off(&mut self, len: u32) -> Self {
+        let rest = Self {
+            batch: Arc::clone(&self.batch),
+            start: self.start + len,
+            len: self.len - len,
+            first: self.first + u64::from(len),
+            attempts: 0,
+            redelivered: self.redelivered,
+        };
+        self.len = len;
+        rest
+    }
+
+    /// Keeps the messages numbered below `number` and returns the others, if both kinds are there.
+    pub(crate) fn split_at_number(&mut self, number: u64) -> Option<Self> {
+        (self.first < number && number <= self.last()).then(|| self.split_off((number - self.first) as u32))
+    }
+
+    /// How many of its messages fit `messages` and `bytes`; at least one if `force`.
+    pub(crate) fn fits(&self, messages: u64, bytes: u64, force: bool) -> u32 {
+        let most = u64::from(self.len).min(messages) as u32;
+        if self.batch.bytes(self.start, most) as u64 <= bytes {
+            return most;
+        }
+        // Offsets only grow, so the largest run that fits is found by halving.
+        let (mut low, mut high) = (0, most);
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            if self.batch.bytes(self.start, middle) as u64 <= bytes {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        low.max(u32::from(force && most > 0))
+    }
+
+    /// How many of its first messages are alike in being expired or not, and which.
+    pub(crate) fn expired_prefix(&self, now: Instant) -> (u32, bool) {
+        if !self.batch.expires() {
+            return (self.len, false);
+        }
+        let expired = self.batch.is_expired(self.start, now);
+        let alike = (0..self.len).take_while(|i| self.batch.is_expired(self.start + i, now) == expired).count();
+        (alike as u32, expired)
+    }
+}

@@ -1,0 +1,152 @@
+//! What every actor of one broker can see: its configuration, its bus, its counters, its budgets, and the filter table.
+//! Nothing here belongs to one actor, and nothing here waits for another.
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use ractor::{ActorRef, Message, MessagingErr};
+use tokio::time::Instant;
+
+use crate::{
+    auth::Authenticator,
+    bus::Bus,
+    clock::Clock,
+    config::Config,
+    events::{BrokerSample, Event},
+    filters::Filters,
+    limits::Limits,
+    name::{Filter, NameRules, SessionId, TopicName},
+    room::Room,
+    stats::Stats,
+    subscription::SubscriptionQueue,
+    timers::Timers,
+};
+
+/// What every actor of one broker can see.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) bus: Bus,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) timers: Timers,
+    pub(crate) limits: Limits,
+    pub(crate) filters: FilterTable,
+    /// What all queues and backlogs hold.
+    pub(crate) memory: Room,
+    /// What has been decoded and not been accepted by its topic.
+    pub(crate) ingress: Room,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// Readers take nothing more in.
+    pub(crate) draining: AtomicBool,
+    /// Managers are being restarted: a listener that ends now says 503, not 500.
+    pub(crate) restarting: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn emit(&self, event: Event) {
+        self.bus.emit(event);
+    }
+
+    /// Casts `message`. Gives it back if the actor has ended: what that means is the sender's to decide.
+    pub(crate) fn tell<M: Message>(&self, actor: &ActorRef<M>, message: M) -> Result<(), M> {
+        tell(&self.stats, actor, message)
+    }
+
+    /// A limit was hit by `who`: counted, and told at most once a second.
+    pub(crate) fn limit_hit(&self, limit: &'static str, who: &str) {
+        if let Some(times) = self.limits.hit(limit, who, Self::now()) {
+            self.emit(Event::LimitHit { limit: limit.to_owned(), who: who.to_owned(), times });
+        }
+    }
+
+    /// Messages that a session's queues hold: what its end would cost now.
+    pub(crate) fn held_by(&self, session: SessionId) -> u64 {
+        let board = self.bus.board();
+        let Some(row) = board.sessions.get(&session) else { return 0 };
+        let queues = row.subscriptions.iter().filter_map(|filter| self.filters.get(filter, session));
+        queues.map(|queue| queue.depth()).map(|depth| depth.queued() + depth.poison).sum()
+    }
+
+    pub(crate) fn name_rules(&self) -> NameRules {
+        NameRules { max_bytes: self.config.topics.max_name_bytes, max_levels: self.config.topics.max_levels }
+    }
+
+    /// Now, as an instant that pure code takes.
+    pub(crate) fn now() -> std::time::Instant {
+        Instant::now().into_std()
+    }
+
+    pub(crate) fn sample(&self) -> BrokerSample {
+        let stats = &self.stats;
+        BrokerSample {
+            published: stats.published.get(),
+            delivered: stats.delivered.get(),
+            publish_rate: 0,
+            deliver_rate: 0,
+            dropped: stats.dropped.get(),
+            held_bytes: self.memory.used(),
+            ingress_bytes: self.ingress.used(),
+            refused: stats.refused_connections.get(),
+            stale: stats.stale.get(),
+            casts: stats.casts.get(),
+        }
+    }
+}
+
+/// Casts `message` and counts it. Gives it back if the actor has ended.
+pub(crate) fn tell<M: Message>(stats: &Stats, actor: &ActorRef<M>, message: M) -> Result<(), M> {
+    stats.casts.add(1);
+    match actor.cast(message) {
+        Err(MessagingErr::SendErr(message)) => Err(message),
+        // A reference is typed, so the message always fits the mailbox.
+        Ok(()) | Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => Ok(()),
+    }
+}
+
+/// All subscriptions, by filter. A topic looks again only when the generation has moved on.
+#[derive(Debug, Default)]
+pub(crate) struct FilterTable {
+    generation: AtomicU64,
+    trie: RwLock<Filters<Arc<SubscriptionQueue>>>,
+}
+
+impl FilterTable {
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn insert(&self, filter: &Filter, session: SessionId, queue: Arc<SubscriptionQueue>) {
+        self.trie.write().unwrap_or_else(PoisonError::into_inner).insert(filter, session, queue);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn remove(&self, filter: &Filter, session: SessionId) {
+        self.trie.write().unwrap_or_else(PoisonError::into_inner).remove(filter, session);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self, filter: &Filter, session: SessionId) -> Option<Arc<SubscriptionQueue>> {
+        self.trie.read().unwrap_or_else(PoisonError::into_inner).get(filter, session).cloned()
+    }
+
+    /// Forgets everything: all managers are being restarted.
+    pub(crate) fn clear(&self) {
+        *self.trie.write().unwrap_or_else(PoisonError::into_inner) = Filters::default();
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The queues that match `topic`, and the generation they are of.
+    pub(crate) fn matches(&self, topic: &TopicName) -> (u64, Vec<Arc<SubscriptionQueue>>) {
+        let trie = self.trie.read().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock: a change after this raises it again.
+        (self.generation(), trie.matches(topic))
+    }
+
+    /// The queues of exact subscriptions to `topic`.
+    pub(crate) fn exact(&self, topic: &TopicName) -> Vec<Arc<SubscriptionQueue>> {
+        self.trie.read().unwrap_or_else(PoisonError::into_inner).exact(topic).cloned().collect()
+    }
+}

@@ -1,0 +1,273 @@
+//! A subscription's queue with what shares it: topics append, its subscriber takes, the writer says what was written.
+//!
+//! It belongs to `SubscriberManager`, so that it outlives a subscriber's panic. Whoever holds the lock does nothing but data
+//! work: casts, events and dropped receipts come after it.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use ractor::ActorRef;
+
+use crate::{
+    actors::SubscriberMsg,
+    auth::Identity,
+    batch::Batch,
+    events::{Depth, DropReason, Lost},
+    name::{SubscriptionHandle, SubscriptionId},
+    queue::{Appended, Bounds, GivenUp, Queue, Run},
+    receipt::Settlement,
+    room::Room,
+    shared::{Shared, tell},
+    stats::Stats,
+};
+
+/// A subscription's queue and who serves it.
+#[derive(Debug)]
+pub(crate) struct SubscriptionQueue {
+    pub(crate) id: SubscriptionId,
+    pub(crate) handle: SubscriptionHandle,
+    pub(crate) identity: Identity,
+    stats: Arc<Stats>,
+    ack_timeout: Duration,
+    state: Mutex<State>,
+    changed: AtomicBool,
+    delivered: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: Queue<Arc<Settlement>>,
+    subscriber: Option<ActorRef<SubscriberMsg>>,
+    /// The subscriber found nothing to take and waits to be told.
+    idle: bool,
+    /// When the last message was written or acknowledged, or the client came.
+    progress: Instant,
+}
+
+/// What a subscriber took.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) runs: Vec<Run>,
+    pub(crate) pass: u32,
+    /// More waits.
+    pub(crate) more: bool,
+}
+
+impl SubscriptionQueue {
+    pub(crate) fn new(
+        id: SubscriptionId,
+        handle: SubscriptionHandle,
+        identity: Identity,
+        stats: Arc<Stats>,
+        bounds: Bounds,
+        ack_timeout: Duration,
+    ) -> Arc<Self> {
+        let state = State { queue: Queue::new(bounds), subscriber: None, idle: false, progress: Shared::now() };
+        Arc::new(Self {
+            id,
+            handle,
+            identity,
+            stats,
+            ack_timeout,
+            state: Mutex::new(state),
+            changed: AtomicBool::new(true),
+            delivered: AtomicU64::new(0),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.changed.store(true, Relaxed);
+        // The queue is consistent between its calls, and each is complete or has panicked before it changed anything.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let released = state.queue.release();
+        drop(state);
+        // Each receipt casts to its session when it goes: not under the lock.
+        drop(released);
+        result
+    }
+
+    /// A new subscriber serves the queue and looks at it first.
+    pub(crate) fn set_subscriber(&self, subscriber: ActorRef<SubscriberMsg>) {
+        let mut state = self.lock();
+        state.subscriber = Some(subscriber);
+        state.idle = false;
+    }
+
+    /// Appends what a topic accepted and wakes an idle subscriber. `receipt` is held while the queue is over its bound.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        shared: &Shared,
+        batch: &Arc<Batch>,
+        from: u32,
+        receipt: impl FnOnce() -> Option<Arc<Settlement>>,
+        now: Instant,
+    ) {
+        let (appended, wake, subscriber) = self.change(|state| {
+            let appended = state.queue.append(batch, from, receipt, now);
+            let wake = mem::take(&mut state.idle);
+            let needed = wake || matches!(appended, Appended::Held(Some(_)));
+            (appended, wake, needed.then(|| state.subscriber.clone()).flatten())
+        });
+        if appended == Appended::Closed {
+            // The topic matched before the subscription ended: as lost as what the queue held then.
+            self.stats.dropped.add(u64::from(batch.len() - from));
+        }
+        let Some(subscriber) = subscriber else { return };
+        if let Appended::Held(Some(until)) = appended {
+            let (stats, subscriber) = (Arc::clone(&self.stats), subscriber.clone());
+            shared.timers.at(until.into(), move || {
+                let _ = tell(&stats, &subscriber, SubscriberMsg::HoldExpired);
+            });
+        }
+        if wake {
+            // One that has just ended is restarted and looks at its queue first.
+            let _ = shared.tell(&subscriber, SubscriberMsg::Ready);
+        }
+    }
+
+    /// The writer has written `run`. With `settles` that is as good as an acknowledgement.
+    pub(crate) fn wrote(&self, run: &Run, pass: u32, settles: bool) {
+        self.delivered.fetch_add(u64::from(run.len), Relaxed);
+        let wake = self.change(|state| {
+            state.progress = Shared::now();
+            state.queue.written(pass, run.last());
+            if !settles {
+                return None;
+            }
+            self.stats.acknowledged.add(state.queue.ack(run.last()).unwrap_or_default());
+            // Its window may have been full; if it was not, one look too many does no harm.
+            if state.queue.has_waiting() { state.subscriber.clone() } else { None }
+        });
+        if let Some(subscriber) = wake {
+            let _ = tell(&self.stats, &subscriber, SubscriberMsg::Ready);
+        }
+    }
+
+    /// Takes what fits the window, at most `messages` and `bytes`. Where nothing waits, the next append wakes the subscriber.
+    pub(crate) fn take(&self, messages: u64, bytes: u64) -> Taken {
+        let now = Shared::now();
+        self.change(|state| {
+            let mut taken = Taken::default();
+            if state.queue.depth().in_flight == 0 {
+                // The ack clock of what is taken now has not begun: it waits for the writer.
+                state.progress = now;
+            }
+            state.queue.take(messages, bytes, now, &mut taken.runs);
+            taken.pass = state.queue.pass();
+            taken.more = state.queue.has_waiting();
+            state.idle = !taken.more;
+            taken
+        })
+    }
+
+    /// The client is here.
+    pub(crate) fn go_live(&self) -> Depth {
+        self.change(|state| {
+            state.progress = Shared::now();
+            state.queue.go_live();
+            state.queue.depth()
+        })
+    }
+
+    /// The client is gone.
+    pub(crate) fn park(&self) -> Option<GivenUp> {
+        self.change(|state| {
+            state.idle = false;
+            state.queue.park(Shared::now())
+        })
+    }
+
+    /// The client has settled everything up to `number`. False if it was never sent that far.
+    pub(crate) fn ack(&self, number: u64) -> bool {
+        let acknowledged = self.change(|state| {
+            state.progress = Shared::now();
+            state.queue.ack(number)
+        });
+        self.stats.acknowledged.add(acknowledged.unwrap_or_default());
+        acknowledged.is_some()
+    }
+
+    /// The client gives `number` and all after it back.
+    pub(crate) fn again(&self, number: u64) -> Option<GivenUp> {
+        self.change(|state| state.queue.again(number))
+    }
+
+    /// The client gives one message up.
+    pub(crate) fn give_up_one(&self, number: u64) -> bool {
+        self.change(|state| state.queue.give_up_one(number))
+    }
+
+    /// If nothing was acknowledged in time, what is in flight comes back. Returns what was given up for it.
+    pub(crate) fn check_acks(&self, now: Instant) -> Option<GivenUp> {
+        self.change(|state| {
+            if state.queue.depth().in_flight == 0 || now < state.progress + self.ack_timeout {
+                return None;
+            }
+            state.progress = now;
+            state.queue.bring_all_back()
+        })
+    }
+
+    /// When to look at the acknowledgements, if something is in flight.
+    pub(crate) fn ack_deadline(&self) -> Instant {
+        self.lock().progress + self.ack_timeout
+    }
+
+    pub(crate) fn hold_expired(&self) {
+        // Receipts are released although the queue stays at its bound, because the oldest messages went.
+        self.change(|state| state.queue.hold_expired(Shared::now()));
+    }
+
+    pub(crate) fn purge(&self) -> Lost {
+        self.change(|state| state.queue.purge())
+    }
+
+    pub(crate) fn redeliver(&self, room: &Room) -> u64 {
+        self.change(|state| {
+            state.idle = false;
+            state.queue.redeliver(room, Shared::now())
+        })
+    }
+
+    pub(crate) fn give_up_oldest(&self, bytes: u64) -> u64 {
+        self.change(|state| state.queue.give_up(bytes, Shared::now()))
+    }
+
+    /// Ends the queue: what it holds is lost, receipts go.
+    pub(crate) fn close(&self) -> Lost {
+        self.change(|state| {
+            state.subscriber = None;
+            state.queue.close()
+        })
+    }
+
+    pub(crate) fn depth(&self) -> Depth {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.depth()
+    }
+
+    /// Messages written so far.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered.load(Relaxed)
+    }
+
+    /// What it holds, if it may have changed since the last call.
+    pub(crate) fn depth_if_changed(&self) -> Option<Depth> {
+        self.changed.swap(false, Relaxed).then(|| self.depth())
+    }
+
+    /// What was dropped since the last call, by reason.
+    pub(crate) fn take_untold(&self) -> Vec<(DropReason, u64)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.take_untold().collect()
+    }
+}

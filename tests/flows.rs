@@ -1,0 +1,229 @@
+//! The flows of a client's life: register, subscribe, publish, lose the connection, come back.
+
+use cordboard::wire::{ClientFrame, Code, Headers, Publish, RegistrationRequest};
+
+use crate::fixture::{Raw, Reply, broker, eventually};
+
+/// I1: what was published before the subscriber came, while it was here, and while it was away, reaches it in order.
+#[tokio::test]
+async fn a_subscriber_that_comes_back_gets_what_it_missed_and_then_what_is_new() {
+    let broker = broker().await;
+    let (mut billing, first) = Raw::register(&broker, "billing").await;
+    let (mut shop, _) = Raw::register(&broker, "shop").await;
+    let orders = billing.subscribe("orders/#").await;
+    shop.publish("orders/eu", "1").await;
+    let got = billing.messages(1).await;
+    assert_eq!((got[0].text().as_str(), got[0].topic.as_str(), got[0].redelivered), ("1", "orders/eu", false));
+    billing.ack(orders, got[0].number).await;
+    billing.settle().await;
+    billing.reset();
+    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
+
+    for missed in ["2", "3", "4"] {
+        shop.publish("orders/eu", missed).await;
+    }
+    let (mut billing, second) = Raw::resume(&broker, "billing", first.session).await;
+    assert_eq!((second.epoch.0, second.subscriptions.len()), (2, 1));
+    shop.publish("orders/us", "5").await;
+    let got = billing.messages(4).await;
+    assert_eq!(got.iter().map(|message| message.text()).collect::<Vec<_>>(), ["2", "3", "4", "5"]);
+    assert!(got.iter().all(|message| !message.redelivered));
+    broker.shutdown().await;
+}
+
+/// I3: what was sent and not acknowledged comes again, marked, before anything newer.
+#[tokio::test]
+async fn what_was_in_flight_comes_again_marked() {
+    let broker = broker().await;
+    let (mut sub, response) = Raw::register(&broker, "sub").await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    let handle = sub.subscribe("a").await;
+    for text in ["1", "2", "3"] {
+        publisher.publish("a", text).await;
+    }
+    let got = sub.messages(3).await;
+    sub.ack(handle, got[0].number).await;
+    sub.settle().await;
+    sub.reset();
+    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
+    publisher.publish("a", "4").await;
+    let (mut sub, _) = Raw::resume(&broker, "sub", response.session).await;
+    let got = sub.messages(3).await;
+    let told: Vec<_> = got.iter().map(|message| (message.text(), message.redelivered)).collect();
+    assert_eq!(told, [("2".into(), true), ("3".into(), true), ("4".into(), false)]);
+    broker.shutdown().await;
+}
+
+/// A backlog is for the first exact subscription, and goes before anything newer.
+#[tokio::test]
+async fn what_was_published_to_nobody_waits_for_the_first_subscriber() {
+    let broker = broker().await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    for n in 0..10 {
+        publisher.publish("early", n.to_string()).await;
+    }
+    let (mut sub, _) = Raw::register(&broker, "sub").await;
+    sub.subscribe("early").await;
+    publisher.publish("early", "10").await;
+    let got = sub.messages(11).await;
+    assert_eq!(got.iter().map(|m| m.text()).collect::<Vec<_>>(), (0..=10).map(|n| n.to_string()).collect::<Vec<_>>());
+    broker.shutdown().await;
+}
+
+/// Overlapping subscriptions of one client each deliver.
+#[tokio::test]
+async fn each_matching_subscription_gets_each_message() {
+    let broker = broker().await;
+    let (mut client, _) = Raw::register(&broker, "both").await;
+    let handles = [client.subscribe("a/#").await, client.subscribe("a/+").await, client.subscribe("a/b").await];
+    client.enqueue("a/b", "x").await;
+    let mut got: Vec<_> = client.messages(3).await.into_iter().map(|message| message.handle).collect();
+    got.sort_unstable();
+    assert_eq!(got, handles.map(|handle| handle.0));
+    broker.shutdown().await;
+}
+
+/// I4: one live connection a session; the newcomer has it, the other is told.
+#[tokio::test]
+async fn a_takeover_tells_the_displaced_connection() {
+    let broker = broker().await;
+    let (mut old, response) = Raw::register(&broker, "twice").await;
+    let handle = old.subscribe("t").await;
+    let (mut new, _) = Raw::resume(&broker, "twice", response.session).await;
+    assert!(matches!(old.next().await, Reply::Displaced));
+    assert!(matches!(old.next().await, Reply::Closed));
+    new.publish("t", "x").await;
+    assert_eq!(new.messages(1).await[0].handle, handle.0);
+    eventually(&broker, "one connection is left", |board| board.listeners.len() == 1).await;
+    assert!(broker.bus().board().sessions[&response.session].is_attached());
+    broker.shutdown().await;
+}
+
+/// Row 20: a session that never was is 404, and the client may register anew on the same connection.
+#[tokio::test]
+async fn an_unknown_session_is_not_found_and_the_client_may_register_anew() {
+    let broker = broker().await;
+    let mut raw = Raw::connect(broker.endpoints()[0]).await;
+    let mut request = RegistrationRequest::new("stranger");
+    request.session = Some("00112233445566778899aabbccddeeff".parse().unwrap());
+    raw.send(&ClientFrame::RegistrationRequest(request.clone())).await;
+    assert_eq!(raw.error().await.code, Code::NotFound);
+    request.session = None;
+    raw.send(&ClientFrame::RegistrationRequest(request)).await;
+    assert!(!raw.response().await.resumed);
+    broker.shutdown().await;
+}
+
+/// An ended session is gone, with the reason and the time.
+#[tokio::test]
+async fn an_ended_session_is_gone_with_its_reason() {
+    let broker = broker().await;
+    let (raw, response) = Raw::register(&broker, "short").await;
+    raw.disconnect(true).await;
+    eventually(&broker, "the session has ended", |board| board.sessions.is_empty()).await;
+    let mut raw = Raw::connect(broker.endpoints()[0]).await;
+    let mut request = RegistrationRequest::new("short");
+    request.session = Some(response.session);
+    raw.send(&ClientFrame::RegistrationRequest(request)).await;
+    let error = raw.error().await;
+    assert_eq!(error.code, Code::Gone);
+    assert!(error.reason.contains("ended by its client"), "{}", error.reason);
+    assert!(error.at_ms.is_some());
+    broker.shutdown().await;
+}
+
+/// Row 31: a publish that comes again is answered again and not enqueued again.
+#[tokio::test]
+async fn a_repeated_publish_is_answered_once_more_and_delivered_once() {
+    let broker = broker().await;
+    let (mut sub, _) = Raw::register(&broker, "sub").await;
+    sub.subscribe("once").await;
+    let (mut publisher, response) = Raw::register(&broker, "pub").await;
+    for text in ["1", "2", "3"] {
+        publisher.publish("once", text).await;
+    }
+    publisher.reset();
+    let (mut publisher, resumed) = Raw::resume(&broker, "pub", response.session).await;
+    assert_eq!(resumed.settled, 3);
+    publisher.sequence = 1;
+    for text in ["2", "3", "4"] {
+        publisher.enqueue("once", text).await;
+    }
+    publisher.acked(4).await;
+    let got = sub.messages(4).await;
+    assert_eq!(got.iter().map(|m| m.text()).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
+    assert_eq!(broker.counters().repeats, 2);
+    broker.shutdown().await;
+}
+
+/// A gap in the sequence would hide a loss: 400, and the connection is closed.
+#[tokio::test]
+async fn a_gap_in_the_publish_sequence_closes_the_connection() {
+    let broker = broker().await;
+    let (mut raw, _) = Raw::register(&broker, "gap").await;
+    raw.sequence = 1;
+    raw.enqueue("a", "x").await;
+    assert_eq!(raw.closing_error().await.code, Code::Malformed);
+    broker.shutdown().await;
+}
+
+/// A bad topic fails alone: its neighbours are delivered, and the failure comes before the acknowledgement.
+#[tokio::test]
+async fn a_publish_to_a_bad_topic_fails_alone() {
+    let broker = broker().await;
+    let (mut raw, _) = Raw::register(&broker, "typo").await;
+    raw.subscribe("good").await;
+    let mut bytes = Vec::new();
+    for (sequence, topic) in [(1, "good"), (2, "ba//d"), (3, "good")] {
+        let frame = Publish { sequence, topic: topic.as_bytes(), headers: Headers::NONE, payload: b"x" };
+        ClientFrame::Publish(frame).encode(&mut bytes);
+    }
+    raw.send_bytes(&bytes).await;
+    let (mut seen, mut delivered) = (Vec::new(), 0);
+    while seen.len() < 2 || delivered < 2 {
+        match raw.next().await {
+            Reply::Error(error) => seen.push(format!("{} {:?}", error.code, error.sequence)),
+            Reply::Acked(sequence) => seen.push(format!("acked {sequence}")),
+            Reply::Deliver(messages) => delivered += messages.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, ["400 Some(2)", "acked 3"]);
+    broker.shutdown().await;
+}
+
+/// Unsubscribing twice, subscribing twice: each is answered, neither does harm.
+#[tokio::test]
+async fn requests_on_one_filter_are_handled_one_after_another() {
+    let broker = broker().await;
+    let (mut raw, _) = Raw::register(&broker, "again").await;
+    for _ in 0..2 {
+        raw.ask_subscribe("f").await;
+    }
+    let mut acks = Vec::new();
+    for _ in 0..2 {
+        match raw.next().await {
+            Reply::Subscribed(ack) => acks.push((ack.handle, ack.existing)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(acks[0].0, acks[1].0);
+    assert_eq!((acks[0].1, acks[1].1), (false, true));
+    broker.shutdown().await;
+}
+
+/// Nothing is left when all clients are gone and the broker has stopped.
+#[tokio::test]
+async fn a_shutdown_tells_every_client_and_counts_what_is_lost() {
+    let broker = broker().await;
+    let (mut raw, _) = Raw::register(&broker, "last").await;
+    raw.publish("to/nobody", "lost").await;
+    let handle = broker.clone();
+    let shutdown = tokio::spawn(async move { handle.shutdown().await });
+    assert_eq!(raw.closing_error().await.code, Code::Unavailable);
+    let lost = shutdown.await.unwrap();
+    assert_eq!((lost.backlog, lost.queued), (1, 0));
+    assert!(broker.stopped().await);
+    let counters = broker.counters();
+    assert_eq!((counters.actors, counters.tasks, counters.unsettled), (0, 0, 0));
+}
