@@ -179,7 +179,7 @@ pub(crate) const TABLE: &[Binding] = &[
     bind(&[code(KeyCode::Enter)], "Enter", (Act::Open, Group::Go), BODY, "open", "open the object under the cursor"),
     bind(&[code(KeyCode::Esc)], "Esc", (Act::Back, Group::Go), BODY, "", "back; in a list, clear the filter; never quits"),
     bind(&[key('-')], "-", (Act::PreviousView, Group::Go), BODY, "", "the view before this one"),
-    bind(&[key('1')], "1", (Act::Go(View::Overview), Group::Go), BODY, "", "Overview: what needs attention, figures, next to be reclaimed"),
+    bind(&[key('1')], "1", (Act::Go(View::Overview), Group::Go), BODY, "", "Overview: needs attention, figures, next to be reclaimed"),
     bind(&[key('2')], "2", (Act::Go(View::Sessions), Group::Go), BODY, "", "Sessions"),
     bind(&[key('4')], "4", (Act::Go(View::Topics), Group::Go), BODY, "", "Topics"),
     bind(&[key('5')], "5", (Act::Go(View::DeadLetters), Group::Go), BODY, "", "Dead letters: what each subscription holds"),
@@ -193,7 +193,7 @@ pub(crate) const TABLE: &[Binding] = &[
     bind(&[code(KeyCode::PageUp)], "PgUp", (Act::PageUp, Group::Move), BODY, "", "a page up"),
     bind(&[control('d')], "Ctrl-D", (Act::HalfDown, Group::Move), BODY, "", "half a page down"),
     bind(&[control('u')], "Ctrl-U", (Act::HalfUp, Group::Move), BODY, "", "half a page up"),
-    bind(&[key('/')], "/", (Act::Filter, Group::Look), LISTS, "filter", "filter by words and terms: state:detached dlq>100 topic~orders !edge"),
+    bind(&[key('/')], "/", (Act::Filter, Group::Look), LISTS, "filter", "filter by words and terms, as under Filters"),
     bind(&[key('s')], "s", (Act::Sort, Group::Look), SORTED, "sort", "sort by..."),
     bind(&[key('S')], "S", (Act::Invert, Group::Look), SORTED, "", "sort the other way round"),
     bind(
@@ -202,14 +202,14 @@ pub(crate) const TABLE: &[Binding] = &[
         (Act::Evict, Group::Order),
         TIMERS,
         "evict",
-        "evict the session: connection, session and all that its queues hold end",
+        "evict the session: it and all that its queues hold end",
     ),
-    bind(&[key('x')], "x", (Act::Kill, Group::Order), OF_TOPICS, "kill", "kill the topic: its exact subscriptions and what they hold end"),
-    bind(&[key('D')], "D", (Act::Drop, Group::Order), OF_SESSIONS, "drop", "drop the connection: the session lives, its reclaim timer starts"),
+    bind(&[key('x')], "x", (Act::Kill, Group::Order), OF_TOPICS, "kill", "kill the topic: exact subscriptions and what they hold end"),
+    bind(&[key('D')], "D", (Act::Drop, Group::Order), OF_SESSIONS, "drop", "drop the connection: the session lives, its timer starts"),
     bind(&[key('H')], "H", (Act::Hold, Group::Order), TIMERS, "hold", "hold the reclaim timer"),
     bind(&[key('+')], "+", (Act::Extend, Group::Order), TIMERS, "5 min", "give the reclaim timer 5 min more; ends a hold"),
     bind(&[key('R')], "R", (Act::Redeliver, Group::Order), OF_SUBSCRIPTIONS, "redeliver", "put a subscription's poison back into its queue"),
-    bind(&[key('P')], "P", (Act::Purge, Group::Order), OF_SUBSCRIPTIONS, "purge", "throw away what a subscription's queue holds, poison included"),
+    bind(&[key('P')], "P", (Act::Purge, Group::Order), OF_SUBSCRIPTIONS, "purge", "throw away what a subscription holds, poison included"),
     bind(&[key('A')], "A", (Act::Accepting, Group::Order), BODY, "", "stop accepting connections, or accept again"),
     bind(&[key('d')], "d", (Act::Detail, Group::Look), LISTS, "detail", "show or hide the detail"),
     bind(&[key('p')], "p", (Act::Pause, Group::Look), BODY, "pause", "freeze the screen; collection goes on, and is counted"),
@@ -282,7 +282,7 @@ mod tests {
         for binding in TABLE {
             assert!(!binding.label.is_empty() && !binding.help.is_empty(), "{:?}", binding.act);
             assert!(!binding.keys.is_empty() && !binding.contexts.is_empty(), "{:?}", binding.act);
-            assert!(binding.hint.len() <= 16, "{:?}", binding.act);
+            assert!(binding.hint.len() <= 16 && binding.label.len() <= 12 && binding.help.len() <= 60, "{:?}", binding.act);
         }
     }
 

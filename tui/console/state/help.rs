@@ -14,15 +14,15 @@ pub(crate) enum HelpLine {
 
 /// What the screen's signs mean.
 const SIGNS: &[(&str, &str)] = &[
-    ("!!", "session: reclaimed within 30 s; subscription: messages were dropped"),
-    ("!", "session: within 60 s; subscription: holds poison; topic: published to, nobody subscribed"),
+    ("!!", "session: 30 s left; subscription: it dropped messages"),
+    ("!", "session: 60 s left; subscription: poison; topic: no subscriber"),
     ("..", "session: an operator holds its timer"),
     ("~~", "ended; stays for 5 s with the reason"),
     ("r", "its actor was restarted"),
-    ("DLQ", "dead letters: messages in the queues of a session whose client is away"),
-    ("POISON", "messages given up after too many attempts; only R and P move them"),
+    ("DLQ", "dead letters: what waits for a client that is away"),
+    ("poison", "messages given up after too many attempts; R and P move them"),
     ("lag", "events that have happened and are not on the screen yet"),
-    ("lost", "events that came too fast to be read; the board was fetched anew, at the time after \"resync\""),
+    ("lost", "events that were never read; the board was fetched anew"),
 ];
 
 /// How a filter is written.

@@ -192,7 +192,7 @@ impl Bench {
 
     /// The last minute's traffic.
     fn minute(&mut self) {
-        for second in NOW - 60..=NOW {
+        for second in NOW - 60..NOW {
             self.now = at(second);
             let wave = |seed: u64, most: u64| most / 2 + (second * seed * 7_919 + seed) % (most / 2 + 1);
             let topic = |name: &str, rate: u64, matched: u64, backlog: u64| TopicSample {

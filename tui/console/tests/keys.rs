@@ -189,7 +189,7 @@ fn q_asks_and_only_an_answer_leaves() {
     assert_eq!(leave(&[c('q'), c('q')]), []);
     assert_eq!(leave(&[c('q'), c('d')]), [Effect::Leave(Leave::Detach)]);
     assert_eq!(leave(&[c('q'), KeyCode::Down, KeyCode::Enter]), [Effect::Leave(Leave::Detach)]);
-    assert_eq!(leave(&[c('q'), c('s'), KeyCode::Enter, c('s'), c('y')]), []);
+    assert_eq!(leave(&[c('q'), c('s'), KeyCode::Enter, c('s')]), []);
     let mut bench = Bench::empty((80, 24));
     let control_c = || Msg::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
     bench.tell(control_c());

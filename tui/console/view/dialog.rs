@@ -49,9 +49,7 @@ fn said(state: &State, dialog: &Dialog, columns: usize) -> Vec<Line> {
 /// Draws it over the frozen view.
 pub(super) fn draw(state: &State, dialog: &Dialog, frame: &mut Frame<'_>) {
     let theme = state.theme;
-    let screen = frame.area().width;
-    // On a narrow screen nothing of the rows behind is left to be misread beside it.
-    let columns = if screen <= COLUMNS + 8 { screen } else { COLUMNS };
+    let columns = COLUMNS.min(frame.area().width);
     let lines = said(state, dialog, usize::from(columns.saturating_sub(LABEL + 4)));
     let phrase = if dialog.is_typed() { wrap(&safe(dialog.deed.phrase()), usize::from(columns.saturating_sub(LABEL + 4))) } else { Vec::new() };
     let inputs = if dialog.is_typed() { 3 + phrase.len() as u16 } else { 0 };

@@ -111,7 +111,9 @@ fn pane(buffer: &mut Buffer, area: Rect, theme: Theme, (title, remark): (&str, &
 /// An empty box in the middle of the screen; returns what is inside.
 fn popup(frame: &mut Frame<'_>, theme: Theme, (columns, lines): (u16, u16), title: &str, edge: Style) -> Rect {
     let screen = frame.area();
-    let (columns, lines) = (columns.min(screen.width), lines.min(screen.height));
+    // On a narrow screen nothing of the rows behind is left to be misread beside it.
+    let columns = if screen.width <= columns + 8 { screen.width } else { columns };
+    let lines = lines.min(screen.height);
     let area = Rect::new((screen.width - columns) / 2, (screen.height - lines) / 2, columns, lines);
     Clear.render(area, frame.buffer_mut());
     let block = Block::bordered().border_set(theme.border()).border_style(edge);

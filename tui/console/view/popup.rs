@@ -36,7 +36,7 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
     let (sessions, open) = (board.sessions.len() as u64, board.listeners.len() as u64);
     let answers = [
         ("Esc", "cancel", "stay here".to_owned()),
-        ("d", "detach", "the broker goes on; Enter there opens the console again".to_owned()),
+        ("d", "detach", "the broker goes on; Enter opens the console again".to_owned()),
         ("s", "shut down", format!("ends {}, tells {}", counted(sessions, "session"), counted(open, "connection"))),
     ];
     let area = popup(frame, theme, (74, 9), "Leave the console?", theme.title());
@@ -48,8 +48,8 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
         mark(state, frame, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, y, at);
     }
     let (cost, style) = match loss {
-        0 => ("no queued message would be lost".to_owned(), theme.good()),
-        _ => (format!("{} would be LOST: queues are in memory", counted(loss, "queued message")), theme.bad()),
+        0 => ("no message would be lost".to_owned(), theme.good()),
+        _ => (format!("{} would be LOST", counted(loss, "message")), theme.bad()),
     };
     put(frame.buffer_mut(), area, (18, 4), &cost, style);
     put(frame.buffer_mut(), area, (2, 6), "a shutdown is asked about once more before it happens", theme.dim());
