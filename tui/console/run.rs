@@ -5,7 +5,6 @@
 
 use std::{
     io,
-    sync::mpsc::TryRecvError,
     time::{Duration, Instant},
 };
 
@@ -76,11 +75,8 @@ impl<S: Source> Loop<'_, S> {
     /// Takes all messages that have come, and the second that has passed.
     fn messages(&mut self, inbox: &Inbox) -> Option<Leave> {
         let mut leave = None;
-        loop {
-            match inbox.messages.try_recv() {
-                Ok(msg) => leave = leave.or(self.tell(msg)),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        while let Ok(msg) = inbox.messages.try_recv() {
+            leave = leave.or(self.tell(msg));
         }
         let now = self.source.now();
         if now.up.0 / TICK_MS != self.ticked {

@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn base64_is_what_terminals_expect() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"), ("\u{fb}\u{ff}", "w7vDvw==")] {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"), ("\u{fb}\u{ff}", "w7vDvw==")]
+        {
             assert_eq!(base64(plain.as_bytes()), coded, "{plain}");
         }
     }

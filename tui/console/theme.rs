@@ -29,11 +29,13 @@ const ASCII: border::Set<'static> = border::Set {
     horizontal_bottom: "-",
 };
 
+#[allow(clippy::unused_self)] // a theme with another idea of these asks itself
 impl Theme {
     /// What the environment asks for.
     pub(crate) fn from_env() -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+        let locale =
+            ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
         let utf8 = locale.is_some_and(|name| {
             let name = name.to_ascii_lowercase();
             name.contains("utf-8") || name.contains("utf8")

@@ -9,7 +9,7 @@ use super::{
     incidents::Trouble,
     model::Model,
     subject::Subject,
-    text::{age, count, counted, left},
+    text::{age, count, count as number, counted, left},
 };
 
 /// The most lines that are made; the rest is counted.
@@ -114,12 +114,12 @@ fn sessions(model: &Model, lines: &mut Vec<Attention>) {
         let remaining = model.now.up.until(deadline.up).as_millis() as u64;
         let queued = row.depth.queued() + row.depth.poison;
         if held_by.is_none() && remaining <= SOON_MS && queued > 0 {
-            let (time, messages) = (left(remaining), counted(queued, "message"));
+            let (time, messages) = (left(remaining), count(queued));
             lines.push(Attention {
                 urgent: remaining <= VERY_SOON_MS,
                 rule: Rule::ReclaimSoon,
                 subject: Subject::Session(*id),
-                what: format!("{time} left, then {messages} lost; H holds, + extends"),
+                what: format!("{time} left, {messages} to be lost; H holds"),
             });
         }
         if *why == CloseReason::Stalled {
@@ -169,16 +169,16 @@ fn incidents(model: &Model, lines: &mut Vec<Attention>) {
         let ago = age(incident.last.up.until(model.now.up).as_millis() as u64);
         let (count, why) = (incident.count, &incident.why);
         let (urgent, rule, what) = match trouble {
-            Trouble::Dropped => (true, Rule::MessagesLost, format!("{} dropped ({why}), last {ago} ago", counted(count, "message"))),
+            Trouble::Dropped => (true, Rule::MessagesLost, format!("{} dropped {ago} ago: {why}", number(count))),
             Trouble::Restarted => {
-                (*subject == Subject::Broker, Rule::Restarted, format!("{}, last {ago} ago: {why}", counted(count, "failure")))
+                (*subject == Subject::Broker, Rule::Restarted, format!("{} {ago} ago: {why}", counted(count, "failure")))
             }
-            Trouble::Poisoned => (false, Rule::Poison, format!("{} given up {why}, last {ago} ago", counted(count, "message"))),
-            Trouble::Limit => (false, Rule::Limit, format!("{why}, {}, last {ago} ago", counted(count, "time"))),
+            Trouble::Poisoned => (false, Rule::Poison, format!("{} given up {ago} ago {why}", number(count))),
+            Trouble::Limit => (false, Rule::Limit, format!("{} {ago} ago: {why}", counted(count, "time"))),
             Trouble::Registrations if count >= BURST => {
-                (false, Rule::Refusals, format!("{}, last {ago} ago: {why}", counted(count, "registration")))
+                (false, Rule::Refusals, format!("{} {ago} ago: {why}", counted(count, "registration")))
             }
-            Trouble::Rights if count >= BURST => (false, Rule::Refusals, format!("{}, last {ago} ago: {why}", counted(count, "right"))),
+            Trouble::Rights if count >= BURST => (false, Rule::Refusals, format!("{} {ago} ago: {why}", counted(count, "right"))),
             Trouble::Registrations | Trouble::Rights => continue,
         };
         lines.push(Attention { urgent, rule, subject: subject.clone(), what });

@@ -61,7 +61,9 @@ impl Departed {
                     self.sessions.insert(*id, Ended { row: row.clone(), at, why: ending(why), lost: *lost });
                 }
             }
-            Event::TopicKilled { topic, by, lost } => self.topic_ended(board, topic, at, format!("killed by {}", safe(by)), *lost),
+            Event::TopicKilled { topic, by, lost } => {
+                self.topic_ended(board, topic, at, format!("killed by {}", safe(by)), *lost);
+            }
             Event::TopicForgotten { topic } => self.topic_ended(board, topic, at, "forgotten".to_owned(), Lost::default()),
             Event::TopicCreated { topic, .. } => {
                 self.topics.remove(topic);

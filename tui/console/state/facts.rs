@@ -83,46 +83,66 @@ impl State {
         let state = format!("{}   {} {}", session.state().to_uppercase(), clock(since.wall), why);
         let mut lines = vec![
             ("state", if row.is_attached() { text(state) } else { Saying::Loud(state) }),
-            ("reclaim", self.timer(session)),
-            ("client", text(format!("user {}   {}   epoch {}   {} old", safe(&row.principal), session.peer(usize::MAX), row.epoch, session.age()))),
+            ("reclaim", timer(session)),
+            (
+                "client",
+                text(format!(
+                    "user {}   {}   epoch {}   {} old",
+                    safe(&row.principal),
+                    session.peer(usize::MAX),
+                    row.epoch,
+                    session.age()
+                )),
+            ),
             ("holds", text(holds(&row.depth))),
             ("flow", text(format!("{}/s in   {}/s out", count(row.publish_rate), count(row.deliver_rate)))),
         ];
         if !price.gone {
-            let side = price.side.first().filter(|side| side.contains("LAST")).map(|side| format!("; {side}")).unwrap_or_default();
-            lines.push(("if ended", text(format!("{} lost, {} gone{side}", counted(price.loss, "message"), counted(row.subscriptions.len() as u64, "subscription")))));
+            let side =
+                price.side.first().filter(|side| side.contains("LAST")).map(|side| format!("; {side}")).unwrap_or_default();
+            lines.push((
+                "if ended",
+                text(format!(
+                    "{} lost, {} gone{side}",
+                    counted(price.loss, "message"),
+                    counted(row.subscriptions.len() as u64, "subscription")
+                )),
+            ));
         }
         lines
-    }
-
-    fn timer(&self, session: &Session<'_>) -> Saying {
-        match session.fate() {
-            Fate::Reclaim { left, full } => {
-                let ends = session.deadline().map(|deadline| clock(deadline.wall)).unwrap_or_default();
-                Saying::Timer { left, full, ends }
-            }
-            Fate::Held(by) => Saying::Loud(format!("HELD by {by}: the timer stands still; + lets it run")),
-            Fate::Ended(epitaph) => Saying::Loud(epitaph),
-            Fate::Live => text(format!("no timer; {} once its client is gone", left(session.row.reclaim_ms))),
-        }
     }
 
     fn topic_facts(&self, topic: &Topic<'_>) -> Vec<Line> {
         let row = topic.row;
         let backlog = row.sample.as_ref().map_or(0, |sample| sample.backlog_bytes);
+        let last =
+            topic.last_publish().map_or_else(|| "never published to".to_owned(), |_| format!("last {} ago", topic.quiet_for()));
         let mut lines = vec![
             ("made", text(format!("{} ago by {}   {}", topic.age(), safe(&row.by), counted(u64::from(row.restarts), "restart")))),
-            ("subs", text(format!("{} exact   {} matched at the last publish", count(row.subscribers.len() as u64), count(topic.matched())))),
-            ("flow", text(format!("{}/s published   {}/s fanned out   last publish {} ago", count(topic.rate()), count(topic.fan_out()), topic.quiet_for()))),
+            (
+                "subs",
+                text(format!(
+                    "{} exact   {} matched at the last publish",
+                    count(row.subscribers.len() as u64),
+                    count(topic.matched())
+                )),
+            ),
+            ("flow", text(format!("{}/s published   {}/s fanned out   {}", count(topic.rate()), count(topic.fan_out()), last))),
             ("60 s", Saying::Rates(topic.rates())),
             ("holds", text(format!("{}   backlog {} ({})", holds(&row.depth), count(topic.backlog()), bytes(backlog)))),
         ];
-        lines.push(match topic.epitaph() {
-            Some(epitaph) => ("ended", Saying::Loud(epitaph)),
-            None => {
-                let price = Price::of(&Deed::Kill(topic.name.clone()), &self.shown().board);
-                ("if killed", text(format!("{} lost, {} gone", counted(price.loss, "message"), counted(row.subscribers.len() as u64, "exact subscription"))))
-            }
+        lines.push(if let Some(epitaph) = topic.epitaph() {
+            ("ended", Saying::Loud(epitaph))
+        } else {
+            let price = Price::of(&Deed::Kill(topic.name.clone()), &self.shown().board);
+            (
+                "if killed",
+                text(format!(
+                    "{} lost, {} gone",
+                    counted(price.loss, "message"),
+                    counted(row.subscribers.len() as u64, "exact subscription")
+                )),
+            )
         });
         lines
     }
@@ -144,7 +164,14 @@ impl State {
             ("session", text(format!("{} {}   {whose}", row.id.session.short(), row.client()))),
             ("state", text(format!("{}   {} old   {}", row.state(), row.age(), counted(u64::from(row.row.restarts), "restart")))),
             ("holds", text(holds(depth))),
-            ("dead", text(format!("{} for a client that is away   {}/s out", counted(row.dead(), "message"), count(row.row.deliver_rate)))),
+            (
+                "dead",
+                text(format!(
+                    "{} for a client that is away   {}/s out",
+                    counted(row.dead(), "message"),
+                    count(row.row.deliver_rate)
+                )),
+            ),
             ("dropped", if depth.dropped > 0 { Saying::Loud(dropped) } else { text(dropped) }),
         ]
     }
@@ -153,4 +180,16 @@ impl State {
 fn holds(depth: &Depth) -> String {
     let Depth { waiting, in_flight, poison, .. } = depth;
     format!("{} waiting   {} in flight   {} poison   {}", count(*waiting), count(*in_flight), count(*poison), bytes(depth.bytes))
+}
+
+fn timer(session: &Session<'_>) -> Saying {
+    match session.fate() {
+        Fate::Reclaim { left, full } => {
+            let ends = session.deadline().map(|deadline| clock(deadline.wall)).unwrap_or_default();
+            Saying::Timer { left, full, ends }
+        }
+        Fate::Held(by) => Saying::Loud(format!("HELD by {by}: the timer stands still; + lets it run")),
+        Fate::Ended(epitaph) => Saying::Loud(epitaph),
+        Fate::Live => text(format!("no timer; {} once its client is gone", left(session.row.reclaim_ms))),
+    }
 }

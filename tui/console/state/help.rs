@@ -39,7 +39,7 @@ impl State {
     pub(crate) fn hints(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let read_only = self.live.read_only;
         keymap::of(self.context())
-            .filter(move |binding| !binding.hint.is_empty() && !(read_only && binding.group == Group::Order))
+            .filter(move |binding| !binding.hint.is_empty() && (!read_only || binding.group != Group::Order))
             .map(|binding| (binding.label.split(' ').next().unwrap_or_default(), binding.hint))
     }
 
@@ -70,7 +70,8 @@ fn section(
     entries: impl Iterator<Item = (&'static str, &'static str)>,
     wanted: &str,
 ) {
-    let mut entries = entries.filter(|(label, help)| format!("{heading} {label} {help}").to_lowercase().contains(wanted)).peekable();
+    let mut entries =
+        entries.filter(|(label, help)| format!("{heading} {label} {help}").to_lowercase().contains(wanted)).peekable();
     if entries.peek().is_some() {
         lines.push(HelpLine::Heading(heading));
         lines.extend(entries.map(|(label, help)| HelpLine::Entry(label, help)));

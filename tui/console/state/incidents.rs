@@ -66,7 +66,8 @@ impl Incidents {
         };
         // Several limits are several troubles; for the rest the last reason stands for all.
         let apart = if trouble == Trouble::Limit { why.clone() } else { String::new() };
-        let entry = self.0.entry((trouble, subject(), apart)).or_insert(Incident { last: stamped.at, count: 0, why: String::new() });
+        let entry =
+            self.0.entry((trouble, subject(), apart)).or_insert(Incident { last: stamped.at, count: 0, why: String::new() });
         (entry.last, entry.why) = (stamped.at, why);
         entry.count += count;
         if self.0.len() > MOST

@@ -280,7 +280,8 @@ impl State {
         self.dirty |= match self.view {
             View::Overview => {
                 let panes = geometry.panes();
-                rebuild(&mut self.needs, model, now, inside(panes.needs)) | rebuild(&mut self.reclaim, model, now, inside(panes.reclaim))
+                rebuild(&mut self.needs, model, now, inside(panes.needs))
+                    | rebuild(&mut self.reclaim, model, now, inside(panes.reclaim))
             }
             View::Sessions => rebuild(&mut self.sessions, model, now, rows),
             View::Topics => rebuild(&mut self.topics, model, now, rows),

@@ -1,7 +1,7 @@
 //! A page: one object over the whole body, with the cursor on what belongs to it. Pages stack, so Enter leads on and Esc
 //! leads back.
 
-use cordboard::name::{SessionId, SubscriptionId, TopicName};
+use cordboard::name::SubscriptionId;
 
 use super::{model::Model, subject::Subject};
 
@@ -38,14 +38,20 @@ impl Page {
             Subject::Session(id) => {
                 let session = *id;
                 let filters = model.board.sessions.get(id).into_iter().flat_map(|row| row.subscriptions.iter());
-                Box::new(filters.skip(from).map(move |filter| Subject::Subscription(SubscriptionId { session, filter: filter.clone() })))
+                Box::new(
+                    filters
+                        .skip(from)
+                        .map(move |filter| Subject::Subscription(SubscriptionId { session, filter: filter.clone() })),
+                )
             }
             Subject::Topic(topic) => {
                 let filter = cordboard::name::Filter::from(topic.clone());
                 let sessions = model.board.topics.get(topic).into_iter().flat_map(|row| row.subscribers.iter());
-                Box::new(sessions.skip(from).map(move |session| {
-                    Subject::Subscription(SubscriptionId { session: *session, filter: filter.clone() })
-                }))
+                Box::new(
+                    sessions
+                        .skip(from)
+                        .map(move |session| Subject::Subscription(SubscriptionId { session: *session, filter: filter.clone() })),
+                )
             }
             Subject::Subscription(id) => {
                 let session = id.session;
@@ -71,32 +77,5 @@ impl Page {
         let at = at.min(self.len(model).saturating_sub(1));
         self.cursor = self.members(model, at).next();
         self.top = self.top.clamp((at + 1).saturating_sub(rows.max(1)), at);
-    }
-}
-
-/// The session, topic or subscription that a subject is, for orders that are only for one of them.
-impl Subject {
-    /// The session it is.
-    pub(crate) fn session(&self) -> Option<SessionId> {
-        match self {
-            Self::Session(id) => Some(*id),
-            _ => None,
-        }
-    }
-
-    /// The topic it is.
-    pub(crate) fn topic(&self) -> Option<&TopicName> {
-        match self {
-            Self::Topic(topic) => Some(topic),
-            _ => None,
-        }
-    }
-
-    /// The subscription it is.
-    pub(crate) fn subscription(&self) -> Option<&SubscriptionId> {
-        match self {
-            Self::Subscription(id) => Some(id),
-            _ => None,
-        }
     }
 }

@@ -214,9 +214,10 @@ fn last_subscriber<'a>(board: &Board, id: SessionId, filters: impl Iterator<Item
         return Vec::new();
     }
     let more = names.len().saturating_sub(NAMED) as u64;
-    let (verb, tail) = if names.len() == 1 { ("loses", String::new()) } else { ("lose", format!(" and {}", counted(more, "more topic"))) };
-    let named = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-    vec![format!("{named}{} {verb} the LAST exact subscriber", if more == 0 { "" } else { &tail })]
+    let (verb, tail) =
+        if names.len() == 1 { ("loses", String::new()) } else { ("lose", format!(" and {}", counted(more, "more topic"))) };
+    let first = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    vec![format!("{first}{} {verb} the LAST exact subscriber", if more == 0 { "" } else { &tail })]
 }
 
 fn drop_connection(board: &Board, id: SessionId) -> Price {
@@ -243,7 +244,10 @@ fn kill(board: &Board, topic: &TopicName) -> Price {
     let behind = if backlog == 0 { String::new() } else { format!(", a backlog of {}", count(backlog)) };
     let mut side = vec!["the next publish to it creates it anew".to_owned()];
     if subs > 0 {
-        side.push(format!("{} told 410 and not subscribed again", if subs == 1 { "1 client is".into() } else { format!("{} clients are", count(subs)) }));
+        side.push(format!(
+            "{} told 410 and not subscribed again",
+            if subs == 1 { "1 client is".into() } else { format!("{} clients are", count(subs)) }
+        ));
     }
     Price {
         gone: false,
@@ -314,10 +318,13 @@ fn shut_down(board: &Board) -> Price {
         target: format!("{} pid {}", safe(&board.broker.host), board.broker.pid),
         destroyed: format!("{}, {}{behind}", counted(board.sessions.len() as u64, "session"), messages(depth)),
         kept: "nothing: queues are in memory".to_owned(),
-        side: vec![format!("{} told, and drained first", match board.listeners.len() {
-            1 => "1 connection is".to_owned(),
-            open => format!("{} connections are", count(open as u64)),
-        })],
+        side: vec![format!(
+            "{} told, and drained first",
+            match board.listeners.len() {
+                1 => "1 connection is".to_owned(),
+                open => format!("{} connections are", count(open as u64)),
+            }
+        )],
         loss: depth.queued() + depth.poison + backlog,
         ..Price::default()
     }

@@ -65,7 +65,6 @@ impl Series {
     pub(crate) fn levels(&self) -> Vec<u64> {
         self.values.iter().copied().collect()
     }
-
 }
 
 #[cfg(test)]

@@ -48,6 +48,14 @@ impl Subject {
         }
     }
 
+    /// The subscription that it is.
+    pub(crate) fn subscription(&self) -> Option<&SubscriptionId> {
+        match self {
+            Self::Subscription(id) => Some(id),
+            Self::Broker | Self::Session(_) | Self::Topic(_) => None,
+        }
+    }
+
     /// What an event is about, if it is one thing.
     pub(crate) fn of_event(event: &Event) -> Option<Self> {
         Some(match event {

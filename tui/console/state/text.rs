@@ -152,8 +152,14 @@ mod tests {
 
     #[test]
     fn numbers_are_spelled_in_one_way() {
-        assert_eq!((count(0), count(999), count(1_204), count(1_000_000)), ("0".into(), "999".into(), "1,204".into(), "1,000,000".into()));
-        assert_eq!((count_in(12_077, 6), count_in(12_077, 5), count_in(1_250_000, 5)), ("12,077".into(), "12k".into(), "1.2M".into()));
+        assert_eq!(
+            (count(0), count(999), count(1_204), count(1_000_000)),
+            ("0".into(), "999".into(), "1,204".into(), "1,000,000".into())
+        );
+        assert_eq!(
+            (count_in(12_077, 6), count_in(12_077, 5), count_in(1_250_000, 5)),
+            ("12,077".into(), "12k".into(), "1.2M".into())
+        );
         assert_eq!((bytes(0), bytes(1_023), bytes(2_000_000)), ("0 B".into(), "1023 B".into(), "1.9 MiB".into()));
         assert_eq!((counted(1, "topic"), counted(1_204, "topic")), ("1 topic".into(), "1,204 topics".into()));
     }

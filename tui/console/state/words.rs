@@ -196,7 +196,9 @@ fn session_detail(event: &Event) -> Option<String> {
 fn topic_detail(event: &Event) -> Option<String> {
     Some(match event {
         Event::TopicCreated { by, .. } => format!("by {}", safe(by)),
-        Event::TopicKilled { by, lost, .. } => format!("by {}, {}", safe(by), lost_messages(lost)),
+        Event::TopicKilled { by, lost, .. } | Event::SubscriptionPurged { by, lost, .. } => {
+            format!("by {}, {}", safe(by), lost_messages(lost))
+        }
         Event::TopicRestarted { restarts, why, .. } | Event::SubscriptionRestarted { restarts, why, .. } => {
             format!("restart {restarts}: {}", safe(why))
         }
@@ -205,7 +207,6 @@ fn topic_detail(event: &Event) -> Option<String> {
         }
         Event::SubscriptionDraining { held, .. } => format!("{} held", count(*held)),
         Event::SubscriptionPoisoned { number, attempts, .. } => format!("message {} after {attempts} attempts", count(*number)),
-        Event::SubscriptionPurged { by, lost, .. } => format!("by {}, {}", safe(by), lost_messages(lost)),
         Event::SubscriptionEnded { why, lost, .. } => format!("{}, {}", subscription_end(*why), lost_messages(lost)),
         _ => return None,
     })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cordboard::{
     clock::{Moment, UnixMillis, Uptime},
     events::{
-        BrokerSample, CloseReason, Depth, DropReason, Event, Lost, Sample, SessionEnd, SessionSample, Stamped, SubscriptionSample,
-        TopicSample,
+        BrokerSample, CloseReason, Depth, DropReason, Event, Lost, Sample, SessionEnd, SessionSample, Stamped,
+        SubscriptionSample, TopicSample,
     },
     name::{Epoch, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
 };

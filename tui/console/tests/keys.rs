@@ -19,7 +19,9 @@ fn on_sessions() -> Bench {
 #[test]
 fn digits_tab_and_dash_go_from_view_to_view() {
     let mut bench = Bench::busy((80, 24));
-    for (digit, view) in [("2", View::Sessions), ("4", View::Topics), ("5", View::DeadLetters), ("7", View::Events), ("1", View::Overview)] {
+    for (digit, view) in
+        [("2", View::Sessions), ("4", View::Topics), ("5", View::DeadLetters), ("7", View::Events), ("1", View::Overview)]
+    {
         bench.type_(digit);
         assert_eq!(bench.state.view, view);
     }
@@ -150,7 +152,7 @@ fn enter_leads_from_an_alarm_to_its_object_and_esc_leads_back() {
     bench.press(KeyCode::Enter);
     assert_eq!((bench.state.view, bench.state.subject()), (View::DeadLetters, Some(subject.clone())));
     bench.press(KeyCode::Enter);
-    assert!(bench.state.subject().is_some_and(|subject| subject.session().is_some()));
+    assert!(matches!(bench.state.subject(), Some(Subject::Session(_))));
     bench.press(KeyCode::Esc);
     assert_eq!(bench.state.subject(), Some(subject));
     bench.press(KeyCode::Esc);
@@ -250,7 +252,8 @@ fn a_long_list_is_a_window() {
 
 fn any_key() -> impl Strategy<Value = Msg> {
     let codes = prop_oneof![
-        proptest::sample::select("123456789jkgGdDsSxHRPAprqyYnN/?-+:zc \u{7}é漢".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        proptest::sample::select("123456789jkgGdDsSxHRPAprqyYnN/?-+:zc \u{7}é漢".chars().collect::<Vec<_>>())
+            .prop_map(KeyCode::Char),
         proptest::sample::select(vec![
             KeyCode::Enter,
             KeyCode::Esc,

@@ -144,10 +144,9 @@ fn quit(state: &mut State, at: usize, act: Act) -> Option<Effect> {
 fn dialog(state: &mut State, act: Act) -> Option<Effect> {
     let Modal::Dialog(dialog) = &mut state.modal else { return None };
     match (act, dialog.focus) {
-        (Act::Next, _) => dialog.step(false),
+        (Act::Next, _) | (Act::Press, Focus::Reason) => dialog.step(false),
         (Act::Previous, _) => dialog.step(true),
         (Act::Press, Focus::Cancel) => return cancel(state),
-        (Act::Press, Focus::Reason) => dialog.step(false),
         (Act::Press, Focus::Phrase | Focus::Confirm) => return orders::confirm(state),
         (Act::Yes, _) if !dialog.is_typed() => return orders::confirm(state),
         (Act::Yes, _) => dialog.note = Some("messages would be lost: Tab, then type the phrase".to_owned()),

@@ -111,7 +111,7 @@ pub(super) fn act(state: &mut State, act: Act) {
 
 /// How far an act moves a cursor that has `rows` around it; none if it goes to an end.
 fn distance(act: Act, rows: usize) -> Option<isize> {
-    let page = rows.saturating_sub(1).max(1) as isize;
+    let page = rows.saturating_sub(1).max(1).cast_signed();
     Some(match act {
         Act::Down => 1,
         Act::Up => -1,

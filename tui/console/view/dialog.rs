@@ -51,7 +51,11 @@ pub(super) fn draw(state: &State, dialog: &Dialog, frame: &mut Frame<'_>) {
     let theme = state.theme;
     let columns = COLUMNS.min(frame.area().width);
     let lines = said(state, dialog, usize::from(columns.saturating_sub(LABEL + 4)));
-    let phrase = if dialog.is_typed() { wrap(&safe(dialog.deed.phrase()), usize::from(columns.saturating_sub(LABEL + 4))) } else { Vec::new() };
+    let phrase = if dialog.is_typed() {
+        wrap(&safe(dialog.deed.phrase()), usize::from(columns.saturating_sub(LABEL + 4)))
+    } else {
+        Vec::new()
+    };
     let inputs = if dialog.is_typed() { 3 + phrase.len() as u16 } else { 0 };
     let height = lines.len() as u16 + inputs + 6;
     let undone = if dialog.price.loss > 0 || dialog.deed.always_typed() { " - cannot be undone" } else { "" };

@@ -64,7 +64,13 @@ pub(super) fn tail(state: &State, buffer: &mut Buffer, area: Rect) {
     let rows = usize::from(area.height);
     for (y, entry) in log.entries().rev().take(rows).enumerate() {
         let bottom = log.len().min(rows) - 1;
-        line(state.theme, entry, buffer, Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area }, (bottom - y) as u16);
+        line(
+            state.theme,
+            entry,
+            buffer,
+            Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area },
+            (bottom - y) as u16,
+        );
     }
 }
 

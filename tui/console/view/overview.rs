@@ -47,14 +47,24 @@ fn broker(state: &State, buffer: &mut Buffer, area: Rect) {
             theme.text(),
         ),
         ("topics", count(board.topics.len() as u64), counted(board.subscriptions.len() as u64, "subscription"), theme.text()),
-        ("memory", bytes(sample.held_bytes), format!("{} dropped  {} poison", count(sample.dropped), count(broker.depth.poison)), dropped),
-        ("endpoints", String::new(), if endpoints.is_empty() { "none open".to_owned() } else { format!("{endpoints} {accepting}") }, theme.text()),
+        (
+            "memory",
+            bytes(sample.held_bytes),
+            format!("{} dropped  {} poison", count(sample.dropped), count(broker.depth.poison)),
+            dropped,
+        ),
+        (
+            "endpoints",
+            String::new(),
+            if endpoints.is_empty() { "none open".to_owned() } else { format!("{endpoints} {accepting}") },
+            theme.text(),
+        ),
     ];
     let left = Rect { width: if area.width >= 110 { 58 } else { 48 }, ..area };
     for (y, (label, figure, rest, style)) in figures.iter().enumerate() {
         let y = y as u16;
         put(buffer, left, (1, y), label, theme.dim());
-        let number = Rect { x: left.x + 13, width: left.width.min(8), ..left };
+        let number = Rect { x: left.x + 12, width: left.width.min(9), ..left };
         put_right(buffer, number, y, figure, theme.strong());
         put(buffer, left, (if figure.is_empty() { 13 } else { 23 }, y), rest, *style);
     }
@@ -156,7 +166,11 @@ fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
             (_, Fate::Live) => ("live".to_owned(), theme.good()),
         };
         let end = put(buffer, area, (28, at), &fit(&fate, columns + 8), style);
-        let holds = format!("{:>9} queued   {}", count(session.row.depth.queued()), counted(session.row.subscriptions.len() as u64, "sub"));
+        let holds = format!(
+            "{:>9} queued   {}",
+            count(session.row.depth.queued()),
+            counted(session.row.subscriptions.len() as u64, "sub")
+        );
         put(buffer, area, (end.max(28 + columns as u16 + 6), at), &holds, theme.text());
         if focused && cursor == Some(y) {
             select(state, buffer, area, at);

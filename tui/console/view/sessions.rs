@@ -41,7 +41,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     detail::info(state, frame, geometry.info, list, (&what, &format!("{} detached", count(detached))));
     let (ids, cursor) = list.window(geometry.rows());
     let places = table::places(COLUMNS, geometry.list.width);
-    let columns = |title| places.iter().find(|(at, ..)| COLUMNS[*at].title == title).map_or(0, |(_, _, width)| usize::from(*width));
+    let columns =
+        |title| places.iter().find(|(at, ..)| COLUMNS[*at].title == title).map_or(0, |(_, _, width)| usize::from(*width));
     let (peer, gauge) = (columns("PEER"), columns("RECLAIM"));
     let rows = ids.iter().map(|id| row(state, *id, peer, gauge));
     table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));

@@ -39,7 +39,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     detail::info(state, frame, geometry.info, list, (&what, &subscriptions));
     let (names, cursor) = list.window(geometry.rows());
     let places = table::places(COLUMNS, geometry.list.width);
-    let columns = places.iter().find(|(index, ..)| COLUMNS[*index].title == "60 s").map_or(0, |(_, _, width)| usize::from(*width));
+    let columns =
+        places.iter().find(|(index, ..)| COLUMNS[*index].title == "60 s").map_or(0, |(_, _, width)| usize::from(*width));
     let rows = names.iter().map(|name| row(state, name, columns));
     table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
     if names.is_empty() {

@@ -14,13 +14,13 @@ pub(crate) struct Events;
 
 impl Facts for &Entry {
     fn fact(&self, field: &str) -> Option<Fact> {
-        match field {
+        Some(match field {
             "name" => text(self.name()),
             "level" => text(self.level().word()),
             "about" => text(self.about()),
             "number" => number(self.number()),
-            _ => None,
-        }
+            _ => return None,
+        })
     }
 
     fn words(&self) -> String {

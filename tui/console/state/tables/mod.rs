@@ -8,10 +8,10 @@ pub(crate) mod topics;
 
 use super::filter::Fact;
 
-fn number(value: u64) -> Option<Fact> {
-    Some(Fact::Number(value))
+fn number(value: u64) -> Fact {
+    Fact::Number(value)
 }
 
-fn text(value: impl Into<String>) -> Option<Fact> {
-    Some(Fact::Text(value.into()))
+fn text(value: impl Into<String>) -> Fact {
+    Fact::Text(value.into())
 }

@@ -28,7 +28,6 @@ impl<'a> Need<'a> {
     }
 }
 
-
 impl Table for Needs {
     /// The rule, its subject, and which of several lines on them.
     type Id = (Rule, Subject, usize);
@@ -58,7 +57,7 @@ impl Table for Needs {
 
 impl Facts for (Need<'_>, usize) {
     fn fact(&self, field: &str) -> Option<Fact> {
-        (field == "rule").then(|| text(self.0.line.rule.word())).flatten()
+        (field == "rule").then(|| text(self.0.line.rule.word()))
     }
 
     fn words(&self) -> String {

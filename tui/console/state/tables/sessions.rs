@@ -139,13 +139,13 @@ impl<'a> Session<'a> {
 
 impl Facts for Session<'_> {
     fn fact(&self, field: &str) -> Option<Fact> {
-        match field {
+        Some(match field {
             "state" => text(self.state()),
             "client" => text(self.row.client.as_str()),
             "peer" => text(self.row.peer.to_string()),
             "user" => text(self.row.principal.as_str()),
             "id" => text(self.id.to_string()),
-            "topic" => text(self.row.subscriptions.iter().map(|filter| filter.as_str()).collect::<Vec<_>>().join(" ")),
+            "topic" => text(self.row.subscriptions.iter().map(cordboard::name::Filter::as_str).collect::<Vec<_>>().join(" ")),
             "subs" => number(self.row.subscriptions.len() as u64),
             "waiting" => number(self.row.depth.waiting),
             "inflight" => number(self.row.depth.in_flight),
@@ -153,8 +153,8 @@ impl Facts for Session<'_> {
             "poison" => number(self.row.depth.poison),
             "in" => number(self.row.publish_rate),
             "out" => number(self.row.deliver_rate),
-            _ => None,
-        }
+            _ => return None,
+        })
     }
 
     fn words(&self) -> String {

@@ -76,7 +76,7 @@ impl<'a> Subscription<'a> {
 impl Facts for Subscription<'_> {
     fn fact(&self, field: &str) -> Option<Fact> {
         let depth = &self.row.depth;
-        match field {
+        Some(match field {
             "topic" => text(self.id.filter.as_str()),
             "client" => text(self.session.map_or("", |row| row.client.as_str())),
             "session" => text(self.id.session.to_string()),
@@ -87,8 +87,8 @@ impl Facts for Subscription<'_> {
             "poison" => number(depth.poison),
             "dropped" => number(depth.dropped),
             "restarts" => number(u64::from(self.row.restarts)),
-            _ => None,
-        }
+            _ => return None,
+        })
     }
 
     fn words(&self) -> String {

@@ -105,7 +105,7 @@ impl<'a> Topic<'a> {
 
 impl Facts for Topic<'_> {
     fn fact(&self, field: &str) -> Option<Fact> {
-        match field {
+        Some(match field {
             "topic" => text(self.name.as_str()),
             "by" => text(self.row.by.as_str()),
             "subs" => number(self.row.subscribers.len() as u64),
@@ -116,8 +116,8 @@ impl Facts for Topic<'_> {
             "held" => number(self.held()),
             "poison" => number(self.row.depth.poison),
             "restarts" => number(u64::from(self.row.restarts)),
-            _ => None,
-        }
+            _ => return None,
+        })
     }
 
     fn words(&self) -> String {
