@@ -104,7 +104,7 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
 fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>) {
     match no_console() {
         Some(why) => say(format_args!("no console: {why}; running as \"cordboard serve\"")),
-        None => super::attend::attend(handle, runtime, &logging.screen, ask_first, operator.unwrap_or_else(user)),
+        None => super::attend::attend(handle, runtime, &logging.screen, ask_first, &operator.unwrap_or_else(user)),
     }
 }
 
