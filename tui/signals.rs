@@ -15,6 +15,7 @@ pub(crate) struct AskFirst(Arc<AtomicBool>);
 
 impl AskFirst {
     /// Ask at the next interrupt, or do not.
+    #[cfg(feature = "console")]
     pub(crate) fn set(&self, on: bool) {
         self.0.store(on, Relaxed);
     }

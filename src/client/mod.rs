@@ -1,10 +1,13 @@
 //! The client: publish, subscribe, and never think about the connection.
 //!
-//! ```no_run
+//! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let config = cordboard::Config { listen: vec!["127.0.0.1:0".parse()?], ..Default::default() };
+//! # let broker = cordboard::Broker::start(config).await?;
+//! # let address = &broker.endpoints()[0].to_string();
 //! use cordboard::Client;
 //!
-//! let client = Client::connect("127.0.0.1:2673").await?;
+//! let client = Client::connect(address).await?;
 //! let mut orders = client.subscribe("orders/#").await?;
 //!
 //! client.publish("orders/eu", "two chairs").await?;
@@ -134,9 +137,12 @@ impl Client {
     /// Publishes without waiting for the broker, except while too much is unsettled. The answer is a future: await it to learn
     /// what became of this message, or drop it and [`flush`](Self::flush) later.
     ///
-    /// ```no_run
-    /// # async fn doc(client: cordboard::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// for reading in 0..100_000 {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = cordboard::Config { listen: vec!["127.0.0.1:0".parse()?], ..Default::default() };
+    /// # let broker = cordboard::Broker::start(config).await?;
+    /// # let client = cordboard::Client::connect(&broker.endpoints()[0].to_string()).await?;
+    /// for reading in 0..10_000 {
     ///     client.enqueue("readings", format!("{reading}")).await?;
     /// }
     /// client.flush().await?;
@@ -151,8 +157,11 @@ impl Client {
 
     /// A publisher for one topic: for headers and times to live.
     ///
-    /// ```no_run
-    /// # async fn doc(client: cordboard::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = cordboard::Config { listen: vec!["127.0.0.1:0".parse()?], ..Default::default() };
+    /// # let broker = cordboard::Broker::start(config).await?;
+    /// # let client = cordboard::Client::connect(&broker.endpoints()[0].to_string()).await?;
     /// let prices = client.topic("prices/oil")?.header("content-type", "text/plain")?.ttl(std::time::Duration::from_secs(5))?;
     /// prices.publish("81.20").await?;
     /// # Ok(()) }
@@ -185,8 +194,13 @@ impl Client {
 
     /// Subscribes, with wishes.
     ///
-    /// ```no_run
-    /// # async fn doc(client: cordboard::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = cordboard::Config { listen: vec!["127.0.0.1:0".parse()?], ..Default::default() };
+    /// # let broker = cordboard::Broker::start(config).await?;
+    /// # let client = cordboard::Client::connect(&broker.endpoints()[0].to_string()).await?;
+    /// # let other = client.clone();
+    /// # tokio::spawn(async move { other.publish("invoices/7", "42.00").await });
     /// # fn print_invoice(_: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
     /// use cordboard::client::SubscribeOptions;
     ///
@@ -198,6 +212,7 @@ impl Client {
     ///         Err(_) if invoice.redelivered => invoice.poison(),
     ///         Err(_) => invoice.again(),
     ///     }
+    /// #   break;
     /// }
     /// # Ok(()) }
     /// ```

@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// Shows the console on this thread until the operator shuts the broker down, or nobody can see it any more.
-pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_first: &AskFirst, operator: String) {
-    let options = console::Options { operator };
+pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_first: &AskFirst, operator: &str) {
     loop {
         // Nothing may write on the terminal while the console draws on it.
         screen.show(false);
-        let leave = console::run(handle, runtime.handle(), &options);
+        let options = console::Options { operator: operator.to_owned() };
+        let leave = console::run(handle, runtime.handle().clone(), options);
         screen.show(true);
         match leave {
             Ok(Leave::Detach) => {

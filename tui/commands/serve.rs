@@ -1,15 +1,10 @@
 //! `cordboard serve`, and the broker's side of `cordboard console`: configuration, log, signals, an orderly end.
 
-use std::{
-    future::Future,
-    io::{self, IsTerminal},
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{future::Future, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use cordboard::{Broker, Config, Handle};
+use tokio::runtime::Runtime;
 
 use super::{runtime, say};
 use crate::{
@@ -105,29 +100,29 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
 }
 
 /// Puts the console in front of the broker, or says why there is none.
-fn attend(handle: &Handle, runtime: &tokio::runtime::Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>) {
-    if let Some(why) = no_console() {
-        say(format_args!("no console: {why}; running as \"cordboard serve\""));
-        return;
+#[cfg(feature = "console")]
+fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>) {
+    match no_console() {
+        Some(why) => say(format_args!("no console: {why}; running as \"cordboard serve\"")),
+        None => super::attend::attend(handle, runtime, &logging.screen, ask_first, &operator.unwrap_or_else(user)),
     }
-    #[cfg(feature = "console")]
-    super::attend::attend(handle, runtime, &logging.screen, ask_first, operator.unwrap_or_else(user));
-    #[cfg(not(feature = "console"))]
-    drop((handle, runtime, logging, ask_first, operator));
+}
+
+/// Says that there is no console.
+#[cfg(not(feature = "console"))]
+fn attend(_: &Handle, _: &Runtime, _: &Logging, _: &AskFirst, _: Option<String>) {
+    say("no console: this program was built without it; running as \"cordboard serve\"");
 }
 
 /// What stands in the console's way.
+#[cfg(feature = "console")]
 fn no_console() -> Option<&'static str> {
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    if cfg!(not(feature = "console")) {
-        Some("this program was built without it")
-    } else if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        Some("the standard input and output are no terminal")
-    } else if dumb {
-        Some("TERM names no terminal that can be drawn on")
-    } else {
-        None
+    use std::io::{self, IsTerminal};
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Some("the standard input and output are no terminal");
     }
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    dumb.then_some("TERM names no terminal that can be drawn on")
 }
 
 /// The user of the operating system, for the audit record.

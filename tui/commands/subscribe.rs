@@ -54,7 +54,7 @@ pub(super) async fn run(args: SubArgs, state_dir: Option<PathBuf>) -> anyhow::Re
         end = watch(events, file.as_ref()) => return Err(end.into()),
         _ = signals.next() => End::Asked,
     };
-    printing.settle()?;
+    unless_nobody_reads(printing.settle())?;
     let over = printing.streams.iter().find_map(ExplicitSubscription::over);
     let outcome = match (ended, over) {
         (End::Asked, _) => Ok(Exit::Done.into()),
@@ -171,8 +171,7 @@ impl Printing {
             match std::future::poll_fn(|cx| self.poll_print(cx)).await {
                 Ok(Some(())) => {}
                 Ok(None) => return Ok(End::Streams),
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-                Err(error) => return Err(error),
+                Err(error) => return unless_nobody_reads(Err(error)).map(|()| End::Asked),
             }
         }
         Ok(End::Asked)
@@ -211,14 +210,19 @@ impl Printing {
 
     /// Writes out, and only then acknowledges.
     fn settle(&mut self) -> io::Result<()> {
-        match self.output.flush() {
-            Ok(()) => self.unsettled.iter_mut().filter_map(Option::take).for_each(Held::ack),
-            // Nobody reads any more: that is how `| head` ends, and no failure.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.unsettled.clear(),
-            Err(error) => return Err(error),
+        let written = self.output.flush();
+        for held in self.unsettled.iter_mut().filter_map(Option::take) {
+            if written.is_ok() {
+                held.ack();
+            }
         }
-        Ok(())
+        written
     }
+}
+
+/// A reader that has gone is how `| head` ends, and no failure.
+fn unless_nobody_reads(written: io::Result<()>) -> io::Result<()> {
+    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
 /// Where messages are printed, and how.
