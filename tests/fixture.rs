@@ -51,9 +51,7 @@ pub(crate) async fn eventually(broker: &Handle, what: &str, so: impl Fn(&Board) 
             }
         }
     };
-    if time::timeout(PATIENCE, wait).await.is_err() {
-        panic!("it never came to pass that {what}; the board is {:#?}", broker.bus().board());
-    }
+    assert!(!time::timeout(PATIENCE, wait).await.is_err(), "it never came to pass that {what}; the board is {:#?}", broker.bus().board())
 }
 
 /// Gives an order as an operator who looked at nothing.

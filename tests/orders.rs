@@ -104,7 +104,7 @@ async fn a_killed_topic_takes_its_exact_subscriptions_and_nothing_else() {
     publisher.publish("orders/eu", "2").await;
     let (mut wide, _) = Raw::resume(&broker, "wide", wide_response.session).await;
     let got = wide.messages(2).await;
-    assert_eq!(got.iter().map(|m| m.text()).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(), ["1", "2"]);
     let board = broker.bus().board();
     assert_eq!(board.subscriptions.len(), 1);
     assert!(board.topics[&topic()].subscribers.is_empty());

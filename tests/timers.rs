@@ -139,7 +139,7 @@ async fn a_message_nobody_acknowledges_comes_again_and_becomes_poison() {
     let from = Instant::now();
     for attempt in 1..=5 {
         let got = sub.messages(2).await;
-        assert_eq!(got.iter().map(|m| m.text()).collect::<Vec<_>>(), ["bad", "good"]);
+        assert_eq!(got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(), ["bad", "good"]);
         assert!(got.iter().all(|message| message.redelivered == (attempt > 1)), "{attempt}");
         assert!(from.elapsed() >= Duration::from_secs(30 * (attempt - 1)));
     }

@@ -145,14 +145,11 @@ impl Chunker {
         {
             return Ok(last);
         }
-        let slot = match self.slots.get(topic) {
-            Some(slot) => *slot,
-            None => {
-                self.topics.push(TopicName::from_bytes(topic, &self.rules)?);
-                self.open.push(None);
-                self.slots.insert(topic.into(), self.topics.len() - 1);
-                self.topics.len() - 1
-            }
+        let slot = if let Some(slot) = self.slots.get(topic) { *slot } else {
+            self.topics.push(TopicName::from_bytes(topic, &self.rules)?);
+            self.open.push(None);
+            self.slots.insert(topic.into(), self.topics.len() - 1);
+            self.topics.len() - 1
         };
         self.last = Some(slot);
         Ok(slot)

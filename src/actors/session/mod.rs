@@ -144,7 +144,7 @@ impl Actor for Session {
             SessionMsg::Settled { chunk, refusals } => state.settled(chunk, refusals),
             SessionMsg::Serving { queue, subscriber, ack } => state.serving(&queue, subscriber, ack),
             SessionMsg::SubscribeRefused { filter, request, code, reason } => {
-                state.subscribe_refused(&filter, request, code, &reason)
+                state.subscribe_refused(&filter, request, code, &reason);
             }
             SessionMsg::Unsubscribed { filter, request, existed } => state.unsubscribed(filter, request, existed),
             SessionMsg::SubscriptionEnded { filter, code, reason, lost } => state.subscription_ended(filter, code, reason, lost),

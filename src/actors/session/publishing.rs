@@ -65,7 +65,7 @@ impl Publishing {
 
     /// The failures after `known`, and from where outcomes are unknown because too many were forgotten.
     pub(super) fn failures(&self, known: u64) -> (Vec<Failure>, Option<u64>) {
-        let failures = self.failures.iter().filter(|failure| failure.sequence > known).cloned().collect();
+        let failures = self.failures.iter().filter(|failure| failure.sequence > known).copied().collect();
         (failures, (self.forgotten > known).then_some(known + 1))
     }
 
@@ -101,7 +101,7 @@ impl Publishing {
             {
                 self.forgotten = oldest.sequence + u64::from(oldest.count) - 1;
             }
-            self.failures.push_back(failure.clone());
+            self.failures.push_back(*failure);
         }
         (told, self.settled > before)
     }
