@@ -14,12 +14,13 @@ use std::{
 
 use anyhow::Context;
 use cordboard::{
-    client::{Backoff, Client, Pending, PublishError, Publisher},
+    Printable,
+    client::{Backoff, Client, ClientEvent, Events, Pending, PublishError, Publisher},
     wire::MAX_FRAME,
 };
 use tokio::sync::mpsc;
 
-use super::builder;
+use super::{builder, say};
 use crate::{
     cli::{Exit, NotConnected, PubArgs},
     signals::Signals,
@@ -40,6 +41,7 @@ pub(super) async fn run(args: PubArgs) -> anyhow::Result<ExitCode> {
         client.end().await?;
     } else {
         let mut signals = Signals::catch()?;
+        tokio::spawn(tell_losses(client.events()));
         publish_lines(&publisher, read_lines(io::stdin()), &mut signals).await?;
         tokio::select! {
             settled = client.end() => settled?,
@@ -48,6 +50,17 @@ pub(super) async fn run(args: PubArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(Exit::Done.into())
+}
+
+/// Says when the broker is away: input that stands still wants a reason.
+async fn tell_losses(mut events: Events) {
+    while let Some(event) = events.next().await {
+        match event {
+            ClientEvent::Lost { why } => say(format_args!("connection lost: {}; trying again", Printable(&why))),
+            ClientEvent::Connected { .. } => say("connected again"),
+            _ => {}
+        }
+    }
 }
 
 fn publisher(client: &Client, args: &PubArgs) -> Result<Publisher, PublishError> {
