@@ -200,18 +200,18 @@ impl State {
         self.routes.insert(topic, route);
     }
 
-    pub(super) fn topic_found(&mut self, topic: TopicName, found: Result<TopicRef, (Code, String)>) {
-        let Some(Route::LookingUp(Waiting { groups, subscription })) = self.routes.remove(&topic) else { return };
+    pub(super) fn topic_found(&mut self, topic: &TopicName, found: Result<TopicRef, (Code, String)>) {
+        let Some(Route::LookingUp(Waiting { groups, subscription })) = self.routes.remove(topic) else { return };
         if subscription {
-            self.topic_for_subscription(&topic, &found);
+            self.topic_for_subscription(topic, &found);
         }
         match found {
             Ok(known) => {
-                if self.identity.rights.may(Action::Publish, &topic) {
+                if self.identity.rights.may(Action::Publish, topic) {
                     self.remember(topic.clone(), Route::Known(known));
                 }
                 for group in groups {
-                    self.send_to_topic(&topic, group);
+                    self.send_to_topic(topic, group);
                 }
             }
             Err((code, reason)) => {

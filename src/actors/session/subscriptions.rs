@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The longest ack timeout a client may ask for.
-const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+const MAX_ACK_TIMEOUT: Duration = Duration::from_hours(24);
 /// Requests that may wait on one filter.
 const MAX_WAITING: usize = 64;
 
@@ -194,7 +194,7 @@ impl State {
     pub(super) fn serving(
         &mut self,
         queue: &Arc<SubscriptionQueue>,
-        subscriber: ActorRef<SubscriberMsg>,
+        subscriber: &ActorRef<SubscriberMsg>,
         ack: Option<SubscribeAck>,
     ) {
         let epoch = self.epoch();
@@ -213,7 +213,7 @@ impl State {
             Some(_) => tracing::debug!(session = %self.id, filter = %queue.id.filter, "nobody is there for the SubscribeAck"),
             None => {}
         }
-        self.resume(&subscriber);
+        self.resume(subscriber);
         self.go_on(waiting);
     }
 
