@@ -166,7 +166,9 @@ impl Handle {
         let shared = &self.inner.shared;
         let given = shared.clock.now();
         let queued_before = shared.bus.board().broker.depth.queued();
-        let outcome = if let Err(why) = self.admit(&order).await { Outcome::Refused { why } } else {
+        let outcome = if let Err(why) = self.admit(&order).await {
+            Outcome::Refused { why }
+        } else {
             let sent = order.clone();
             let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, Some(ORDER));
             match call.await {

@@ -133,7 +133,9 @@ mod tests {
 
     fn of(sequences: &[u64]) -> Sequences {
         let mut all = Sequences::default();
-        sequences.iter().for_each(|sequence| all.push(*sequence));
+        for sequence in sequences {
+            all.push(*sequence);
+        }
         all
     }
 

@@ -51,7 +51,11 @@ pub(crate) async fn eventually(broker: &Handle, what: &str, so: impl Fn(&Board) 
             }
         }
     };
-    assert!(!time::timeout(PATIENCE, wait).await.is_err(), "it never came to pass that {what}; the board is {:#?}", broker.bus().board())
+    assert!(
+        time::timeout(PATIENCE, wait).await.is_ok(),
+        "it never came to pass that {what}; the board is {:#?}",
+        broker.bus().board()
+    );
 }
 
 /// Gives an order as an operator who looked at nothing.
@@ -71,18 +75,13 @@ pub(crate) async fn ended(broker: &Handle, session: SessionId) -> (SessionEnd, L
                 return (why.clone(), *lost);
             }
         }
-        time::timeout(Duration::from_secs(3_600), follower.changed()).await.expect("the session ends");
+        time::timeout(Duration::from_hours(1), follower.changed()).await.expect("the session ends");
     }
 }
 
-/// Waits for something that no event tells.
-pub(crate) async fn eventually_true(what: &str, so: impl Fn() -> bool) {
-    let wait = async {
-        while !so() {
-            time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    assert!(time::timeout(PATIENCE, wait).await.is_ok(), "it never came to pass that {what}");
+/// Lets the paused clock move on, and everything that waits for it happen.
+pub(crate) async fn let_pass(time: Duration) {
+    time::sleep(time).await;
 }
 
 /// One message as it was delivered.

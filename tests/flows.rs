@@ -66,7 +66,10 @@ async fn what_was_published_to_nobody_waits_for_the_first_subscriber() {
     sub.subscribe("early").await;
     publisher.publish("early", "10").await;
     let got = sub.messages(11).await;
-    assert_eq!(got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(), (0..=10).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(
+        got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(),
+        (0..=10).map(|n| n.to_string()).collect::<Vec<_>>()
+    );
     broker.shutdown().await;
 }
 

@@ -145,7 +145,9 @@ impl Chunker {
         {
             return Ok(last);
         }
-        let slot = if let Some(slot) = self.slots.get(topic) { *slot } else {
+        let slot = if let Some(slot) = self.slots.get(topic) {
+            *slot
+        } else {
             self.topics.push(TopicName::from_bytes(topic, &self.rules)?);
             self.open.push(None);
             self.slots.insert(topic.into(), self.topics.len() - 1);

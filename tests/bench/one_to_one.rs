@@ -74,7 +74,7 @@ fn measure(peer: &mut dyn Peer, messages: u64, payload: usize, ack: AckMode) -> 
     peer.publish(messages, payload, &received);
     subscriber.join().unwrap();
     let wall = wall.elapsed();
-    let each = (cpu_time(peer.process()) - cpu).as_nanos() as f64 / messages as f64;
+    let each = cpu_time(peer.process()).checked_sub(cpu).unwrap().as_nanos() as f64 / messages as f64;
     println!(
         "{:<12} {payload:>4} B  {ack:?}  {each:>6.0} ns CPU a message  {:>6.2} M/s",
         peer.name(),
@@ -109,7 +109,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     }
 }
 
-fn wait_while(ahead: impl Fn() -> bool) {
+fn eventually_not(ahead: impl Fn() -> bool) {
     while ahead() {
         thread::sleep(Duration::from_micros(50));
     }
@@ -249,7 +249,7 @@ impl Peer for Cordboard {
                 let publish = Publish { sequence, topic: b"bench", headers: Headers::NONE, payload: &payload };
                 ClientFrame::Publish(publish).encode(&mut bytes);
             }
-            wait_while(|| {
+            eventually_not(|| {
                 sequence.saturating_sub(settled.load(Relaxed)) > CREDIT || sequence.saturating_sub(received.load(Relaxed)) > AHEAD
             });
             socket.write_all(&bytes).unwrap();
@@ -326,7 +326,7 @@ impl Peer for Nats {
         while sent < messages {
             let count = batch.min(messages - sent);
             sent += count;
-            wait_while(|| sent.saturating_sub(received.load(Relaxed)) > AHEAD);
+            eventually_not(|| sent.saturating_sub(received.load(Relaxed)) > AHEAD);
             socket.write_all(&one.repeat(count as usize)).unwrap();
         }
     }
