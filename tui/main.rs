@@ -3,6 +3,7 @@
 //! Everything here is the face of the library: arguments, signals, files, terminals. What fails is said once, on the standard
 //! error, in a line that also says what would work.
 
+mod chronicle;
 mod cli;
 mod commands;
 #[cfg(feature = "console")]

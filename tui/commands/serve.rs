@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::{runtime, say};
 use crate::{
+    chronicle,
     cli::{BrokerArgs, Exit},
     logging::{self, Logging},
     signals::{AskFirst, Signal, Signals},
@@ -32,6 +33,7 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     let handle = runtime.block_on(Broker::start(config))?;
     handle.set_read_only(args.read_only);
     let ask_first = AskFirst::default();
+    let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
     runtime.spawn(obey(signals, handle.clone(), ask_first.clone()));
     logging.screen.show(true);
     announce(&handle, &logging);
@@ -39,6 +41,8 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
         attend(&handle, &runtime, &logging, &ask_first, args.operator);
     }
     let orderly = runtime.block_on(handle.stopped());
+    // Its last lines are the shutdown's.
+    let _ = runtime.block_on(chronicle);
     runtime.shutdown_timeout(LAST_TASKS);
     if !orderly {
         say(format_args!("cordboard: the broker failed too often and has stopped; see {}", logging.directory.display()));
