@@ -1,5 +1,7 @@
 //! A broker for one test, and a client that speaks the protocol frame by frame, so that a test can also speak it wrongly.
 
+pub(crate) mod baseline;
+
 use std::{net::SocketAddr, time::Duration};
 
 use cordboard::{
@@ -82,6 +84,16 @@ pub(crate) async fn ended(broker: &Handle, session: SessionId) -> (SessionEnd, L
 /// Lets the paused clock move on, and everything that waits for it happen.
 pub(crate) async fn let_pass(time: Duration) {
     time::sleep(time).await;
+}
+
+/// Waits for something that no event tells.
+pub(crate) async fn eventually_true(what: &str, so: impl Fn() -> bool) {
+    let wait = async {
+        while !so() {
+            time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(time::timeout(PATIENCE, wait).await.is_ok(), "it never came to pass that {what}");
 }
 
 /// One message as it was delivered.
