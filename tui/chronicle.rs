@@ -30,7 +30,7 @@ fn write_down(follower: &mut Follower) {
                 // Figures are for the screen; orders are in the audit log.
                 Event::Sample(_) | Event::Order(_) => {}
                 Event::ListenerOpened { .. } | Event::ListenerRegistered { .. } | Event::ListenerClosed { .. } => {
-                    tracing::debug!("{}", line())
+                    tracing::debug!("{}", line());
                 }
                 event if is_trouble(event) => tracing::warn!("{}", line()),
                 _ => tracing::info!("{}", line()),
