@@ -57,6 +57,8 @@ pub(crate) struct Taken {
     pub(crate) pass: u32,
     /// More waits.
     pub(crate) more: bool,
+    /// The window has room for it, but the connection has not.
+    pub(crate) starved: bool,
 }
 
 impl SubscriptionQueue {
@@ -163,7 +165,7 @@ impl SubscriptionQueue {
                 // The ack clock of what is taken now has not begun: it waits for the writer.
                 state.progress = now;
             }
-            state.queue.take(messages, bytes, now, &mut taken.runs);
+            taken.starved = state.queue.take(messages, bytes, now, &mut taken.runs);
             taken.pass = state.queue.pass();
             taken.more = state.queue.has_waiting();
             state.idle = !taken.more;
