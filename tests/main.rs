@@ -1,6 +1,7 @@
 //! The tests that see the whole: one crate, so that it links once; a file a behaviour.
 #![allow(clippy::unwrap_used)] // in a test it is an assertion
 
+mod board;
 mod fixture;
 mod flows;
 mod tidy;
