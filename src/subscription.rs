@@ -84,9 +84,11 @@ impl SubscriptionQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.changed.store(true, Relaxed);
         // The queue is consistent between its calls, and each is complete or has panicked before it changed anything.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: a sampler that clears the mark before this looks at the queue after what is done now.
+        self.changed.store(true, Relaxed);
+        state
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
