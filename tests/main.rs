@@ -4,5 +4,6 @@
 mod board;
 mod fixture;
 mod flows;
+mod hostile;
 mod tidy;
 mod wire;
