@@ -57,6 +57,8 @@ pub(crate) struct Taken {
     pub(crate) pass: u32,
     /// More waits.
     pub(crate) more: bool,
+    /// The window has room for it, but the connection has not.
+    pub(crate) starved: bool,
 }
 
 impl SubscriptionQueue {
@@ -82,9 +84,11 @@ impl SubscriptionQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.changed.store(true, Relaxed);
         // The queue is consistent between its calls, and each is complete or has panicked before it changed anything.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: a sampler that clears the mark before this looks at the queue after what is done now.
+        self.changed.store(true, Relaxed);
+        state
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -163,7 +167,7 @@ impl SubscriptionQueue {
                 // The ack clock of what is taken now has not begun: it waits for the writer.
                 state.progress = now;
             }
-            state.queue.take(messages, bytes, now, &mut taken.runs);
+            taken.starved = state.queue.take(messages, bytes, now, &mut taken.runs);
             taken.pass = state.queue.pass();
             taken.more = state.queue.has_waiting();
             state.idle = !taken.more;

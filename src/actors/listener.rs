@@ -127,8 +127,9 @@ impl Actor for Listener {
             Reader::new(Arc::clone(&shared), read_half, Arc::clone(&outbound), myself.clone(), inbox, Arc::clone(&line.bytes_in));
         let stall_after = shared.config.connections.stall_after;
         let writer = Writer::new(Arc::clone(&outbound), write_half, Arc::clone(&shared.stats), stall_after);
-        let reader = spawn_task(&shared, &myself, reader.run(), ListenerMsg::ReadEnded);
-        let writer = spawn_task(&shared, &myself, writer.run(), ListenerMsg::WriteEnded);
+        let failed = ReadEnd::Broken { code: Code::Internal, reason: "this connection has failed; connect again".to_owned() };
+        let reader = spawn_task(&shared.stats, &myself, reader.run(), ListenerMsg::ReadEnded, failed);
+        let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         wake_at(&shared, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
         shared.emit(Event::ListenerOpened { id, peer });
         let phase = Phase::Registering { _unregistered: Alive::new(&shared.stats, |stats| &stats.unregistered) };
@@ -163,22 +164,48 @@ impl Actor for Listener {
     }
 }
 
-/// Runs a task of the connection, counted as long as it lives, and casts how it ended.
+/// How a task of the connection ended: cast when this is dropped, so that one that panics says so, too.
+struct Ended<T> {
+    stats: Arc<Stats>,
+    listener: ActorRef<ListenerMsg>,
+    result: Option<T>,
+    message: fn(T) -> ListenerMsg,
+    alive: Option<Alive<fn(&Stats) -> &Counter>>,
+}
+
+impl<T> Ended<T> {
+    async fn run(mut self, task: impl Future<Output = T>) {
+        self.result = Some(task.await);
+    }
+}
+
+impl<T> Drop for Ended<T> {
+    fn drop(&mut self) {
+        // Whoever hears of the end finds the task gone.
+        self.alive = None;
+        if let Some(result) = self.result.take() {
+            // A listener that has ended needs no word of its tasks.
+            let _ = tell(&self.stats, &self.listener, (self.message)(result));
+        }
+    }
+}
+
+/// Runs a task of the connection, counted as long as it lives, and casts how it ended; `failed` is how if it panics.
 fn spawn_task<T: Send + 'static>(
-    shared: &Arc<Shared>,
+    stats: &Arc<Stats>,
     listener: &ActorRef<ListenerMsg>,
     task: impl Future<Output = T> + Send + 'static,
-    ended: fn(T) -> ListenerMsg,
+    message: fn(T) -> ListenerMsg,
+    failed: T,
 ) -> AbortHandle {
-    let alive = Alive::new(&shared.stats, |stats| &stats.tasks);
-    let (shared, listener) = (Arc::clone(shared), listener.clone());
-    let task = tokio::spawn(async move {
-        let result = task.await;
-        drop(alive);
-        // A listener that has ended needs no word of its tasks.
-        let _ = shared.tell(&listener, ended(result));
-    });
-    task.abort_handle()
+    let ended = Ended {
+        stats: Arc::clone(stats),
+        listener: listener.clone(),
+        result: Some(failed),
+        message,
+        alive: Some(Alive::new(stats, |stats| &stats.tasks)),
+    };
+    tokio::spawn(ended.run(task)).abort_handle()
 }
 
 fn wake_at(shared: &Shared, listener: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
@@ -295,5 +322,53 @@ impl Drop for State {
             Phase::Registering { .. } | Phase::Registered { .. } => CloseReason::Failed,
         };
         self.shared.emit(Event::ListenerClosed { id: self.connection.id, why });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+
+    /// Stands where a listener would and says what it hears.
+    struct Ear;
+
+    impl Actor for Ear {
+        type Msg = ListenerMsg;
+        type State = UnboundedSender<ListenerMsg>;
+        type Arguments = Self::State;
+
+        async fn pre_start(&self, _: ActorRef<ListenerMsg>, heard: Self::State) -> Result<Self::State, ActorProcessingErr> {
+            Ok(heard)
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<ListenerMsg>,
+            said: ListenerMsg,
+            heard: &mut Self::State,
+        ) -> Result<(), ActorProcessingErr> {
+            heard.send(said).map_err(|_| "nobody listens".into())
+        }
+    }
+
+    async fn run(
+        task: impl Future<Output = Result<(), CloseReason>> + Send + 'static,
+    ) -> (UnboundedReceiver<ListenerMsg>, Arc<Stats>) {
+        let ((sender, heard), stats) = (unbounded_channel(), Arc::<Stats>::default());
+        let (ear, _) = Actor::spawn(None, Ear, sender).await.unwrap();
+        spawn_task(&stats, &ear, task, ListenerMsg::WriteEnded, Err(CloseReason::Failed));
+        (heard, stats)
+    }
+
+    #[tokio::test]
+    async fn a_task_says_how_it_ended_also_when_it_panics() {
+        let (mut heard, stats) = run(async { Ok(()) }).await;
+        assert!(matches!(heard.recv().await, Some(ListenerMsg::WriteEnded(Ok(())))));
+        assert_eq!(stats.tasks.get(), 0);
+        let (mut heard, stats) = run(async { panic!("a task of this test fails") }).await;
+        assert!(matches!(heard.recv().await, Some(ListenerMsg::WriteEnded(Err(CloseReason::Failed)))));
+        assert_eq!(stats.tasks.get(), 0);
     }
 }

@@ -225,7 +225,8 @@ impl State {
         if *turning {
             return;
         }
-        if outbound.budget().is_full() && outbound.wait_for_budget(myself) {
+        let left = outbound.budget().left();
+        if left == 0 && outbound.wait_for_budget(myself, left) {
             return;
         }
         let most = if *draining { DRAIN_TURN } else { LIVE_TURN };
@@ -248,8 +249,9 @@ impl State {
             *draining = false;
             self.shared.emit(Event::SubscriptionDrained { id: self.queue.id.clone() });
         }
-        // Whatever stopped us short of a full turn (the window, the budget) wakes us when it lets go.
-        if taken.more && moved >= most {
+        // Whatever stopped us short of a full turn wakes us when it lets go: the window by an acknowledgement, the budget here.
+        let again = taken.starved && !outbound.wait_for_budget(myself, outbound.budget().left());
+        if again || (taken.more && moved >= most) {
             *turning = true;
             let _ = self.shared.tell(myself, SubscriberMsg::Ready);
         }

@@ -177,9 +177,9 @@ impl State {
         let stats = Arc::clone(&self.shared.stats);
         let queue = SubscriptionQueue::new(id.clone(), handle, identity, stats, self.bounds(), ack_timeout);
         self.shared.emit(Event::SubscriptionCreated { id: id.clone() });
-        let subscriber = self.spawn(myself, &queue, &session, Some(request)).await?;
-        // In the trie before the subscriber answers: a publish sent after that answer must find it.
+        // In the trie before the subscriber starts, which answers as soon as it has: a publish sent after that answer finds it.
         self.shared.filters.insert(&id.filter, id.session, Arc::clone(&queue));
+        let subscriber = self.spawn(myself, &queue, &session, Some(request)).await?;
         if let Some(topic) = &topic {
             topic.cell.exact.add(1);
             // One that has failed is restarted and looks by itself.
@@ -238,9 +238,18 @@ impl State {
             topic.cell.exact.sub(1);
         }
         let lost = entry.queue.close();
+        self.tell_dropped(&entry.queue);
         self.shared.stats.dropped.add(lost.messages());
         entry.subscriber.stop(None);
         lost
+    }
+
+    /// Counts and tells what a queue has dropped since this was last done.
+    fn tell_dropped(&self, queue: &SubscriptionQueue) {
+        for (why, dropped) in queue.take_untold() {
+            self.shared.stats.dropped.add(dropped);
+            self.shared.emit(Event::SubscriptionOverflowed { id: queue.id.clone(), dropped, why });
+        }
     }
 
     fn unsubscribe(&mut self, id: &SubscriptionId, request: u32, session: &ActorRef<SessionMsg>) {
@@ -366,7 +375,7 @@ impl State {
     }
 
     fn sample(&mut self) {
-        let mut rows = Vec::new();
+        let (mut rows, mut queues) = (Vec::new(), Vec::new());
         for entry in self.sessions.values_mut().flat_map(BTreeMap::values_mut) {
             let rate_changed = entry.rate.sample(entry.queue.delivered());
             let changed = entry.queue.depth_if_changed();
@@ -374,12 +383,10 @@ impl State {
                 continue;
             }
             let depth = changed.unwrap_or_else(|| entry.queue.depth());
-            for (why, dropped) in entry.queue.take_untold() {
-                self.shared.stats.dropped.add(dropped);
-                self.shared.emit(Event::SubscriptionOverflowed { id: entry.queue.id.clone(), dropped, why });
-            }
+            queues.push(Arc::clone(&entry.queue));
             rows.push(SubscriptionSample { id: entry.queue.id.clone(), depth, deliver_rate: entry.rate.last });
         }
+        queues.iter().for_each(|queue| self.tell_dropped(queue));
         for rows in rows.chunks(Sample::MAX_ROWS) {
             self.shared.emit(Event::Sample(Sample { subscriptions: rows.to_vec(), ..Sample::default() }));
         }

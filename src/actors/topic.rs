@@ -98,14 +98,15 @@ impl TopicCell {
     }
 
     pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        let backlog = self.look_at_backlog();
+        // Under the lock: a sampler that clears the mark before this looks at the backlog after what is done now.
         self.changed.store(true, Relaxed);
-        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+        backlog
     }
 
-    /// How many messages wait, without marking the cell as changed.
-    pub(crate) fn backlog_size(&self) -> (u64, u64) {
-        let backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        (backlog.messages(), backlog.bytes())
+    /// The backlog, without marking the cell as changed.
+    pub(crate) fn look_at_backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

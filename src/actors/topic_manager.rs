@@ -271,12 +271,13 @@ impl State {
             }
             Life::Forgetting => {
                 let cell = Arc::clone(&entry.topic.cell);
-                if cell.backlog_size().0 > 0 || cell.exact.get() > 0 {
+                if cell.look_at_backlog().messages() > 0 || cell.exact.get() > 0 {
                     cell.set_life(Life::Open);
                     let again = self.spawn(myself, cell).await?;
                     let _ = self.shared.tell(&again.actor, TopicMsg::Wake);
                     self.revive(&topic, &again);
                 } else if let Some(entry) = self.remove(&topic) {
+                    tell_dropped(&self.shared, &entry.topic.cell);
                     self.shared.emit(Event::TopicForgotten { topic: topic.clone() });
                     self.find_again(myself, &topic, entry.waiting).await?;
                 }
@@ -335,7 +336,7 @@ impl State {
         }
         let exact = self.shared.filters.exact(topic);
         let held: u64 = exact.iter().map(|queue| queue.depth()).map(|depth| depth.queued() + depth.poison).sum();
-        if let Err(refused) = order.precondition.check(None, held + entry.topic.cell.backlog_size().0) {
+        if let Err(refused) = order.precondition.check(None, held + entry.topic.cell.look_at_backlog().messages()) {
             let _ = reply.send(refused);
             return;
         }
@@ -380,6 +381,7 @@ impl State {
         else {
             return Ok(());
         };
+        tell_dropped(&self.shared, &topic_ref.cell);
         let backlog = topic_ref.cell.backlog().close();
         self.shared.stats.dropped.add(backlog.messages());
         lost += backlog;
@@ -419,7 +421,7 @@ impl State {
         self.shared.limit_hit("queues.all_bytes", "broker");
         let mut missing = self.shared.config.queues.all_bytes as u64 / 10;
         let mut oldest: Vec<_> =
-            self.topics.values().filter_map(|e| Some((e.topic.cell.backlog().oldest()?, &e.topic.cell))).collect();
+            self.topics.values().filter_map(|e| Some((e.topic.cell.look_at_backlog().oldest()?, &e.topic.cell))).collect();
         oldest.sort_by_key(|(since, _)| *since);
         for (_, cell) in oldest {
             if missing == 0 {
@@ -431,10 +433,22 @@ impl State {
     }
 
     fn close(&mut self) -> Lost {
-        self.topics.values().fold(Lost::default(), |mut lost, entry| {
+        let mut lost = Lost::default();
+        for entry in self.topics.values() {
+            tell_dropped(&self.shared, &entry.topic.cell);
             lost += entry.topic.cell.backlog().close();
-            lost
-        })
+        }
+        self.shared.stats.dropped.add(lost.messages());
+        lost
+    }
+}
+
+/// Counts and tells what a backlog has dropped since this was last done.
+fn tell_dropped(shared: &Shared, cell: &TopicCell) {
+    let untold: Vec<_> = cell.look_at_backlog().take_untold().collect();
+    for (why, dropped) in untold {
+        shared.stats.dropped.add(dropped);
+        shared.emit(Event::BacklogOverflowed { topic: cell.topic.clone(), dropped, why });
     }
 }
 
@@ -445,7 +459,7 @@ impl Entry {
         if cell.life() != Life::Open {
             return;
         }
-        let used = cell.exact.get() > 0 || cell.backlog_size().0 > 0 || self.published.differs(cell.published.get());
+        let used = cell.exact.get() > 0 || cell.look_at_backlog().messages() > 0 || self.published.differs(cell.published.get());
         if used {
             self.unused_since = None;
             return;
@@ -459,22 +473,19 @@ impl Entry {
 
     fn sample(&mut self, shared: &Shared, topic: &TopicName, now: Instant) -> Option<TopicSample> {
         let cell = &self.topic.cell;
-        if cell.backlog_size().0 > 0 {
-            cell.backlog().expire(now);
-        }
+        // Cleared before anything is read: what changes from here on is for the next sample.
+        let changed = cell.changed.swap(false, Relaxed);
         let rates = [self.published.sample(cell.published.get()), self.fanned_out.sample(cell.fanned_out.get())];
-        if !rates.contains(&true) && !cell.changed.swap(false, Relaxed) {
+        let (backlog, backlog_bytes, expired) = {
+            let mut waiting = cell.look_at_backlog();
+            let before = waiting.messages();
+            waiting.expire(now);
+            (waiting.messages(), waiting.bytes(), waiting.messages() < before)
+        };
+        if !rates.contains(&true) && !changed && !expired {
             return None;
         }
-        let (backlog, backlog_bytes) = {
-            let mut waiting = cell.backlog();
-            for (why, dropped) in waiting.take_untold() {
-                shared.stats.dropped.add(dropped);
-                shared.emit(Event::BacklogOverflowed { topic: topic.clone(), dropped, why });
-            }
-            (waiting.messages(), waiting.bytes())
-        };
-        cell.changed.store(false, Relaxed);
+        tell_dropped(shared, cell);
         let last_publish = cell.last_publish.load(Relaxed).checked_sub(1).map(|up| {
             let start = shared.clock.now();
             Moment { up: Uptime(up), wall: UnixMillis(start.wall.0 - start.up.0 + up) }

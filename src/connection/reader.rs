@@ -231,8 +231,8 @@ impl Reader {
 
     /// Nothing more has arrived: keeps only the bytes of a frame that has begun and gives the buffer back.
     fn put_aside(&mut self) {
-        let begun = self.buffer[self.start..self.end].to_vec();
-        if begun.len() * 2 < self.buffer.len() {
+        if (self.end - self.start) * 2 < self.buffer.len() {
+            let begun = self.buffer[self.start..self.end].to_vec();
             (self.start, self.end) = (0, begun.len());
             give_pooled(std::mem::replace(&mut self.buffer, begun));
         }

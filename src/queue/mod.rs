@@ -229,8 +229,9 @@ impl<R> Queue<R> {
     }
 
     /// Takes waiting messages into the window, oldest first: at most `messages` and `bytes` of them (but one, if none is in
-    /// flight). What has expired is dropped and counted. Appends to `out`, a run for each frame.
-    pub(crate) fn take(&mut self, messages: u64, bytes: u64, now: Instant, out: &mut Vec<Run>) {
+    /// flight). What has expired is dropped and counted. Appends to `out`, a run for each frame. True if it was `bytes` that
+    /// stopped it: the window has room for more.
+    pub(crate) fn take(&mut self, messages: u64, bytes: u64, now: Instant, out: &mut Vec<Run>) -> bool {
         let (mut messages, mut bytes) = (messages, bytes);
         while let Some(head) = self.waiting.front() {
             let (alike, expired) = head.expired_prefix(now);
@@ -242,9 +243,9 @@ impl<R> Queue<R> {
             let window_bytes = self.bounds.window_bytes.saturating_sub(self.flight.bytes);
             let len = head.fits(room, bytes.min(window_bytes).min(RUN_BYTES), self.flight.messages == 0);
             if len == 0 {
-                return;
+                return room > 0 && head.fits(1, window_bytes.min(RUN_BYTES), false) > 0;
             }
-            let Some(mut run) = self.waiting.pop_front() else { return };
+            let Some(mut run) = self.waiting.pop_front() else { return false };
             self.wait.sub(&run);
             if len < run.len {
                 let rest = run.split_off(len);
@@ -259,6 +260,7 @@ impl<R> Queue<R> {
             self.in_flight.push_back(run.clone());
             out.push(run);
         }
+        false
     }
 
     /// True if something waits.

@@ -124,6 +124,15 @@ fn what_is_taken_is_cut_into_frames() {
     assert_eq!(told(&out), [(4, 4, false)]);
 }
 
+/// Who waits for what: the budget when it is written, the window when it is acknowledged.
+#[test]
+fn it_is_told_whether_the_budget_or_the_window_was_short() {
+    let (mut queue, now) = live(6);
+    let mut take = |bytes| queue.take(u64::MAX, bytes, now, &mut Vec::new());
+    assert!(take(20), "the third does not fit 20 bytes");
+    assert!(!take(u64::MAX), "four are in flight");
+}
+
 #[test]
 fn an_acknowledgement_beyond_what_was_sent_is_refused() {
     let (mut queue, now) = live(6);

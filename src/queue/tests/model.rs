@@ -112,17 +112,17 @@ impl Model {
         }
     }
 
-    fn take(&mut self, messages: u64, mut room: u64, now: Instant) -> Vec<(u64, u64, bool)> {
+    fn take(&mut self, messages: u64, mut room: u64, now: Instant) -> (Vec<(u64, u64, bool)>, bool) {
         let mut out = Vec::new();
         while let Some(head) = self.waiting.first() {
             if head.expires.is_some_and(|at| at <= now) {
                 self.drop_oldest(now, DropReason::Expired);
                 continue;
             }
-            let in_window = bytes(&self.flight) + head.bytes <= MODEL.window_bytes && head.bytes <= room;
+            let in_window = bytes(&self.flight) + head.bytes <= MODEL.window_bytes;
             let places = out.len() < messages as usize && (self.flight.len() as u64) < MODEL.window_messages;
-            if !places || !(in_window || self.flight.is_empty()) {
-                break;
+            if !places || !(in_window && head.bytes <= room || self.flight.is_empty()) {
+                return (out, places && in_window);
             }
             let message = self.waiting.remove(0);
             room = room.saturating_sub(message.bytes);
@@ -135,7 +135,7 @@ impl Model {
             out.push((message.number, message.id, message.redelivered));
             self.flight.push(message);
         }
-        out
+        (out, false)
     }
 
     fn ack(&mut self, number: u64) -> Option<u64> {
@@ -365,8 +365,8 @@ impl Pair {
             Step::Append { messages, from, receipt } => self.append(messages, *from, *receipt),
             Step::Take { messages, bytes } => {
                 let mut out = Vec::new();
-                queue.take(*messages, *bytes, *now, &mut out);
-                assert_eq!(told(&out), model.take(*messages, *bytes, *now));
+                let short_of_bytes = queue.take(*messages, *bytes, *now, &mut out);
+                assert_eq!((told(&out), short_of_bytes), model.take(*messages, *bytes, *now));
             }
             Step::Written { stale, number } => {
                 let number = model.taken.saturating_sub(*number);
