@@ -58,6 +58,7 @@ pub(crate) struct Outbound {
     state: Mutex<State>,
     wake_writer: Notify,
     wake_reader: Notify,
+    closing: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +80,7 @@ impl Outbound {
             state: Mutex::default(),
             wake_writer: Notify::new(),
             wake_reader: Notify::new(),
+            closing: Notify::new(),
         })
     }
 
@@ -213,6 +215,14 @@ impl Outbound {
         for subscriber in waiting {
             // One that has ended waits for nothing.
             let _ = tell(&self.stats, &subscriber, SubscriberMsg::Ready);
+        }
+    }
+
+    /// Waits until the queue is closed.
+    pub(crate) async fn closed(&self) {
+        let closing = self.closing.notified();
+        if !self.lock().closed {
+            closing.await;
         }
     }
 
