@@ -106,7 +106,7 @@ impl Chunker {
 
     /// True if `sequence` continues the chunk. If not, [`close`](Self::close) it first.
     pub(crate) fn continues(&self, sequence: u64) -> bool {
-        self.count == 0 || sequence == self.first.wrapping_add(self.count)
+        self.count == 0 || self.first.checked_add(self.count) == Some(sequence)
     }
 
     /// Takes one publish in.

@@ -178,8 +178,10 @@ impl Reader {
         decoded
     }
 
+    /// Who has not said who it is cannot make us hold more than a registration may be.
     fn max_frame(&self) -> usize {
-        self.shared.config.connections.max_frame_bytes
+        let max = self.shared.config.connections.max_frame_bytes;
+        if self.keep_alive.is_some() { max } else { max.min(wire::MAX_CONTROL_FRAME) }
     }
 
     /// Reads once, waiting for as long as the client may be silent.
