@@ -4,5 +4,6 @@
 mod chaos;
 mod fixture;
 mod flows;
+mod hostile;
 mod tidy;
 mod wire;
