@@ -144,7 +144,7 @@ async fn run(seed: u64) {
     let mut rng = move || rngs.next().unwrap_or(Rng(seed));
     let broker = chaos_broker().await;
     let baseline = Baseline::of(&broker);
-    let rounds = Rounds(Arc::new(AtomicI64::new(rounds as i64)));
+    let rounds = Rounds(Arc::new(AtomicI64::new(rounds.cast_signed())));
 
     let (publish_totals, totals) = watch::channel(None);
     let mut subscribers = Vec::new();

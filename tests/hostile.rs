@@ -1,96 +1,86 @@
-//! Clients that lie, and losses that must be counted all the same.
+//! Hostile and faulty clients, over real sockets: each case has its written outcome (`assets/protocol.md`), a well-behaved
+//! client beside it that notices nothing (I6), and a broker that is as it was when all are gone (I5).
+
+mod delivery;
+mod framing;
+mod sessions;
 
 use cordboard::{
-    control::{Control, Order, Outcome, Precondition},
-    wire::{ClientFrame, Code, RegistrationRequest},
+    Config, Handle,
+    wire::{ClientFrame, Code, ErrorFrame, RegistrationRequest},
 };
 
-use crate::fixture::{Raw, broker, broker_with, eventually, publish};
+use crate::fixture::{Raw, baseline::Baseline, broker_with};
 
-/// I6: the largest sequence there is, and the number that would come after it, in one read.
-#[tokio::test]
-async fn a_sequence_at_the_end_of_numbers_is_an_error_like_any_gap() {
-    let broker = broker().await;
-    let (mut raw, _) = Raw::register(&broker, "liar").await;
+/// A broker with a client that must go on working, whatever others do.
+struct Scene {
+    broker: Handle,
+    baseline: Baseline,
+    canary: Raw,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        Self::set_with(|_| {}).await
+    }
+
+    async fn set_with(change: impl FnOnce(&mut Config)) -> Self {
+        let broker = broker_with(change).await;
+        let baseline = Baseline::of(&broker);
+        let (mut canary, _) = Raw::register(&broker, "canary").await;
+        canary.subscribe("canary").await;
+        Self { broker, baseline, canary }
+    }
+
+    /// The canary is served as if nobody else were there.
+    async fn canary_sings(&mut self) {
+        let sequence = self.canary.enqueue("canary", "tweet").await;
+        let got = self.canary.messages(1).await.remove(0);
+        assert_eq!(got.text(), "tweet");
+        self.canary.ack(cordboard::name::SubscriptionHandle(got.handle), got.number).await;
+        self.canary.settle().await;
+        assert!(sequence > 0);
+    }
+
+    /// All is well, and all of it ends.
+    async fn end(mut self) {
+        self.canary_sings().await;
+        assert_eq!(self.broker.bus().board().broker.restarts, 0, "no manager failed");
+        self.canary.disconnect(true).await;
+        self.baseline.returns(&self.broker).await;
+        self.broker.shutdown().await;
+    }
+
+    async fn connect(&self) -> Raw {
+        Raw::connect(self.broker.endpoints()[0]).await
+    }
+
+    /// What `bytes` are answered with on a connection of their own, which is closed for it.
+    async fn closed_for(&self, registered: bool, bytes: &[u8]) -> ErrorFrame {
+        let mut raw = if registered { Raw::register(&self.broker, "hostile").await.0 } else { self.connect().await };
+        raw.send_bytes(bytes).await;
+        raw.closing_error().await
+    }
+
+    /// What a registration is answered with, on a connection that stays open for another one.
+    async fn refused(&self, request: RegistrationRequest) -> (Raw, Code) {
+        let mut raw = self.connect().await;
+        raw.send(&ClientFrame::RegistrationRequest(request)).await;
+        let code = raw.error().await.code;
+        (raw, code)
+    }
+}
+
+/// A frame of any kind, flags and body, whether there is such a frame or not.
+fn frame(kind: u8, flags: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = (body.len() as u32 + 2).to_be_bytes().to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(body);
+    bytes
+}
+
+fn encoded(frame: &ClientFrame<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for sequence in [u64::MAX, 0, 1] {
-        publish(sequence, "a", b"x").encode(&mut bytes);
-    }
-    raw.send_bytes(&bytes).await;
-    assert_eq!(raw.closing_error().await.code, Code::Malformed);
-    broker.shutdown().await;
-}
-
-/// I6: a client that says it knows everything to be settled resumes like any other.
-#[tokio::test]
-async fn nobody_knows_more_to_be_settled_than_is() {
-    let broker = broker().await;
-    let (mut raw, response) = Raw::register(&broker, "liar").await;
-    raw.publish("a", "x").await;
-    let mut request = RegistrationRequest::new("liar");
-    (request.session, request.settled) = (Some(response.session), Some(u64::MAX));
-    let (mut raw, again) = Raw::register_with(&broker, request).await;
-    assert_eq!((again.resumed, again.settled, again.unknown_from), (true, 1, None));
-    raw.sequence = 1;
-    raw.publish("a", "y").await;
-    broker.shutdown().await;
-}
-
-/// I1: what a queue dropped just before it ended is counted with what it still held.
-#[tokio::test]
-async fn what_was_dropped_last_is_counted_when_its_session_ends() {
-    let broker = broker_with(|config| {
-        (config.queues.max_messages, config.queues.window_messages, config.topics.backlog_messages) = (10, 10, 10);
-    })
-    .await;
-    let order = |control| Order { control, operator: "op".into(), reason: String::new(), precondition: Precondition::default() };
-    let (mut sub, response) = Raw::register(&broker, "sub").await;
-    let (mut publisher, _) = Raw::register(&broker, "pub").await;
-    sub.subscribe("full").await;
-    sub.reset();
-    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
-    for _ in 0..25 {
-        publisher.publish("full", "x").await;
-        publisher.publish("nobody", "x").await;
-    }
-    let outcome = broker.order(order(Control::EvictSession { session: response.session })).await;
-    assert!(matches!(outcome, Outcome::Done { lost } if lost.queued == 10), "{outcome}");
-    assert!(broker.counters().dropped >= 25);
-    broker.order(order(Control::KillTopic { topic: "nobody".parse().unwrap() })).await;
-    assert_eq!(broker.counters().dropped, 50);
-    // What a shutdown costs is counted like any other loss.
-    publisher.publish("later", "x").await;
-    assert_eq!(broker.shutdown().await.backlog, 1);
-    assert_eq!(broker.counters().dropped, 51);
-}
-
-/// A subscription whose topic is killed while it is being made is refused, not forgotten: each request has one answer.
-#[tokio::test]
-async fn a_subscribe_request_is_answered_whenever_its_topic_is_killed() {
-    let broker = broker().await;
-    let (mut raw, _) = Raw::register(&broker, "sub").await;
-    for round in 0..40 {
-        let kill = Order {
-            control: Control::KillTopic { topic: "t".parse().unwrap() },
-            operator: "op".into(),
-            reason: String::new(),
-            precondition: Precondition::default(),
-        };
-        let (request, _) = tokio::join!(raw.ask_subscribe("t"), broker.order(kill));
-        loop {
-            match raw.next().await {
-                crate::fixture::Reply::Subscribed(ack) => {
-                    assert_eq!(ack.request, request);
-                    break;
-                }
-                crate::fixture::Reply::Error(error) => {
-                    assert_eq!((error.request, error.code), (Some(request), Code::Gone), "round {round}");
-                    break;
-                }
-                _ => {}
-            }
-        }
-    }
-    raw.send(&ClientFrame::Ping(1)).await;
-    broker.shutdown().await;
+    frame.encode(&mut bytes);
+    bytes
 }

@@ -8,6 +8,7 @@ mod data_plane;
 mod fixture;
 mod flows;
 mod hostile;
+mod liars;
 mod orders;
 mod program;
 mod tidy;

@@ -13,7 +13,7 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPo
 use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle, time};
 
 use super::{
-    ActorAlive, Door, Failures, alive,
+    Door, Failures, Living, alive,
     listener::{ListenerMsg, Refused, Register},
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
     session_manager::{Arguments as SessionManagerArguments, Claim, SessionManager, SessionManagerMsg},
@@ -73,7 +73,7 @@ pub(crate) struct State {
     published: Rate,
     delivered: Rate,
     ticker: AbortHandle,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 /// The four managers, in the order in which they are started.

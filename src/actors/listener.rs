@@ -11,7 +11,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{net::TcpStream, sync::mpsc, task::AbortHandle, time::Instant};
 
 use super::{
-    ActorAlive, Door, alive,
+    Door, Living, alive,
     session::{Goodbye, Lease, Registered},
     session_manager::Connection,
 };
@@ -21,7 +21,7 @@ use crate::{
     events::{CloseReason, Event},
     name::{ClientName, ListenerId},
     shared::{Shared, tell},
-    stats::{Alive, Counter, Stats},
+    stats::{Alive, Stats},
     wire::{Code, ErrorFrame, RegistrationRequest, ServerFrame},
 };
 
@@ -43,8 +43,10 @@ pub(crate) enum ListenerMsg {
     Close { goodbye: Goodbye, why: CloseReason },
     /// The goodbye has had its time.
     GoodbyeOver,
-    /// The reader has ended.
+    /// Nothing more can be read, for this reason.
     ReadEnded(ReadEnd),
+    /// The reader has ended: the client has gone, too.
+    ReaderGone,
     /// The writer has ended.
     WriteEnded(Result<(), CloseReason>),
 }
@@ -94,20 +96,26 @@ pub(crate) struct State {
     admissions: mpsc::Sender<Admission>,
     reader: AbortHandle,
     writer: AbortHandle,
+    /// Nothing is to be waited for once the goodbye is written.
+    reader_gone: bool,
     phase: Phase,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 enum Phase {
     Registering {
-        _unregistered: Alive<fn(&Stats) -> &Counter>,
+        _unregistered: Living,
     },
     Registered {
         lease: Lease,
     },
-    /// The goodbye is on its way; the session, if there is one, hears of it when this ends.
+    /// The goodbye is on its way; the session, if there is one, hears of it when it was written.
     Closing {
         _lease: Option<Lease>,
+        why: CloseReason,
+    },
+    /// It was written; the client has a moment to read it and close.
+    Lingering {
         why: CloseReason,
     },
 }
@@ -127,15 +135,14 @@ impl Actor for Listener {
             Reader::new(Arc::clone(&shared), read_half, Arc::clone(&outbound), myself.clone(), inbox, Arc::clone(&line.bytes_in));
         let stall_after = shared.config.connections.stall_after;
         let writer = Writer::new(Arc::clone(&outbound), write_half, Arc::clone(&shared.stats), stall_after);
-        let failed = ReadEnd::Broken { code: Code::Internal, reason: "this connection has failed; connect again".to_owned() };
-        let reader = spawn_task(&shared.stats, &myself, reader.run(), ListenerMsg::ReadEnded, failed);
+        let reader = spawn_task(&shared.stats, &myself, reader.run(), |()| ListenerMsg::ReaderGone, ());
         let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         wake_at(&shared, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
         shared.emit(Event::ListenerOpened { id, peer });
         let phase = Phase::Registering { _unregistered: Alive::new(&shared.stats, |stats| &stats.unregistered) };
         let alive = alive(&shared);
         let connection = Connection { id, peer, listener: myself, outbound };
-        Ok(State { shared, connection, register, admissions, reader, writer, phase, _alive: alive })
+        Ok(State { shared, connection, register, admissions, reader, writer, reader_gone: false, phase, _alive: alive })
     }
 
     async fn handle(
@@ -155,10 +162,11 @@ impl Actor for Listener {
             ListenerMsg::ReadEnded(ReadEnd::Broken { code, reason }) => {
                 state.close(Goodbye::error(code, reason), CloseReason::ProtocolError);
             }
-            ListenerMsg::WriteEnded(result) => {
-                state.write_ended(result);
-                myself.stop(None);
-            }
+            ListenerMsg::ReaderGone => state.reader_gone(),
+            ListenerMsg::WriteEnded(result) => state.write_ended(result),
+        }
+        if state.is_over() {
+            myself.stop(None);
         }
         Ok(())
     }
@@ -170,7 +178,7 @@ struct Ended<T> {
     listener: ActorRef<ListenerMsg>,
     result: Option<T>,
     message: fn(T) -> ListenerMsg,
-    alive: Option<Alive<fn(&Stats) -> &Counter>>,
+    alive: Option<Living>,
 }
 
 impl<T> Ended<T> {
@@ -264,7 +272,7 @@ impl State {
 
     fn registered(&mut self, registered: Registered) {
         let Registered { session, epoch, actor, mut lease, keep_alive, credit } = registered;
-        if let Phase::Closing { why, .. } = self.phase {
+        if let Phase::Closing { why, .. } | Phase::Lingering { why } = self.phase {
             // Dropped here, the lease says that this connection is gone.
             lease.why = why;
             return;
@@ -276,10 +284,9 @@ impl State {
 
     /// Nothing is read any more; what is said is written, and then the writer ends.
     fn close(&mut self, goodbye: Goodbye, why: CloseReason) {
-        if matches!(self.phase, Phase::Closing { .. }) {
+        if matches!(self.phase, Phase::Closing { .. } | Phase::Lingering { .. }) {
             return;
         }
-        self.reader.abort();
         self.connection.outbound.close(goodbye.frame().as_ref());
         wake_at(&self.shared, &self.connection.listener, GOODBYE, || ListenerMsg::GoodbyeOver);
         self.begin_closing(why);
@@ -294,11 +301,23 @@ impl State {
     }
 
     fn write_ended(&mut self, result: Result<(), CloseReason>) {
-        if let Err(why) = result
-            && !matches!(self.phase, Phase::Closing { .. })
-        {
-            self.begin_closing(why);
+        // One that cannot be written to is not waited for.
+        self.reader_gone |= result.is_err();
+        // Nothing, if the writer ended because it was told to.
+        self.close(Goodbye::Silent, result.err().unwrap_or(CloseReason::Failed));
+        if let Phase::Closing { why, .. } = self.phase {
+            self.phase = Phase::Lingering { why };
         }
+    }
+
+    /// A reader that ends before it said why has failed.
+    fn reader_gone(&mut self) {
+        self.reader_gone = true;
+        self.close(Goodbye::error(Code::Internal, "this connection has failed; connect again"), CloseReason::Failed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.reader_gone && matches!(self.phase, Phase::Lingering { .. })
     }
 }
 
@@ -314,7 +333,7 @@ impl Drop for State {
         // Nothing, if a goodbye has been said already.
         self.connection.outbound.close(Goodbye::error(code, reason).frame().as_ref());
         let why = match &self.phase {
-            Phase::Closing { why, .. } => {
+            Phase::Closing { why, .. } | Phase::Lingering { why } => {
                 // The goodbye was written, or has had its time.
                 self.writer.abort();
                 *why

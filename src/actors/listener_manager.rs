@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    ActorAlive, Door, alive,
+    Door, Living, alive,
     listener::{Arguments as ListenerArguments, Line, Listener, ListenerMsg, Register},
     session::Goodbye,
 };
@@ -69,7 +69,7 @@ pub(crate) struct State {
     goodbye: Option<RpcReplyPort<()>>,
     /// Ends accepting when it is dropped.
     _endpoints: JoinSet<()>,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 struct Entry {

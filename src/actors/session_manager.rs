@@ -10,7 +10,7 @@ use std::{
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use super::{
-    ActorAlive, Door, SessionMsg, alive,
+    Door, Living, SessionMsg, alive,
     listener::{ListenerMsg, Refused},
     session::{Arguments as SessionArguments, Attach, ClientEnds, Flow, Goodbye, Lease, Session},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
@@ -96,7 +96,7 @@ pub(crate) struct State {
     /// When the one timer that is out for them fires.
     armed: Option<Instant>,
     detached: usize,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 struct Entry {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{ActorAlive, SessionMsg, alive};
+use super::{Living, SessionMsg, alive};
 use crate::{
     connection::{Delivery, Outbound},
     control::Outcome,
@@ -65,7 +65,7 @@ pub(crate) struct State {
     /// A timer for the ack clock is out.
     watching: bool,
     request: Option<u32>,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 enum Mode {

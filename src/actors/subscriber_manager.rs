@@ -9,7 +9,7 @@ use std::{
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use super::{
-    ActorAlive, Door, Failures, SessionMsg, SubscriberMsg, alive,
+    Door, Failures, Living, SessionMsg, SubscriberMsg, alive,
     subscriber::{Arguments as SubscriberArguments, Subscriber},
     topic::{Life, TopicMsg, TopicRef},
 };
@@ -87,7 +87,7 @@ pub(crate) struct State {
     sessions: HashMap<SessionId, BTreeMap<Filter, Entry>>,
     actors: HashMap<ActorId, SubscriptionId>,
     count: usize,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 struct Entry {
@@ -386,7 +386,9 @@ impl State {
             queues.push(Arc::clone(&entry.queue));
             rows.push(SubscriptionSample { id: entry.queue.id.clone(), depth, deliver_rate: entry.rate.last });
         }
-        queues.iter().for_each(|queue| self.tell_dropped(queue));
+        for queue in &queues {
+            self.tell_dropped(queue);
+        }
         for rows in rows.chunks(Sample::MAX_ROWS) {
             self.shared.emit(Event::Sample(Sample { subscriptions: rows.to_vec(), ..Sample::default() }));
         }

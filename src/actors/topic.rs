@@ -126,7 +126,7 @@ pub(crate) struct State {
     /// The queues that matched at `generation`; none matched before the first look.
     queues: Vec<Arc<SubscriptionQueue>>,
     generation: Option<u64>,
-    _alive: super::ActorAlive,
+    _alive: super::Living,
 }
 
 impl Actor for Topic {

@@ -10,7 +10,7 @@ use std::{
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use super::{
-    ActorAlive, Door, Failures, SessionMsg, alive,
+    Door, Failures, Living, SessionMsg, alive,
     subscriber_manager::{EndExact, ExactEnded},
     topic::{Arguments as TopicArguments, Life, MakeRoom, Topic, TopicCell, TopicMsg, TopicRef},
 };
@@ -64,7 +64,7 @@ pub(crate) struct State {
     owned: HashMap<Principal, usize>,
     buckets: HashMap<Principal, Bucket>,
     made_room: Option<Instant>,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 struct Entry {

@@ -181,7 +181,7 @@ impl Outbound {
         drop(state);
         drop(thrown);
         self.wake_writer.notify_one();
-        self.wake_reader.notify_one();
+        self.closing.notify_waiters();
     }
 
     /// Waits for something to write and takes it into `items`, up to `max` of them. False once the queue is closed and empty.

@@ -99,7 +99,19 @@ impl Reader {
         admissions: mpsc::Receiver<Admission>,
         bytes: Arc<AtomicU64>,
     ) -> Self {
-        Self { shared, socket, outbound, listener, admissions, bytes, buffer: Vec::new(), start: 0, end: 0, keep_alive: None, max_frame: wire::MAX_CONTROL_FRAME }
+        Self {
+            shared,
+            socket,
+            outbound,
+            listener,
+            admissions,
+            bytes,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            keep_alive: None,
+            max_frame: wire::MAX_CONTROL_FRAME,
+        }
     }
 
     /// Reads until the connection ends or is being closed, and says why it ended; then takes what still comes and throws it

@@ -154,6 +154,8 @@ impl Subscriber {
         }
         let totals = totals.wait_for(Option::is_some).await.unwrap().clone().unwrap();
         let finish = async {
+            // The windows may be full of what was read and not acknowledged: then nothing more comes by itself.
+            self.acknowledge().await;
             while !self.feeds.values().all(|feed| feed.has(&totals)) {
                 let reply = self.raw.next().await;
                 self.take(reply);

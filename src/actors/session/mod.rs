@@ -16,7 +16,7 @@ use self::{
     subscriptions::Subscriptions,
 };
 use super::{
-    ActorAlive, Door, SubscriberMsg, alive,
+    Door, Living, SubscriberMsg, alive,
     listener::ListenerMsg,
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic::TopicRef,
@@ -105,7 +105,7 @@ pub(crate) struct State {
     publishing: Publishing,
     routes: std::collections::HashMap<TopicName, Route>,
     subscriptions: Subscriptions,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 impl Actor for Session {
@@ -218,6 +218,12 @@ impl State {
             return;
         }
         if let Some(attached) = &self.attached {
+            // Taken before the client unsubscribed, and counted as lost with the queue: after the answer nothing comes.
+            if deliveries.iter().any(|delivery| self.subscriptions.subscriber(delivery.queue.handle).is_none()) {
+                self.shared.stats.stale.add(1);
+                drop(deliveries);
+                return attached.outbound.wrote(0);
+            }
             self.flow.delivered.add(deliveries.iter().map(|delivery| u64::from(delivery.run.len)).sum());
             attached.outbound.deliver(deliveries);
         }

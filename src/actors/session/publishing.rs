@@ -67,18 +67,32 @@ impl Publishing {
     pub(super) fn failures(&self, known: u64) -> (Vec<Failure>, Option<u64>) {
         // Nobody knows what is not settled, whatever a client says.
         let known = known.min(self.settled);
-        let after = self.failures.iter().filter_map(|failure| {
-            let known = (known + 1).saturating_sub(failure.sequence).min(u64::from(failure.count)) as u32;
-            let (sequence, count) = (failure.sequence + u64::from(known), failure.count - known);
-            (count > 0).then_some(Failure { sequence, count, code: failure.code })
+        let first = known + 1;
+        (self.failures_in(first, u64::MAX).collect(), (self.forgotten > known).then_some(first))
+    }
+
+    fn failures_in(&self, first: u64, last: u64) -> impl Iterator<Item = Failure> {
+        self.failures.iter().filter_map(move |failure| {
+            let from = failure.sequence.max(first);
+            let to = (failure.sequence + u64::from(failure.count) - 1).min(last);
+            (from <= to).then(|| Failure { sequence: from, count: (to - from + 1) as u32, code: failure.code })
+        })
+    }
+
+    /// What of `first` to `last` has failed, as far as it is remembered; what is not may have failed.
+    fn told_again(&self, first: u64, last: u64) -> Vec<Failure> {
+        let unknown = last.min(self.forgotten);
+        let unknown = (first <= unknown).then(|| {
+            let count = u32::try_from(unknown - first + 1).unwrap_or(u32::MAX);
+            Failure { sequence: first, count, code: Code::Unavailable }
         });
-        (after.collect(), (self.forgotten > known).then_some(known + 1))
+        unknown.into_iter().chain(self.failures_in(first, last)).collect()
     }
 
     /// The client knows the outcomes up to `known`.
     pub(super) fn forget_failures(&mut self, known: u64) {
         let known = known.min(self.settled);
-        self.failures.retain(|failure| failure.sequence + u64::from(failure.count) > known + 1);
+        self.failures.retain(|failure| failure.sequence + u64::from(failure.count) - 1 > known);
     }
 
     /// A chunk's number among all chunks of the session.
@@ -132,6 +146,9 @@ impl State {
         }
         let last = first + count - 1;
         self.shared.stats.repeats.add(count.min(expected - first));
+        if first < expected {
+            self.tell_failures_again(first, last.min(expected - 1));
+        }
         if last < expected {
             // All of it came before. What is settled is answered again; what is pending will be answered once.
             if let Some(attached) = &self.attached {
@@ -154,6 +171,14 @@ impl State {
             }
         }
         true
+    }
+
+    /// A repeat is answered like the first time: without this, the acknowledgement alone would call a failure a success.
+    fn tell_failures_again(&self, first: u64, last: u64) {
+        for failure in self.publishing.told_again(first, last) {
+            let error = ErrorFrame::new(failure.code, "this publish failed before; a new attempt needs a new sequence");
+            self.reply(&ServerFrame::Error(error.to_publishes(failure.sequence, failure.count)));
+        }
     }
 
     fn publish_group(&mut self, group: Group, settlement: &Arc<Settlement>) {
