@@ -164,13 +164,15 @@ impl Actor for Listener {
     }
 }
 
+type TaskAlive = Alive<fn(&Stats) -> &Counter>;
+
 /// How a task of the connection ended: cast when this is dropped, so that one that panics says so, too.
 struct Ended<T> {
     stats: Arc<Stats>,
     listener: ActorRef<ListenerMsg>,
     result: Option<T>,
     message: fn(T) -> ListenerMsg,
-    alive: Option<Alive<fn(&Stats) -> &Counter>>,
+    alive: Option<TaskAlive>,
 }
 
 impl<T> Ended<T> {

@@ -386,7 +386,9 @@ impl State {
             queues.push(Arc::clone(&entry.queue));
             rows.push(SubscriptionSample { id: entry.queue.id.clone(), depth, deliver_rate: entry.rate.last });
         }
-        queues.iter().for_each(|queue| self.tell_dropped(queue));
+        for queue in &queues {
+            self.tell_dropped(queue);
+        }
         for rows in rows.chunks(Sample::MAX_ROWS) {
             self.shared.emit(Event::Sample(Sample { subscriptions: rows.to_vec(), ..Sample::default() }));
         }

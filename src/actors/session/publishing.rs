@@ -108,7 +108,7 @@ impl Publishing {
             {
                 self.forgotten = oldest.sequence + u64::from(oldest.count) - 1;
             }
-            self.failures.push_back(failure.clone());
+            self.failures.push_back(*failure);
         }
         (told, self.settled > before)
     }
@@ -324,7 +324,7 @@ mod tests {
                 refusals.push(refusal(next + gap, count));
                 next += gap + u64::from(count);
             }
-            let all = named(&refusals.iter().map(|refusal| refusal.failure.clone()).collect::<Vec<_>>());
+            let all = named(&refusals.iter().map(|refusal| refusal.failure).collect::<Vec<_>>());
             let chunk = publishing.open(next, credit.spend(1, 1));
             publishing.settle(chunk, refusals);
             // One connection knew this much, the next knows that: never less.

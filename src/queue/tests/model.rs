@@ -90,7 +90,9 @@ impl Model {
             return Appended::Closed;
         }
         self.accepted += messages.len() as u64;
-        messages.iter().for_each(|(id, bytes, expires)| self.push(*id, *bytes, *expires, false));
+        for (id, bytes, expires) in messages {
+            self.push(*id, *bytes, *expires, false);
+        }
         if !self.is_over() {
             return Appended::Fits;
         }
@@ -159,7 +161,9 @@ impl Model {
     fn bring_back(&mut self, number: u64) -> Option<GivenUp> {
         let at = self.flight.iter().position(|message| message.number >= number).unwrap_or(self.flight.len());
         let mut back = self.flight.split_off(at);
-        back.iter_mut().for_each(|message| message.redelivered = true);
+        for message in &mut back {
+            message.redelivered = true;
+        }
         let mut given_up = None;
         if let Some(head) = back.first_mut()
             && head.number <= self.written
@@ -211,7 +215,9 @@ impl Model {
 
     fn redeliver(&mut self, now: Instant) -> u64 {
         let all = std::mem::take(&mut self.poison);
-        all.iter().for_each(|message| self.push(message.id, message.bytes, None, true));
+        for message in &all {
+            self.push(message.id, message.bytes, None, true);
+        }
         self.shed(now);
         all.len() as u64
     }
