@@ -111,6 +111,7 @@ impl Broker {
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             authenticator: auth::from_config(&config),
+            accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             restarting: AtomicBool::new(false),
             config,

@@ -145,8 +145,7 @@ impl SubscriptionQueue {
         self.delivered.fetch_add(u64::from(run.len), Relaxed);
         let wake = self.change(|state| {
             state.progress = Shared::now();
-            state.queue.written(pass, run.last());
-            if !settles {
+            if !state.queue.written(pass, run.last()) || !settles {
                 return None;
             }
             self.stats.acknowledged.add(state.queue.ack(run.last()).unwrap_or_default());

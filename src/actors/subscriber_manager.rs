@@ -11,7 +11,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, Supervi
 use super::{
     Door, Failures, Living, SessionMsg, SubscriberMsg, alive,
     subscriber::{Arguments as SubscriberArguments, Subscriber},
-    topic::{Life, TopicMsg, TopicRef},
+    topic::{TopicMsg, TopicRef},
 };
 use crate::{
     auth::Identity,
@@ -181,7 +181,6 @@ impl State {
         self.shared.filters.insert(&id.filter, id.session, Arc::clone(&queue));
         let subscriber = self.spawn(myself, &queue, &session, Some(request)).await?;
         if let Some(topic) = &topic {
-            topic.cell.exact.add(1);
             // One that has failed is restarted and looks by itself.
             let _ = self.shared.tell(&topic.actor, TopicMsg::Wake);
         }
@@ -192,9 +191,6 @@ impl State {
     }
 
     fn refusal(&self, principal: &Principal, topic: Option<&TopicRef>) -> Option<(Code, String)> {
-        if topic.is_some_and(|topic| topic.cell.life() == Life::Killed) {
-            return Some((Code::Gone, "the topic was killed meanwhile; subscribe again".to_owned()));
-        }
         let max = self.shared.config.queues.max_subscriptions;
         if self.count >= max {
             self.shared.limit_hit("queues.max_subscriptions", principal.as_str());
@@ -203,7 +199,13 @@ impl State {
                 format!("the broker has {max} subscriptions (queues.max_subscriptions); try again later"),
             ));
         }
-        None
+        // Counted from here on, if there is something to count.
+        match topic {
+            Some(topic) if !topic.cell.subscribe() => {
+                Some((Code::Gone, "the topic was killed or forgotten meanwhile; subscribe again".to_owned()))
+            }
+            _ => None,
+        }
     }
 
     async fn spawn(
@@ -235,7 +237,7 @@ impl State {
         let id = &entry.queue.id;
         self.shared.filters.remove(&id.filter, id.session);
         if let Some(topic) = &entry.topic {
-            topic.cell.exact.sub(1);
+            topic.cell.unsubscribe();
         }
         let lost = entry.queue.close();
         self.tell_dropped(&entry.queue);

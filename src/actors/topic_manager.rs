@@ -262,7 +262,7 @@ impl State {
         let Some(topic) = self.actors.remove(&who) else { return Ok(()) };
         let Some(entry) = self.topics.get_mut(&topic) else { return Ok(()) };
         match entry.topic.cell.life() {
-            Life::Open => {}
+            Life::Open | Life::Forgotten => {}
             Life::Killed => {
                 if let Some(kill) = &mut entry.kill {
                     kill.actor_ended = true;
@@ -271,7 +271,9 @@ impl State {
             }
             Life::Forgetting => {
                 let cell = Arc::clone(&entry.topic.cell);
-                if cell.look_at_backlog().messages() > 0 || cell.exact.get() > 0 {
+                // Said before it is looked at: whoever subscribes now is either seen here, or sees this.
+                cell.set_life(Life::Forgotten);
+                if cell.look_at_backlog().messages() > 0 || cell.is_subscribed() {
                     cell.set_life(Life::Open);
                     let again = self.spawn(myself, cell).await?;
                     let _ = self.shared.tell(&again.actor, TopicMsg::Wake);
@@ -459,7 +461,7 @@ impl Entry {
         if cell.life() != Life::Open {
             return;
         }
-        let used = cell.exact.get() > 0 || cell.look_at_backlog().messages() > 0 || self.published.differs(cell.published.get());
+        let used = cell.is_subscribed() || cell.look_at_backlog().messages() > 0 || self.published.differs(cell.published.get());
         if used {
             self.unused_since = None;
             return;

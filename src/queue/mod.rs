@@ -274,10 +274,13 @@ impl<R> Queue<R> {
     }
 
     /// The messages up to `number`, taken in `pass`, have been written to the client.
-    pub(crate) fn written(&mut self, pass: u32, number: u64) {
-        if pass == self.pass {
+    /// False if they have come back since: then this write settles nothing.
+    pub(crate) fn written(&mut self, pass: u32, number: u64) -> bool {
+        let current = pass == self.pass;
+        if current {
             self.written = self.written.max(number);
         }
+        current
     }
 
     /// The client has settled everything up to `number`. Returns how many messages that were, or `None` if it was never sent

@@ -285,24 +285,22 @@ impl State {
 
     pub(super) fn subscription_ended(&mut self, filter: Filter, code: Code, reason: String, lost: u64) {
         let Some(subscription) = self.end_serving(&filter) else { return };
-        match subscription.unanswered(self.epoch()) {
-            Some(request) => self.refuse_request(request, code, reason),
-            None => {
-                let ended = SubscriptionEnded { filter, handle: subscription.handle, code, reason, lost };
-                self.reply(&ServerFrame::SubscriptionEnded(ended));
-            }
+        if let Some(request) = subscription.unanswered(self.epoch()) {
+            self.refuse_request(request, code, reason);
+        } else {
+            let ended = SubscriptionEnded { filter, handle: subscription.handle, code, reason, lost };
+            self.reply(&ServerFrame::SubscriptionEnded(ended));
         }
         self.go_on(subscription.waiting);
     }
 
     pub(super) fn subscriber_failed(&mut self, filter: Filter, lost: u64) {
         let Some(subscription) = self.end_serving(&filter) else { return };
-        match subscription.unanswered(self.epoch()) {
-            Some(request) => self.refuse_request(request, Code::Internal, "the subscription failed; subscribe again"),
-            None => {
-                let again = Resubscribe { filter, handle: subscription.handle, lost };
-                self.reply(&ServerFrame::Resubscribe(again));
-            }
+        if let Some(request) = subscription.unanswered(self.epoch()) {
+            self.refuse_request(request, Code::Internal, "the subscription failed; subscribe again");
+        } else {
+            let again = Resubscribe { filter, handle: subscription.handle, lost };
+            self.reply(&ServerFrame::Resubscribe(again));
         }
         self.go_on(subscription.waiting);
     }
