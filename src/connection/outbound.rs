@@ -144,7 +144,12 @@ impl Outbound {
 
     /// Remembers a subscriber that found no budget; it is told `Ready` when there is some. False if there is some now.
     pub(crate) fn wait_for_budget(&self, subscriber: &ActorRef<SubscriberMsg>) -> bool {
-        self.lock().waiting.push(subscriber.clone());
+        let mut state = self.lock();
+        // Once each, however often a client that reads nothing makes it look.
+        if !state.waiting.iter().any(|waiting| waiting.get_id() == subscriber.get_id()) {
+            state.waiting.push(subscriber.clone());
+        }
+        drop(state);
         // The writer may have given everything back before the push and will not come again.
         if self.budget.is_full() {
             return true;
