@@ -5,5 +5,6 @@ mod chaos;
 mod fixture;
 mod flows;
 mod hostile;
+mod limits;
 mod tidy;
 mod wire;

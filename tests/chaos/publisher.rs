@@ -66,8 +66,7 @@ impl Publisher {
             self.publish(&[topic]).await;
         }
         while rounds.take() {
-            let topics: Vec<_> =
-                (0..1 + self.rng.below(16)).map(|_| self.rng.below(TOPICS.len() as u64) as usize).collect();
+            let topics: Vec<_> = (0..1 + self.rng.below(16)).map(|_| self.rng.below(TOPICS.len() as u64) as usize).collect();
             self.publish(&topics).await;
             match self.rng.below(10) {
                 0..=2 => self.wait_until_settled().await,

@@ -9,9 +9,7 @@ use cordboard::{
     Handle,
     filters::matches,
     name::{Epoch, Filter, SessionId, SubscriptionHandle},
-    wire::{
-        ClientFrame, DeliverAck, DeliverNack, Nack, RegistrationResponse, SubscribeRequest, UnsubscribeRequest,
-    },
+    wire::{ClientFrame, DeliverAck, DeliverNack, Nack, RegistrationResponse, SubscribeRequest, UnsubscribeRequest},
 };
 use tokio::{sync::watch, time};
 
@@ -299,10 +297,8 @@ impl Subscriber {
     /// Row 17: two connections resume at once. One has it, the other is told; the winner is the one with the higher epoch.
     async fn race(&mut self) {
         let request = comes_back(&self.name, self.session, 0);
-        let (one, two) = tokio::join!(
-            Raw::register_with(&self.broker, request.clone()),
-            Raw::register_with(&self.broker, request.clone())
-        );
+        let (one, two) =
+            tokio::join!(Raw::register_with(&self.broker, request.clone()), Raw::register_with(&self.broker, request.clone()));
         let (winner, loser) = if one.1.epoch > two.1.epoch { (one, two) } else { (two, one) };
         assert!(loser.1.epoch > self.epoch && winner.1.epoch > loser.1.epoch, "{}: epochs grow", self.name);
         let old = std::mem::replace(&mut self.raw, winner.0);

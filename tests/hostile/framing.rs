@@ -157,8 +157,22 @@ async fn what_is_no_name_is_refused_alone() {
     let (mut raw, _) = Raw::register(&scene.broker, "names").await;
     let (long, deep, wide) = ("x".repeat(256), ["x"; 17].join("/"), "x".repeat(65_535));
     let in_both: [&[u8]; 16] = [
-        b"", b"/", b"/a", b"a/", b"a//b", b"$sys", b"$sys/x", b"a\0b", b"a\x1b[2J", b"a\x7f", "a\u{85}".as_bytes(),
-        "a\u{200b}".as_bytes(), "\u{feff}a".as_bytes(), "a\u{202e}b".as_bytes(), "\u{fffe}".as_bytes(), long.as_bytes(),
+        b"",
+        b"/",
+        b"/a",
+        b"a/",
+        b"a//b",
+        b"$sys",
+        b"$sys/x",
+        b"a\0b",
+        b"a\x1b[2J",
+        b"a\x7f",
+        "a\u{85}".as_bytes(),
+        "a\u{200b}".as_bytes(),
+        "\u{feff}a".as_bytes(),
+        "a\u{202e}b".as_bytes(),
+        "\u{fffe}".as_bytes(),
+        long.as_bytes(),
     ];
     let in_topics: [&[u8]; 8] =
         [b"a/+", b"#", b"a#", wide.as_bytes(), b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"];
