@@ -9,6 +9,7 @@ mod fixture;
 mod flows;
 mod hostile;
 mod liars;
+mod limits;
 mod orders;
 mod program;
 mod tidy;
