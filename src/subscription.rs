@@ -57,6 +57,8 @@ pub(crate) struct Taken {
     pub(crate) pass: u32,
     /// More waits.
     pub(crate) more: bool,
+    /// Bytes of the next message, if the window would take it.
+    pub(crate) next_bytes: Option<u64>,
 }
 
 impl SubscriptionQueue {
@@ -166,6 +168,7 @@ impl SubscriptionQueue {
             state.queue.take(messages, bytes, now, &mut taken.runs);
             taken.pass = state.queue.pass();
             taken.more = state.queue.has_waiting();
+            taken.next_bytes = state.queue.next_bytes();
             state.idle = !taken.more;
             taken
         })

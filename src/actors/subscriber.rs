@@ -12,6 +12,7 @@ use crate::{
     events::{Event, Lost},
     name::Epoch,
     queue::GivenUp,
+    room::Room,
     shared::{Shared, tell},
     subscription::SubscriptionQueue,
     wire::{Nack, SubscribeAck},
@@ -225,7 +226,7 @@ impl State {
         if *turning {
             return;
         }
-        if outbound.budget().is_full() && outbound.wait_for_budget(myself) {
+        if outbound.budget().is_full() && outbound.wait_for_budget(myself, Room::is_full) {
             return;
         }
         let most = if *draining { DRAIN_TURN } else { LIVE_TURN };
@@ -248,8 +249,11 @@ impl State {
             *draining = false;
             self.shared.emit(Event::SubscriptionDrained { id: self.queue.id.clone() });
         }
-        // Whatever stopped us short of a full turn (the window, the budget) wakes us when it lets go.
-        if taken.more && moved >= most {
+        // A window wakes us by an acknowledgement; a budget that is not full, but too small for the next message, has to be
+        // waited for.
+        let short = |budget: &Room| taken.next_bytes.is_some_and(|bytes| budget.left() < bytes);
+        let starved = moved < most && short(outbound.budget());
+        if taken.more && moved >= most || starved && !outbound.wait_for_budget(myself, short) {
             *turning = true;
             let _ = self.shared.tell(myself, SubscriberMsg::Ready);
         }

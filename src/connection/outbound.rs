@@ -142,8 +142,8 @@ impl Outbound {
         self.budget.used() + self.reply_bytes.load(Relaxed)
     }
 
-    /// Remembers a subscriber that found no budget; it is told `Ready` when there is some. False if there is some now.
-    pub(crate) fn wait_for_budget(&self, subscriber: &ActorRef<SubscriberMsg>) -> bool {
+    /// Remembers a subscriber that found the budget too `short`; it is told `Ready` when there is more. False if there is now.
+    pub(crate) fn wait_for_budget(&self, subscriber: &ActorRef<SubscriberMsg>, short: impl Fn(&Room) -> bool) -> bool {
         let mut state = self.lock();
         // Once each, however often a client that reads nothing makes it look.
         if !state.waiting.iter().any(|waiting| waiting.get_id() == subscriber.get_id()) {
@@ -151,7 +151,7 @@ impl Outbound {
         }
         drop(state);
         // The writer may have given everything back before the push and will not come again.
-        if self.budget.is_full() {
+        if short(&self.budget) {
             return true;
         }
         self.lock().waiting.retain(|waiting| waiting.get_id() != subscriber.get_id());

@@ -266,6 +266,14 @@ impl<R> Queue<R> {
         !self.waiting.is_empty()
     }
 
+    /// Bytes of the next message, if the window has room for it.
+    pub(crate) fn next_bytes(&self) -> Option<u64> {
+        let head = self.waiting.front()?;
+        let bytes = head.batch.bytes(head.start, 1) as u64;
+        let fits = self.flight.messages < self.bounds.window_messages && self.flight.bytes + bytes <= self.bounds.window_bytes;
+        (self.flight.messages == 0 || fits).then_some(bytes)
+    }
+
     /// Which pass the messages taken now belong to.
     pub(crate) fn pass(&self) -> u32 {
         self.pass
