@@ -7,7 +7,7 @@ mod sessions;
 
 use cordboard::{
     Config, Handle,
-    wire::{ClientFrame, Code, ErrorFrame, RegistrationRequest},
+    wire::{ClientFrame, ErrorFrame},
 };
 
 use crate::fixture::{Raw, baseline::Baseline, broker_with};
@@ -60,14 +60,6 @@ impl Scene {
         let mut raw = if registered { Raw::register(&self.broker, "hostile").await.0 } else { self.connect().await };
         raw.send_bytes(bytes).await;
         raw.closing_error().await
-    }
-
-    /// What a registration is answered with, on a connection that stays open for another one.
-    async fn refused(&self, request: RegistrationRequest) -> (Raw, Code) {
-        let mut raw = self.connect().await;
-        raw.send(&ClientFrame::RegistrationRequest(request)).await;
-        let code = raw.error().await.code;
-        (raw, code)
     }
 }
 
