@@ -33,6 +33,9 @@ pub struct Board {
     pub topics: OrdMap<TopicName, TopicRow>,
     /// Every subscription.
     pub subscriptions: OrdMap<SubscriptionId, SubscriptionRow>,
+    /// Sessions with an exact subscription to a topic that is not there: it is theirs when it comes (again).
+    #[serde(default)]
+    pub early: OrdMap<TopicName, OrdSet<SessionId>>,
 }
 
 /// The broker itself.
@@ -208,6 +211,7 @@ impl Board {
         self.sessions.clear();
         self.topics.clear();
         self.subscriptions.clear();
+        self.early.clear();
         self.broker.endpoints.clear();
         (self.broker.detached, self.broker.dead_letters, self.broker.depth) = (0, 0, Depth::default());
     }
@@ -232,6 +236,7 @@ impl Board {
     fn apply_session(&mut self, at: Moment, event: &Event) {
         match event {
             Event::SessionCreated { id, client, principal, listener, peer, epoch, reclaim_ms } => {
+                self.drop_session(*id);
                 let row = SessionRow {
                     client: client.clone(),
                     principal: principal.clone(),
@@ -264,16 +269,17 @@ impl Board {
                     (*deadline, *held_by) = (*until, None);
                 }
             }),
-            Event::SessionEnded { id, .. } => {
-                if let Some(row) = self.sessions.remove(id) {
-                    for filter in &row.subscriptions {
-                        self.drop_subscription(&SubscriptionId { session: *id, filter: filter.clone() });
-                    }
-                    self.count_detached(&row, false);
-                }
-            }
+            Event::SessionEnded { id, .. } => self.drop_session(*id),
             _ => {}
         }
+    }
+
+    fn drop_session(&mut self, session: SessionId) {
+        let Some(row) = self.sessions.remove(&session) else { return };
+        for filter in &row.subscriptions {
+            self.drop_subscription(&SubscriptionId { session, filter: filter.clone() });
+        }
+        self.count_detached(&row, false);
     }
 
     /// Changes a session's attachment and what is counted by it.
@@ -303,19 +309,18 @@ impl Board {
     fn apply_topic(&mut self, at: Moment, event: &Event) {
         match event {
             Event::TopicCreated { topic, by } => {
-                let row = TopicRow {
-                    created: at,
-                    by: by.clone(),
-                    subscribers: OrdSet::new(),
-                    depth: Depth::default(),
-                    restarts: 0,
-                    sample: None,
-                };
+                self.drop_topic(topic);
+                let subscribers = self.early.remove(topic).unwrap_or_default();
+                let mut depth = Depth::default();
+                for session in &subscribers {
+                    let id = SubscriptionId { session: *session, filter: topic.clone().into() };
+                    let held = self.subscriptions.get(&id).map(|row| row.depth).unwrap_or_default();
+                    shift(&mut depth, Depth::default(), held);
+                }
+                let row = TopicRow { created: at, by: by.clone(), subscribers, depth, restarts: 0, sample: None };
                 self.topics.insert(topic.clone(), row);
             }
-            Event::TopicKilled { topic, .. } | Event::TopicForgotten { topic } => {
-                self.topics.remove(topic);
-            }
+            Event::TopicKilled { topic, .. } | Event::TopicForgotten { topic } => self.drop_topic(topic),
             Event::TopicRestarted { topic, restarts, .. } => {
                 if let Some(row) = self.topics.get_mut(topic) {
                     row.restarts = *restarts;
@@ -325,10 +330,20 @@ impl Board {
         }
     }
 
+    fn drop_topic(&mut self, topic: &TopicName) {
+        if let Some(row) = self.topics.remove(topic)
+            && !row.subscribers.is_empty()
+        {
+            self.early.insert(topic.clone(), row.subscribers);
+        }
+    }
+
     fn apply_subscription(&mut self, at: Moment, event: &Event) {
         let state = |row: &mut SubscriptionRow, state| row.state = state;
         match event {
-            Event::SubscriptionCreated { id } => {
+            // It cannot outlive its session, so there is none without.
+            Event::SubscriptionCreated { id } if self.sessions.contains_key(&id.session) => {
+                self.drop_subscription(id);
                 let row = SubscriptionRow {
                     created: at,
                     state: SubscriptionState::Parked,
@@ -340,8 +355,11 @@ impl Board {
                 if let Some(session) = self.sessions.get_mut(&id.session) {
                     session.subscriptions.insert(id.filter.clone());
                 }
-                if let Some(topic) = id.filter.exact().and_then(|topic| self.topics.get_mut(&topic)) {
-                    topic.subscribers.insert(id.session);
+                if let Some(topic) = id.filter.exact() {
+                    match self.topics.get_mut(&topic) {
+                        Some(row) => row.subscribers.insert(id.session),
+                        None => self.early.entry(topic).or_default().insert(id.session),
+                    };
                 }
             }
             Event::SubscriptionParked { id } => self.change(id, |row| state(row, SubscriptionState::Parked)),
@@ -368,8 +386,15 @@ impl Board {
         if let Some(session) = self.sessions.get_mut(&id.session) {
             session.subscriptions.remove(&id.filter);
         }
-        if let Some(topic) = id.filter.exact().and_then(|topic| self.topics.get_mut(&topic)) {
-            topic.subscribers.remove(&id.session);
+        let Some(topic) = id.filter.exact() else { return };
+        if let Some(row) = self.topics.get_mut(&topic) {
+            row.subscribers.remove(&id.session);
+        }
+        if let Some(early) = self.early.get_mut(&topic) {
+            early.remove(&id.session);
+            if early.is_empty() {
+                self.early.remove(&topic);
+            }
         }
     }
 
@@ -426,3 +451,6 @@ fn shift(sum: &mut Depth, before: Depth, after: Depth) {
     sum.bytes = sum.bytes + after.bytes - before.bytes;
     sum.dropped = sum.dropped + after.dropped - before.dropped;
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     /// What has been decoded and not been accepted by its topic.
     pub(crate) ingress: Room,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// New connections are taken; an operator's word on it outlives a restart of the managers.
+    pub(crate) accepting: AtomicBool,
     /// Readers take nothing more in.
     pub(crate) draining: AtomicBool,
     /// Managers are being restarted: a listener that ends now says 503, not 500.

@@ -57,8 +57,8 @@ pub(crate) struct Taken {
     pub(crate) pass: u32,
     /// More waits.
     pub(crate) more: bool,
-    /// Bytes of the next message, if the window would take it.
-    pub(crate) next_bytes: Option<u64>,
+    /// The window has room for it, but the connection has not.
+    pub(crate) starved: bool,
 }
 
 impl SubscriptionQueue {
@@ -70,23 +70,25 @@ impl SubscriptionQueue {
         bounds: Bounds,
         ack_timeout: Duration,
     ) -> Arc<Self> {
-        let state = State { queue: Queue::new(bounds), subscriber: None, idle: false, progress: Shared::now() };
+        let inner = State { queue: Queue::new(bounds), subscriber: None, idle: false, progress: Shared::now() };
         Arc::new(Self {
             id,
             handle,
             identity,
             stats,
             ack_timeout,
-            state: Mutex::new(state),
+            state: Mutex::new(inner),
             changed: AtomicBool::new(true),
             delivered: AtomicU64::new(0),
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.changed.store(true, Relaxed);
         // The queue is consistent between its calls, and each is complete or has panicked before it changed anything.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: a sampler that clears the mark before this looks at the queue after what is done now.
+        self.changed.store(true, Relaxed);
+        state
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -143,8 +145,7 @@ impl SubscriptionQueue {
         self.delivered.fetch_add(u64::from(run.len), Relaxed);
         let wake = self.change(|state| {
             state.progress = Shared::now();
-            state.queue.written(pass, run.last());
-            if !settles {
+            if !state.queue.written(pass, run.last()) || !settles {
                 return None;
             }
             self.stats.acknowledged.add(state.queue.ack(run.last()).unwrap_or_default());
@@ -165,10 +166,9 @@ impl SubscriptionQueue {
                 // The ack clock of what is taken now has not begun: it waits for the writer.
                 state.progress = now;
             }
-            state.queue.take(messages, bytes, now, &mut taken.runs);
+            taken.starved = state.queue.take(messages, bytes, now, &mut taken.runs);
             taken.pass = state.queue.pass();
             taken.more = state.queue.has_waiting();
-            taken.next_bytes = state.queue.next_bytes();
             state.idle = !taken.more;
             taken
         })

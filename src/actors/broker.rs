@@ -13,7 +13,7 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPo
 use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle, time};
 
 use super::{
-    ActorAlive, Door, Failures, alive,
+    Door, Failures, Living, alive,
     listener::{ListenerMsg, Refused, Register},
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
     session_manager::{Arguments as SessionManagerArguments, Claim, SessionManager, SessionManagerMsg},
@@ -73,7 +73,7 @@ pub(crate) struct State {
     published: Rate,
     delivered: Rate,
     ticker: AbortHandle,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 /// The four managers, in the order in which they are started.
@@ -277,8 +277,12 @@ impl State {
             self.shared.draining.store(true, Relaxed);
             return Err(format!("the managers failed {restarts} times; the last was {manager}").into());
         }
-        let held = self.shared.bus.board().broker.depth;
-        let lost = Lost { queued: held.queued(), poison: held.poison, backlog: 0, bytes: held.bytes };
+        let board = self.shared.bus.board();
+        let held = board.broker.depth;
+        let mut lost = Lost { queued: held.queued(), poison: held.poison, backlog: 0, bytes: held.bytes };
+        for topic in board.topics.values().filter_map(|row| row.sample.as_ref()) {
+            (lost.backlog, lost.bytes) = (lost.backlog + topic.backlog, lost.bytes + topic.backlog_bytes);
+        }
         self.shared.stats.dropped.add(lost.messages());
         self.shared.emit(Event::ManagersRestarted { restarts, lost });
         self.managers = Managers::start(myself, &self.shared, &self.endpoints, &self.last_listener).await?;

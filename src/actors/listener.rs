@@ -11,7 +11,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{net::TcpStream, sync::mpsc, task::AbortHandle, time::Instant};
 
 use super::{
-    ActorAlive, Door, alive,
+    Door, Living, alive,
     session::{Goodbye, Lease, Registered},
     session_manager::Connection,
 };
@@ -21,7 +21,7 @@ use crate::{
     events::{CloseReason, Event},
     name::{ClientName, ListenerId},
     shared::{Shared, tell},
-    stats::{Alive, Counter, Stats},
+    stats::{Alive, Stats},
     wire::{Code, ErrorFrame, RegistrationRequest, ServerFrame},
 };
 
@@ -43,8 +43,10 @@ pub(crate) enum ListenerMsg {
     Close { goodbye: Goodbye, why: CloseReason },
     /// The goodbye has had its time.
     GoodbyeOver,
-    /// The reader has ended.
+    /// Nothing more can be read, for this reason.
     ReadEnded(ReadEnd),
+    /// The reader has ended: the client has gone, too.
+    ReaderGone,
     /// The writer has ended.
     WriteEnded(Result<(), CloseReason>),
 }
@@ -94,20 +96,26 @@ pub(crate) struct State {
     admissions: mpsc::Sender<Admission>,
     reader: AbortHandle,
     writer: AbortHandle,
+    /// Nothing is to be waited for once the goodbye is written.
+    reader_gone: bool,
     phase: Phase,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 enum Phase {
     Registering {
-        _unregistered: Alive<fn(&Stats) -> &Counter>,
+        _unregistered: Living,
     },
     Registered {
         lease: Lease,
     },
-    /// The goodbye is on its way; the session, if there is one, hears of it when this ends.
+    /// The goodbye is on its way; the session, if there is one, hears of it when it was written.
     Closing {
         _lease: Option<Lease>,
+        why: CloseReason,
+    },
+    /// It was written; the client has a moment to read it and close.
+    Lingering {
         why: CloseReason,
     },
 }
@@ -127,14 +135,14 @@ impl Actor for Listener {
             Reader::new(Arc::clone(&shared), read_half, Arc::clone(&outbound), myself.clone(), inbox, Arc::clone(&line.bytes_in));
         let stall_after = shared.config.connections.stall_after;
         let writer = Writer::new(Arc::clone(&outbound), write_half, Arc::clone(&shared.stats), stall_after);
-        let reader = spawn_task(&shared, &myself, reader.run(), ListenerMsg::ReadEnded);
-        let writer = spawn_task(&shared, &myself, writer.run(), ListenerMsg::WriteEnded);
+        let reader = spawn_task(&shared.stats, &myself, reader.run(), |()| ListenerMsg::ReaderGone, ());
+        let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         wake_at(&shared, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
         shared.emit(Event::ListenerOpened { id, peer });
         let phase = Phase::Registering { _unregistered: Alive::new(&shared.stats, |stats| &stats.unregistered) };
         let alive = alive(&shared);
         let connection = Connection { id, peer, listener: myself, outbound };
-        Ok(State { shared, connection, register, admissions, reader, writer, phase, _alive: alive })
+        Ok(State { shared, connection, register, admissions, reader, writer, reader_gone: false, phase, _alive: alive })
     }
 
     async fn handle(
@@ -154,31 +162,58 @@ impl Actor for Listener {
             ListenerMsg::ReadEnded(ReadEnd::Broken { code, reason }) => {
                 state.close(Goodbye::error(code, reason), CloseReason::ProtocolError);
             }
-            ListenerMsg::WriteEnded(result) => {
-                state.write_ended(result);
-                myself.stop(None);
-            }
+            ListenerMsg::ReaderGone => state.reader_gone(),
+            ListenerMsg::WriteEnded(result) => state.write_ended(result),
+        }
+        if state.is_over() {
+            myself.stop(None);
         }
         Ok(())
     }
 }
 
-/// Runs a task of the connection, counted as long as it lives, and casts how it ended.
+/// How a task of the connection ended: cast when this is dropped, so that one that panics says so, too.
+struct Ended<T> {
+    stats: Arc<Stats>,
+    listener: ActorRef<ListenerMsg>,
+    result: Option<T>,
+    message: fn(T) -> ListenerMsg,
+    alive: Option<Living>,
+}
+
+impl<T> Ended<T> {
+    async fn run(mut self, task: impl Future<Output = T>) {
+        self.result = Some(task.await);
+    }
+}
+
+impl<T> Drop for Ended<T> {
+    fn drop(&mut self) {
+        // Whoever hears of the end finds the task gone.
+        self.alive = None;
+        if let Some(result) = self.result.take() {
+            // A listener that has ended needs no word of its tasks.
+            let _ = tell(&self.stats, &self.listener, (self.message)(result));
+        }
+    }
+}
+
+/// Runs a task of the connection, counted as long as it lives, and casts how it ended; `failed` is how if it panics.
 fn spawn_task<T: Send + 'static>(
-    shared: &Arc<Shared>,
+    stats: &Arc<Stats>,
     listener: &ActorRef<ListenerMsg>,
     task: impl Future<Output = T> + Send + 'static,
-    ended: fn(T) -> ListenerMsg,
+    message: fn(T) -> ListenerMsg,
+    failed: T,
 ) -> AbortHandle {
-    let alive = Alive::new(&shared.stats, |stats| &stats.tasks);
-    let (shared, listener) = (Arc::clone(shared), listener.clone());
-    let task = tokio::spawn(async move {
-        let result = task.await;
-        drop(alive);
-        // A listener that has ended needs no word of its tasks.
-        let _ = shared.tell(&listener, ended(result));
-    });
-    task.abort_handle()
+    let ended = Ended {
+        stats: Arc::clone(stats),
+        listener: listener.clone(),
+        result: Some(failed),
+        message,
+        alive: Some(Alive::new(stats, |stats| &stats.tasks)),
+    };
+    tokio::spawn(ended.run(task)).abort_handle()
 }
 
 fn wake_at(shared: &Shared, listener: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
@@ -224,7 +259,10 @@ impl State {
         }
         self.shared.stats.refused_registrations.add(1);
         let Connection { id, peer, .. } = self.connection;
-        self.shared.emit(Event::RegistrationRefused { id, peer, code, why: reason.clone() });
+        // A client that tries again and again is counted, but told of once a second.
+        if self.shared.limits.hit("registrations", &peer.ip().to_string(), Shared::now()).is_some() {
+            self.shared.emit(Event::RegistrationRefused { id, peer, code, why: reason.clone() });
+        }
         if !again {
             return self.close(Goodbye::error(code, reason), CloseReason::Refused);
         }
@@ -237,7 +275,7 @@ impl State {
 
     fn registered(&mut self, registered: Registered) {
         let Registered { session, epoch, actor, mut lease, keep_alive, credit } = registered;
-        if let Phase::Closing { why, .. } = self.phase {
+        if let Phase::Closing { why, .. } | Phase::Lingering { why } = self.phase {
             // Dropped here, the lease says that this connection is gone.
             lease.why = why;
             return;
@@ -249,10 +287,9 @@ impl State {
 
     /// Nothing is read any more; what is said is written, and then the writer ends.
     fn close(&mut self, goodbye: Goodbye, why: CloseReason) {
-        if matches!(self.phase, Phase::Closing { .. }) {
+        if matches!(self.phase, Phase::Closing { .. } | Phase::Lingering { .. }) {
             return;
         }
-        self.reader.abort();
         self.connection.outbound.close(goodbye.frame().as_ref());
         wake_at(&self.shared, &self.connection.listener, GOODBYE, || ListenerMsg::GoodbyeOver);
         self.begin_closing(why);
@@ -267,11 +304,23 @@ impl State {
     }
 
     fn write_ended(&mut self, result: Result<(), CloseReason>) {
-        if let Err(why) = result
-            && !matches!(self.phase, Phase::Closing { .. })
-        {
-            self.begin_closing(why);
+        // One that cannot be written to is not waited for.
+        self.reader_gone |= result.is_err();
+        // Nothing, if the writer ended because it was told to.
+        self.close(Goodbye::Silent, result.err().unwrap_or(CloseReason::Failed));
+        if let Phase::Closing { why, .. } = self.phase {
+            self.phase = Phase::Lingering { why };
         }
+    }
+
+    /// A reader that ends before it said why has failed.
+    fn reader_gone(&mut self) {
+        self.reader_gone = true;
+        self.close(Goodbye::error(Code::Internal, "this connection has failed; connect again"), CloseReason::Failed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.reader_gone && matches!(self.phase, Phase::Lingering { .. })
     }
 }
 
@@ -287,7 +336,7 @@ impl Drop for State {
         // Nothing, if a goodbye has been said already.
         self.connection.outbound.close(Goodbye::error(code, reason).frame().as_ref());
         let why = match &self.phase {
-            Phase::Closing { why, .. } => {
+            Phase::Closing { why, .. } | Phase::Lingering { why } => {
                 // The goodbye was written, or has had its time.
                 self.writer.abort();
                 *why
@@ -295,5 +344,53 @@ impl Drop for State {
             Phase::Registering { .. } | Phase::Registered { .. } => CloseReason::Failed,
         };
         self.shared.emit(Event::ListenerClosed { id: self.connection.id, why });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+
+    /// Stands where a listener would and says what it hears.
+    struct Ear;
+
+    impl Actor for Ear {
+        type Msg = ListenerMsg;
+        type State = UnboundedSender<ListenerMsg>;
+        type Arguments = Self::State;
+
+        async fn pre_start(&self, _: ActorRef<ListenerMsg>, heard: Self::State) -> Result<Self::State, ActorProcessingErr> {
+            Ok(heard)
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<ListenerMsg>,
+            said: ListenerMsg,
+            heard: &mut Self::State,
+        ) -> Result<(), ActorProcessingErr> {
+            heard.send(said).map_err(|_| "nobody listens".into())
+        }
+    }
+
+    async fn run(
+        task: impl Future<Output = Result<(), CloseReason>> + Send + 'static,
+    ) -> (UnboundedReceiver<ListenerMsg>, Arc<Stats>) {
+        let ((sender, heard), stats) = (unbounded_channel(), Arc::<Stats>::default());
+        let (ear, _) = Actor::spawn(None, Ear, sender).await.unwrap();
+        spawn_task(&stats, &ear, task, ListenerMsg::WriteEnded, Err(CloseReason::Failed));
+        (heard, stats)
+    }
+
+    #[tokio::test]
+    async fn a_task_says_how_it_ended_also_when_it_panics() {
+        let (mut heard, stats) = run(async { Ok(()) }).await;
+        assert!(matches!(heard.recv().await, Some(ListenerMsg::WriteEnded(Ok(())))));
+        assert_eq!(stats.tasks.get(), 0);
+        let (mut heard, stats) = run(async { panic!("a task of this test fails") }).await;
+        assert!(matches!(heard.recv().await, Some(ListenerMsg::WriteEnded(Err(CloseReason::Failed)))));
+        assert_eq!(stats.tasks.get(), 0);
     }
 }

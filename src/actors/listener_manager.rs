@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    ActorAlive, Door, alive,
+    Door, Living, alive,
     listener::{Arguments as ListenerArguments, Line, Listener, ListenerMsg, Register},
     session::Goodbye,
 };
@@ -65,11 +65,10 @@ pub(crate) struct State {
     last_id: Arc<AtomicU64>,
     listeners: HashMap<ActorId, Entry>,
     addresses: HashMap<IpAddr, usize>,
-    accepting: bool,
     goodbye: Option<RpcReplyPort<()>>,
     /// Ends accepting when it is dropped.
     _endpoints: JoinSet<()>,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 struct Entry {
@@ -93,7 +92,7 @@ impl Actor for ListenerManager {
             shared.emit(Event::EndpointOpened { address: endpoint.local_addr()? });
             tasks.spawn(accept(Arc::clone(&shared), endpoint, myself.clone()));
         }
-        shared.emit(Event::Accepting { on: true });
+        shared.emit(Event::Accepting { on: shared.accepting.load(Relaxed) });
         let alive = alive(&shared);
         Ok(State {
             shared,
@@ -101,7 +100,6 @@ impl Actor for ListenerManager {
             last_id,
             listeners: HashMap::new(),
             addresses: HashMap::new(),
-            accepting: true,
             goodbye: None,
             _endpoints: tasks,
             _alive: alive,
@@ -208,7 +206,7 @@ impl State {
             Some((code, reason))
         };
         let from = address.to_string();
-        if !self.accepting || self.goodbye.is_some() {
+        if !self.shared.accepting.load(Relaxed) || self.goodbye.is_some() {
             return Some((Code::Unavailable, "the broker takes no new connections now; try again later"));
         }
         if self.listeners.len() >= limits.max {
@@ -237,18 +235,15 @@ impl State {
     }
 
     fn accept(&mut self, on: bool) -> Outcome {
-        if self.accepting == on {
+        if self.shared.accepting.swap(on, Relaxed) == on {
             return Outcome::AlreadyGone;
         }
-        self.accepting = on;
         self.shared.emit(Event::Accepting { on });
         Outcome::Done { lost: Lost::default() }
     }
 
     fn say_goodbye(&mut self, reply: RpcReplyPort<()>) {
-        if self.accepting {
-            self.accept(false);
-        }
+        self.accept(false);
         for entry in self.listeners.values() {
             let goodbye = Goodbye::error(Code::Unavailable, "the broker is shutting down; connect again later");
             let _ = self.shared.tell(&entry.actor, ListenerMsg::Close { goodbye, why: CloseReason::ShuttingDown });

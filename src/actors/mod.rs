@@ -57,10 +57,10 @@ impl<T: 'static> fmt::Debug for Door<T> {
     }
 }
 
-type ActorAlive = Alive<fn(&Stats) -> &Counter>;
+type Living = Alive<fn(&Stats) -> &Counter>;
 
 /// Counts an actor as alive for as long as its state lives.
-fn alive(shared: &Shared) -> ActorAlive {
+fn alive(shared: &Shared) -> Living {
     Alive::new(&shared.stats, |stats| &stats.actors)
 }
 

@@ -10,7 +10,7 @@ use std::{
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use super::{
-    ActorAlive, Door, SessionMsg, alive,
+    Door, Living, SessionMsg, alive,
     listener::{ListenerMsg, Refused},
     session::{Arguments as SessionArguments, Attach, ClientEnds, Flow, Goodbye, Lease, Session},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
@@ -96,7 +96,7 @@ pub(crate) struct State {
     /// When the one timer that is out for them fires.
     armed: Option<Instant>,
     detached: usize,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 struct Entry {
@@ -124,6 +124,8 @@ enum Client {
 
 struct Ending {
     actor: ActorId,
+    /// The connection to close if the session fails before it can.
+    listener: Option<ActorRef<ListenerMsg>>,
     identity: Identity,
     why: SessionEnd,
     replies: Vec<RpcReplyPort<Outcome>>,
@@ -402,7 +404,12 @@ impl State {
             }
             let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
         }
-        let ending = Ending { actor: entry.actor.get_id(), identity: entry.identity, why, replies: reply.into_iter().collect() };
+        let listener = match entry.client {
+            Client::Here { listener } => Some(listener),
+            Client::Away { .. } => None,
+        };
+        let (actor, replies) = (entry.actor.get_id(), reply.into_iter().collect());
+        let ending = Ending { actor, listener, identity: entry.identity, why, replies };
         self.ending.insert(id, ending);
     }
 
@@ -410,8 +417,12 @@ impl State {
         let Some(id) = self.actors.remove(&who) else { return };
         if self.sessions.contains_key(&id) {
             self.end(id, SessionEnd::Failed { why: why.to_owned() }, None);
-        } else if self.ending.get(&id).is_some_and(|ending| ending.actor == who) {
+        } else if let Some(ending) = self.ending.get(&id).filter(|ending| ending.actor == who) {
             // It failed before it could pass its end on.
+            if let Some(listener) = &ending.listener {
+                let goodbye = Goodbye::error(Code::Internal, "the session has failed; register without its id");
+                let _ = self.shared.tell(listener, ListenerMsg::Close { goodbye, why: CloseReason::SessionEnded });
+            }
             let done = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded);
             let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
         }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{ActorAlive, SessionMsg, alive};
+use super::{Living, SessionMsg, alive};
 use crate::{
     connection::{Delivery, Outbound},
     control::Outcome,
     events::{Event, Lost},
     name::Epoch,
     queue::GivenUp,
-    room::Room,
     shared::{Shared, tell},
     subscription::SubscriptionQueue,
     wire::{Nack, SubscribeAck},
@@ -66,7 +65,7 @@ pub(crate) struct State {
     /// A timer for the ack clock is out.
     watching: bool,
     request: Option<u32>,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 enum Mode {
@@ -226,7 +225,8 @@ impl State {
         if *turning {
             return;
         }
-        if outbound.budget().is_full() && outbound.wait_for_budget(myself, Room::is_full) {
+        let left = outbound.budget().left();
+        if left == 0 && outbound.wait_for_budget(myself, left) {
             return;
         }
         let most = if *draining { DRAIN_TURN } else { LIVE_TURN };
@@ -249,11 +249,9 @@ impl State {
             *draining = false;
             self.shared.emit(Event::SubscriptionDrained { id: self.queue.id.clone() });
         }
-        // A window wakes us by an acknowledgement; a budget that is not full, but too small for the next message, has to be
-        // waited for.
-        let short = |budget: &Room| taken.next_bytes.is_some_and(|bytes| budget.left() < bytes);
-        let starved = moved < most && short(outbound.budget());
-        if taken.more && moved >= most || starved && !outbound.wait_for_budget(myself, short) {
+        // Whatever stopped us short of a full turn wakes us when it lets go: the window by an acknowledgement, the budget here.
+        let again = taken.starved && !outbound.wait_for_budget(myself, outbound.budget().left());
+        if again || (taken.more && moved >= most) {
             *turning = true;
             let _ = self.shared.tell(myself, SubscriberMsg::Ready);
         }

@@ -9,9 +9,9 @@ use std::{
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use super::{
-    ActorAlive, Door, Failures, SessionMsg, SubscriberMsg, alive,
+    Door, Failures, Living, SessionMsg, SubscriberMsg, alive,
     subscriber::{Arguments as SubscriberArguments, Subscriber},
-    topic::{Life, TopicMsg, TopicRef},
+    topic::{TopicMsg, TopicRef},
 };
 use crate::{
     auth::Identity,
@@ -87,7 +87,7 @@ pub(crate) struct State {
     sessions: HashMap<SessionId, BTreeMap<Filter, Entry>>,
     actors: HashMap<ActorId, SubscriptionId>,
     count: usize,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 struct Entry {
@@ -177,11 +177,10 @@ impl State {
         let stats = Arc::clone(&self.shared.stats);
         let queue = SubscriptionQueue::new(id.clone(), handle, identity, stats, self.bounds(), ack_timeout);
         self.shared.emit(Event::SubscriptionCreated { id: id.clone() });
-        let subscriber = self.spawn(myself, &queue, &session, Some(request)).await?;
-        // In the trie before the subscriber answers: a publish sent after that answer must find it.
+        // In the trie before the subscriber starts, which answers as soon as it has: a publish sent after that answer finds it.
         self.shared.filters.insert(&id.filter, id.session, Arc::clone(&queue));
+        let subscriber = self.spawn(myself, &queue, &session, Some(request)).await?;
         if let Some(topic) = &topic {
-            topic.cell.exact.add(1);
             // One that has failed is restarted and looks by itself.
             let _ = self.shared.tell(&topic.actor, TopicMsg::Wake);
         }
@@ -192,9 +191,6 @@ impl State {
     }
 
     fn refusal(&self, principal: &Principal, topic: Option<&TopicRef>) -> Option<(Code, String)> {
-        if topic.is_some_and(|topic| topic.cell.life() == Life::Killed) {
-            return Some((Code::Gone, "the topic was killed meanwhile; subscribe again".to_owned()));
-        }
         let max = self.shared.config.queues.max_subscriptions;
         if self.count >= max {
             self.shared.limit_hit("queues.max_subscriptions", principal.as_str());
@@ -203,7 +199,13 @@ impl State {
                 format!("the broker has {max} subscriptions (queues.max_subscriptions); try again later"),
             ));
         }
-        None
+        // Counted from here on, if there is something to count.
+        match topic {
+            Some(topic) if !topic.cell.subscribe() => {
+                Some((Code::Gone, "the topic was killed or forgotten meanwhile; subscribe again".to_owned()))
+            }
+            _ => None,
+        }
     }
 
     async fn spawn(
@@ -235,12 +237,21 @@ impl State {
         let id = &entry.queue.id;
         self.shared.filters.remove(&id.filter, id.session);
         if let Some(topic) = &entry.topic {
-            topic.cell.exact.sub(1);
+            topic.cell.unsubscribe();
         }
         let lost = entry.queue.close();
+        self.tell_dropped(&entry.queue);
         self.shared.stats.dropped.add(lost.messages());
         entry.subscriber.stop(None);
         lost
+    }
+
+    /// Counts and tells what a queue has dropped since this was last done.
+    fn tell_dropped(&self, queue: &SubscriptionQueue) {
+        for (why, dropped) in queue.take_untold() {
+            self.shared.stats.dropped.add(dropped);
+            self.shared.emit(Event::SubscriptionOverflowed { id: queue.id.clone(), dropped, why });
+        }
     }
 
     fn unsubscribe(&mut self, id: &SubscriptionId, request: u32, session: &ActorRef<SessionMsg>) {
@@ -366,7 +377,7 @@ impl State {
     }
 
     fn sample(&mut self) {
-        let mut rows = Vec::new();
+        let (mut rows, mut queues) = (Vec::new(), Vec::new());
         for entry in self.sessions.values_mut().flat_map(BTreeMap::values_mut) {
             let rate_changed = entry.rate.sample(entry.queue.delivered());
             let changed = entry.queue.depth_if_changed();
@@ -374,11 +385,11 @@ impl State {
                 continue;
             }
             let depth = changed.unwrap_or_else(|| entry.queue.depth());
-            for (why, dropped) in entry.queue.take_untold() {
-                self.shared.stats.dropped.add(dropped);
-                self.shared.emit(Event::SubscriptionOverflowed { id: entry.queue.id.clone(), dropped, why });
-            }
+            queues.push(Arc::clone(&entry.queue));
             rows.push(SubscriptionSample { id: entry.queue.id.clone(), depth, deliver_rate: entry.rate.last });
+        }
+        for queue in &queues {
+            self.tell_dropped(queue);
         }
         for rows in rows.chunks(Sample::MAX_ROWS) {
             self.shared.emit(Event::Sample(Sample { subscriptions: rows.to_vec(), ..Sample::default() }));

@@ -3,7 +3,10 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+    atomic::{
+        AtomicBool, AtomicU8, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -48,6 +51,8 @@ pub(crate) enum Life {
     Open,
     /// Unused for long: what is in its mailbox still counts, then it goes unless that left a backlog.
     Forgetting,
+    /// Forgotten: an exact subscription that has not been counted by now must look the topic up again.
+    Forgotten,
     /// An operator's order: what waits is answered 410.
     Killed,
 }
@@ -59,7 +64,7 @@ pub(crate) struct TopicCell {
     pub(crate) created_by: Principal,
     life: AtomicU8,
     /// Exact subscriptions.
-    pub(crate) exact: Counter,
+    exact: AtomicU64,
     pub(crate) published: Counter,
     pub(crate) fanned_out: Counter,
     pub(crate) matched: Counter,
@@ -75,7 +80,7 @@ impl TopicCell {
             topic,
             created_by,
             life: AtomicU8::new(Life::Open as u8),
-            exact: Counter::default(),
+            exact: AtomicU64::new(0),
             published: Counter::default(),
             fanned_out: Counter::default(),
             matched: Counter::default(),
@@ -86,26 +91,51 @@ impl TopicCell {
     }
 
     pub(crate) fn life(&self) -> Life {
-        match self.life.load(Relaxed) {
+        match self.life.load(SeqCst) {
             0 => Life::Open,
             1 => Life::Forgetting,
+            2 => Life::Forgotten,
             _ => Life::Killed,
         }
     }
 
     pub(crate) fn set_life(&self, life: Life) {
-        self.life.store(life as u8, Relaxed);
+        self.life.store(life as u8, SeqCst);
+    }
+
+    /// Counts an exact subscription. False if the topic has ended, and nothing was counted.
+    ///
+    /// Its manager calls the topic forgotten before it looks at the count, and this counts before it looks whether the topic
+    /// is forgotten: one of the two always sees the other.
+    pub(crate) fn subscribe(&self) -> bool {
+        self.exact.fetch_add(1, SeqCst);
+        let lives = matches!(self.life(), Life::Open | Life::Forgetting);
+        if !lives {
+            self.unsubscribe();
+        }
+        lives
+    }
+
+    /// Counts an exact subscription no more.
+    pub(crate) fn unsubscribe(&self) {
+        self.exact.fetch_sub(1, SeqCst);
+    }
+
+    /// True if it has an exact subscription.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.exact.load(SeqCst) > 0
     }
 
     pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        let backlog = self.look_at_backlog();
+        // Under the lock: a sampler that clears the mark before this looks at the backlog after what is done now.
         self.changed.store(true, Relaxed);
-        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+        backlog
     }
 
-    /// How many messages wait, without marking the cell as changed.
-    pub(crate) fn backlog_size(&self) -> (u64, u64) {
-        let backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        (backlog.messages(), backlog.bytes())
+    /// The backlog, without marking the cell as changed.
+    pub(crate) fn look_at_backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,7 +155,7 @@ pub(crate) struct State {
     /// The queues that matched at `generation`; none matched before the first look.
     queues: Vec<Arc<SubscriptionQueue>>,
     generation: Option<u64>,
-    _alive: super::ActorAlive,
+    _alive: super::Living,
 }
 
 impl Actor for Topic {

@@ -10,7 +10,7 @@ use std::{
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use super::{
-    ActorAlive, Door, Failures, SessionMsg, alive,
+    Door, Failures, Living, SessionMsg, alive,
     subscriber_manager::{EndExact, ExactEnded},
     topic::{Arguments as TopicArguments, Life, MakeRoom, Topic, TopicCell, TopicMsg, TopicRef},
 };
@@ -64,7 +64,7 @@ pub(crate) struct State {
     owned: HashMap<Principal, usize>,
     buckets: HashMap<Principal, Bucket>,
     made_room: Option<Instant>,
-    _alive: ActorAlive,
+    _alive: Living,
 }
 
 struct Entry {
@@ -262,7 +262,7 @@ impl State {
         let Some(topic) = self.actors.remove(&who) else { return Ok(()) };
         let Some(entry) = self.topics.get_mut(&topic) else { return Ok(()) };
         match entry.topic.cell.life() {
-            Life::Open => {}
+            Life::Open | Life::Forgotten => {}
             Life::Killed => {
                 if let Some(kill) = &mut entry.kill {
                     kill.actor_ended = true;
@@ -271,12 +271,15 @@ impl State {
             }
             Life::Forgetting => {
                 let cell = Arc::clone(&entry.topic.cell);
-                if cell.backlog_size().0 > 0 || cell.exact.get() > 0 {
+                // Said before it is looked at: whoever subscribes now is either seen here, or sees this.
+                cell.set_life(Life::Forgotten);
+                if cell.look_at_backlog().messages() > 0 || cell.is_subscribed() {
                     cell.set_life(Life::Open);
                     let again = self.spawn(myself, cell).await?;
                     let _ = self.shared.tell(&again.actor, TopicMsg::Wake);
-                    self.revive(&topic, again);
+                    self.revive(&topic, &again);
                 } else if let Some(entry) = self.remove(&topic) {
+                    tell_dropped(&self.shared, &entry.topic.cell);
                     self.shared.emit(Event::TopicForgotten { topic: topic.clone() });
                     self.find_again(myself, &topic, entry.waiting).await?;
                 }
@@ -286,7 +289,7 @@ impl State {
     }
 
     /// Forgetting found a backlog: the topic lives on.
-    fn revive(&mut self, topic: &TopicName, again: TopicRef) {
+    fn revive(&mut self, topic: &TopicName, again: &TopicRef) {
         let Some(entry) = self.topics.get_mut(topic) else { return };
         entry.topic = again.clone();
         for (_, session) in entry.waiting.drain(..) {
@@ -335,7 +338,7 @@ impl State {
         }
         let exact = self.shared.filters.exact(topic);
         let held: u64 = exact.iter().map(|queue| queue.depth()).map(|depth| depth.queued() + depth.poison).sum();
-        if let Err(refused) = order.precondition.check(None, held + entry.topic.cell.backlog_size().0) {
+        if let Err(refused) = order.precondition.check(None, held + entry.topic.cell.look_at_backlog().messages()) {
             let _ = reply.send(refused);
             return;
         }
@@ -380,6 +383,7 @@ impl State {
         else {
             return Ok(());
         };
+        tell_dropped(&self.shared, &topic_ref.cell);
         let backlog = topic_ref.cell.backlog().close();
         self.shared.stats.dropped.add(backlog.messages());
         lost += backlog;
@@ -419,7 +423,7 @@ impl State {
         self.shared.limit_hit("queues.all_bytes", "broker");
         let mut missing = self.shared.config.queues.all_bytes as u64 / 10;
         let mut oldest: Vec<_> =
-            self.topics.values().filter_map(|e| Some((e.topic.cell.backlog().oldest()?, &e.topic.cell))).collect();
+            self.topics.values().filter_map(|e| Some((e.topic.cell.look_at_backlog().oldest()?, &e.topic.cell))).collect();
         oldest.sort_by_key(|(since, _)| *since);
         for (_, cell) in oldest {
             if missing == 0 {
@@ -431,10 +435,22 @@ impl State {
     }
 
     fn close(&mut self) -> Lost {
-        self.topics.values().fold(Lost::default(), |mut lost, entry| {
+        let mut lost = Lost::default();
+        for entry in self.topics.values() {
+            tell_dropped(&self.shared, &entry.topic.cell);
             lost += entry.topic.cell.backlog().close();
-            lost
-        })
+        }
+        self.shared.stats.dropped.add(lost.messages());
+        lost
+    }
+}
+
+/// Counts and tells what a backlog has dropped since this was last done.
+fn tell_dropped(shared: &Shared, cell: &TopicCell) {
+    let untold: Vec<_> = cell.look_at_backlog().take_untold().collect();
+    for (why, dropped) in untold {
+        shared.stats.dropped.add(dropped);
+        shared.emit(Event::BacklogOverflowed { topic: cell.topic.clone(), dropped, why });
     }
 }
 
@@ -445,7 +461,7 @@ impl Entry {
         if cell.life() != Life::Open {
             return;
         }
-        let used = cell.exact.get() > 0 || cell.backlog_size().0 > 0 || self.published.differs(cell.published.get());
+        let used = cell.is_subscribed() || cell.look_at_backlog().messages() > 0 || self.published.differs(cell.published.get());
         if used {
             self.unused_since = None;
             return;
@@ -459,22 +475,19 @@ impl Entry {
 
     fn sample(&mut self, shared: &Shared, topic: &TopicName, now: Instant) -> Option<TopicSample> {
         let cell = &self.topic.cell;
-        if cell.backlog_size().0 > 0 {
-            cell.backlog().expire(now);
-        }
+        // Cleared before anything is read: what changes from here on is for the next sample.
+        let changed = cell.changed.swap(false, Relaxed);
         let rates = [self.published.sample(cell.published.get()), self.fanned_out.sample(cell.fanned_out.get())];
-        if !rates.contains(&true) && !cell.changed.swap(false, Relaxed) {
+        let (backlog, backlog_bytes, expired) = {
+            let mut waiting = cell.look_at_backlog();
+            let before = waiting.messages();
+            waiting.expire(now);
+            (waiting.messages(), waiting.bytes(), waiting.messages() < before)
+        };
+        if !rates.contains(&true) && !changed && !expired {
             return None;
         }
-        let (backlog, backlog_bytes) = {
-            let mut waiting = cell.backlog();
-            for (why, dropped) in waiting.take_untold() {
-                shared.stats.dropped.add(dropped);
-                shared.emit(Event::BacklogOverflowed { topic: topic.clone(), dropped, why });
-            }
-            (waiting.messages(), waiting.bytes())
-        };
-        cell.changed.store(false, Relaxed);
+        tell_dropped(shared, cell);
         let last_publish = cell.last_publish.load(Relaxed).checked_sub(1).map(|up| {
             let start = shared.clock.now();
             Moment { up: Uptime(up), wall: UnixMillis(start.wall.0 - start.up.0 + up) }

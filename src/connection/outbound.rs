@@ -58,12 +58,13 @@ pub(crate) struct Outbound {
     state: Mutex<State>,
     wake_writer: Notify,
     wake_reader: Notify,
+    closing: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
-    /// Subscribers that found no budget.
+    /// Subscribers that found too little budget.
     waiting: Vec<ActorRef<SubscriberMsg>>,
     /// Nothing is taken in any more; the writer ends when the items are written.
     closed: bool,
@@ -79,6 +80,7 @@ impl Outbound {
             state: Mutex::default(),
             wake_writer: Notify::new(),
             wake_reader: Notify::new(),
+            closing: Notify::new(),
         })
     }
 
@@ -142,19 +144,20 @@ impl Outbound {
         self.budget.used() + self.reply_bytes.load(Relaxed)
     }
 
-    /// Remembers a subscriber that found the budget too `short`; it is told `Ready` when there is more. False if there is now.
-    pub(crate) fn wait_for_budget(&self, subscriber: &ActorRef<SubscriberMsg>, short: impl Fn(&Room) -> bool) -> bool {
+    /// Remembers a subscriber that found `left` of the budget too little, once however often it comes; it is told `Ready` when
+    /// something was given back. False if there is more now.
+    pub(crate) fn wait_for_budget(&self, subscriber: &ActorRef<SubscriberMsg>, left: u64) -> bool {
+        let is_it = |waiting: &ActorRef<SubscriberMsg>| waiting.get_id() == subscriber.get_id();
         let mut state = self.lock();
-        // Once each, however often a client that reads nothing makes it look.
-        if !state.waiting.iter().any(|waiting| waiting.get_id() == subscriber.get_id()) {
+        if !state.waiting.iter().any(is_it) {
             state.waiting.push(subscriber.clone());
         }
         drop(state);
         // The writer may have given everything back before the push and will not come again.
-        if short(&self.budget) {
+        if self.budget.left() <= left {
             return true;
         }
-        self.lock().waiting.retain(|waiting| waiting.get_id() != subscriber.get_id());
+        self.lock().waiting.retain(|waiting| !is_it(waiting));
         false
     }
 
@@ -171,13 +174,14 @@ impl Outbound {
         if let Some(goodbye) = goodbye {
             let mut bytes = Vec::with_capacity(64);
             goodbye.encode(&mut bytes);
+            self.reply_bytes.fetch_add(bytes.len() as u64, Relaxed);
             state.items.push_back(Item::Reply(bytes));
         }
         state.waiting.clear();
         drop(state);
         drop(thrown);
         self.wake_writer.notify_one();
-        self.wake_reader.notify_one();
+        self.closing.notify_waiters();
     }
 
     /// Waits for something to write and takes it into `items`, up to `max` of them. False once the queue is closed and empty.
@@ -214,6 +218,14 @@ impl Outbound {
         }
     }
 
+    /// Waits until the queue is closed.
+    pub(crate) async fn closed(&self) {
+        let closing = self.closing.notified();
+        if !self.lock().closed {
+            closing.await;
+        }
+    }
+
     /// Waits while too many replies lie unwritten.
     pub(crate) async fn replies_written(&self) {
         loop {
@@ -223,5 +235,90 @@ impl Outbound {
             }
             woken.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ractor::{Actor, ActorProcessingErr};
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+    use crate::wire::{Code, ErrorFrame};
+
+    /// Stands where a subscriber would and says that it was told.
+    struct Ear;
+
+    impl Actor for Ear {
+        type Msg = SubscriberMsg;
+        type State = UnboundedSender<SubscriberMsg>;
+        type Arguments = Self::State;
+
+        async fn pre_start(&self, _: ActorRef<SubscriberMsg>, told: Self::State) -> Result<Self::State, ActorProcessingErr> {
+            Ok(told)
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<SubscriberMsg>,
+            said: SubscriberMsg,
+            told: &mut Self::State,
+        ) -> Result<(), ActorProcessingErr> {
+            told.send(said).map_err(|_| "nobody listens".into())
+        }
+    }
+
+    async fn subscriber() -> (ActorRef<SubscriberMsg>, UnboundedReceiver<SubscriberMsg>) {
+        let (sender, told) = unbounded_channel();
+        (Actor::spawn(None, Ear, sender).await.unwrap().0, told)
+    }
+
+    fn outbound() -> Arc<Outbound> {
+        Outbound::new(Arc::default(), 100)
+    }
+
+    /// What the sampler shows of a connection must not wrap around when the last frame was written.
+    #[tokio::test]
+    async fn every_reply_is_accounted_for_and_the_goodbye_too() {
+        let outbound = outbound();
+        outbound.reply(&ServerFrame::Pong(1));
+        outbound.close(Some(&ServerFrame::Error(ErrorFrame::new(Code::Unavailable, "bye"))));
+        let (mut items, mut written) = (Vec::new(), 0);
+        assert!(outbound.take(&mut items, 10).await);
+        for item in items.drain(..) {
+            let Item::Reply(bytes) = item else { panic!("only replies were said, not {item:?}") };
+            written += bytes.len() as u64;
+        }
+        assert_eq!(outbound.waiting_bytes(), written);
+        outbound.wrote(written);
+        assert_eq!(outbound.waiting_bytes(), 0);
+        assert!(!outbound.take(&mut items, 10).await);
+    }
+
+    /// I5: a client that acknowledges without reading makes its subscriber look often; it waits once.
+    #[tokio::test]
+    async fn a_subscriber_waits_once_and_is_told_once() {
+        let (outbound, (subscriber, mut told)) = (outbound(), subscriber().await);
+        let taken = outbound.budget().take(100);
+        assert!((0..1_000).all(|_| outbound.wait_for_budget(&subscriber, 0)));
+        assert_eq!(outbound.lock().waiting.len(), 1);
+        drop(taken);
+        outbound.wrote(0);
+        assert!(matches!(told.recv().await, Some(SubscriberMsg::Ready)));
+        outbound.wrote(0);
+        assert!(told.is_empty());
+    }
+
+    /// Some budget may be too little for the next message: whoever found it so is told when there is more.
+    #[tokio::test]
+    async fn a_subscriber_that_found_too_little_is_told_of_more() {
+        let (outbound, (subscriber, mut told)) = (outbound(), subscriber().await);
+        let taken = outbound.budget().take(90);
+        assert!(outbound.wait_for_budget(&subscriber, 10));
+        drop(taken);
+        outbound.wrote(0);
+        assert!(matches!(told.recv().await, Some(SubscriberMsg::Ready)));
+        assert!(!outbound.wait_for_budget(&subscriber, 10), "there is more by now");
+        assert!(outbound.lock().waiting.is_empty());
     }
 }

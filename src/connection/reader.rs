@@ -86,6 +86,8 @@ pub(crate) struct Reader {
     start: usize,
     end: usize,
     keep_alive: Option<Duration>,
+    /// Smaller before the registration: a stranger gets no large buffer.
+    max_frame: usize,
 }
 
 impl Reader {
@@ -97,24 +99,53 @@ impl Reader {
         admissions: mpsc::Receiver<Admission>,
         bytes: Arc<AtomicU64>,
     ) -> Self {
-        Self { shared, socket, outbound, listener, admissions, bytes, buffer: Vec::new(), start: 0, end: 0, keep_alive: None }
+        Self {
+            shared,
+            socket,
+            outbound,
+            listener,
+            admissions,
+            bytes,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            keep_alive: None,
+            max_frame: wire::MAX_CONTROL_FRAME,
+        }
     }
 
-    /// Reads until the connection ends, and says why it did.
-    pub(crate) async fn run(mut self) -> ReadEnd {
-        let end = match self.register().await {
+    /// Reads until the connection ends or is being closed, and says why it ended; then takes what still comes and throws it
+    /// away, until the peer is gone. A socket closed with something unread would be reset, and the goodbye lost with it.
+    pub(crate) async fn run(mut self) {
+        let outbound = Arc::clone(&self.outbound);
+        let end = tokio::select! {
+            biased;
+            end = self.read() => Some(end),
+            () = outbound.closed() => None,
+        };
+        if let Some(end) = end {
+            // A listener that has ended needs no word of it.
+            let _ = self.shared.tell(&self.listener, ListenerMsg::ReadEnded(end));
+        }
+        (self.start, self.end, self.keep_alive) = (0, 0, None);
+        while self.fill().await.is_ok() {
+            self.end = 0;
+        }
+        self.give_buffer_back();
+    }
+
+    async fn read(&mut self) -> ReadEnd {
+        match self.register().await {
             Ok((session, epoch, credit)) => self.pump(&session, epoch, credit).await,
             Err(end) => end,
-        };
-        self.give_buffer_back();
-        end
+        }
     }
 
     /// Hands registrations to the listener until one is admitted. Anything else first is an error.
     async fn register(&mut self) -> Result<(ActorRef<SessionMsg>, Epoch, Credit), ReadEnd> {
         loop {
             let request = loop {
-                if let Some((raw, len)) = wire::split(&self.buffer[self.start..self.end], self.max_frame())? {
+                if let Some((raw, len)) = wire::split(&self.buffer[self.start..self.end], self.max_frame)? {
                     let frame = ClientFrame::decode(raw)?;
                     let ClientFrame::RegistrationRequest(request) = frame else {
                         return Err(out_of_place("the first frame must be a RegistrationRequest"));
@@ -131,6 +162,7 @@ impl Reader {
                 Some(Admission::Again) => {}
                 Some(Admission::Admitted { session, epoch, keep_alive, credit }) => {
                     self.keep_alive = Some(keep_alive);
+                    self.max_frame = self.shared.config.connections.max_frame_bytes;
                     return Ok((session, epoch, credit));
                 }
                 None => return Err(ReadEnd::Closed(CloseReason::Failed)),
@@ -159,7 +191,7 @@ impl Reader {
     /// Decodes every whole frame in the buffer. What is good before a bad frame still counts.
     fn decode(&mut self, session: &ActorRef<SessionMsg>, chunker: &mut Chunker) -> Result<(), ReadEnd> {
         let decoded = loop {
-            let (raw, len) = match wire::split(&self.buffer[self.start..self.end], self.max_frame()) {
+            let (raw, len) = match wire::split(&self.buffer[self.start..self.end], self.max_frame) {
                 Ok(Some(split)) => split,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error.into()),
@@ -176,12 +208,6 @@ impl Reader {
             let _ = self.shared.tell(session, SessionMsg::Chunk(Box::new(chunk)));
         }
         decoded
-    }
-
-    /// Who has not said who it is cannot make us hold more than a registration may be.
-    fn max_frame(&self) -> usize {
-        let max = self.shared.config.connections.max_frame_bytes;
-        if self.keep_alive.is_some() { max } else { max.min(wire::MAX_CONTROL_FRAME) }
     }
 
     /// Reads once, waiting for as long as the client may be silent.
@@ -217,7 +243,7 @@ impl Reader {
     /// A buffer with room for the rest of the frame that has begun, or for a whole read.
     fn make_room(&mut self) -> Result<(), WireError> {
         let begun = &self.buffer[self.start..self.end];
-        let needed = wire::frame_len(begun, self.max_frame())?.unwrap_or(0).max(begun.len() + 1).max(BUFFER);
+        let needed = wire::frame_len(begun, self.max_frame)?.unwrap_or(0).max(begun.len() + 1).max(BUFFER);
         if self.buffer.len() < needed {
             let mut larger = if needed == BUFFER { take_pooled() } else { vec![0; needed] };
             larger[..begun.len()].copy_from_slice(begun);
@@ -233,8 +259,8 @@ impl Reader {
 
     /// Nothing more has arrived: keeps only the bytes of a frame that has begun and gives the buffer back.
     fn put_aside(&mut self) {
-        let begun = self.buffer[self.start..self.end].to_vec();
-        if begun.len() * 2 < self.buffer.len() {
+        if (self.end - self.start) * 2 < self.buffer.len() {
+            let begun = self.buffer[self.start..self.end].to_vec();
             (self.start, self.end) = (0, begun.len());
             give_pooled(std::mem::replace(&mut self.buffer, begun));
         }

@@ -229,8 +229,9 @@ impl<R> Queue<R> {
     }
 
     /// Takes waiting messages into the window, oldest first: at most `messages` and `bytes` of them (but one, if none is in
-    /// flight). What has expired is dropped and counted. Appends to `out`, a run for each frame.
-    pub(crate) fn take(&mut self, messages: u64, bytes: u64, now: Instant, out: &mut Vec<Run>) {
+    /// flight). What has expired is dropped and counted. Appends to `out`, a run for each frame. True if it was `bytes` that
+    /// stopped it: the window has room for more.
+    pub(crate) fn take(&mut self, messages: u64, bytes: u64, now: Instant, out: &mut Vec<Run>) -> bool {
         let (mut messages, mut bytes) = (messages, bytes);
         while let Some(head) = self.waiting.front() {
             let (alike, expired) = head.expired_prefix(now);
@@ -242,9 +243,9 @@ impl<R> Queue<R> {
             let window_bytes = self.bounds.window_bytes.saturating_sub(self.flight.bytes);
             let len = head.fits(room, bytes.min(window_bytes).min(RUN_BYTES), self.flight.messages == 0);
             if len == 0 {
-                return;
+                return room > 0 && head.fits(1, window_bytes.min(RUN_BYTES), false) > 0;
             }
-            let Some(mut run) = self.waiting.pop_front() else { return };
+            let Some(mut run) = self.waiting.pop_front() else { return false };
             self.wait.sub(&run);
             if len < run.len {
                 let rest = run.split_off(len);
@@ -259,19 +260,12 @@ impl<R> Queue<R> {
             self.in_flight.push_back(run.clone());
             out.push(run);
         }
+        false
     }
 
     /// True if something waits.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
-    }
-
-    /// Bytes of the next message, if the window has room for it.
-    pub(crate) fn next_bytes(&self) -> Option<u64> {
-        let head = self.waiting.front()?;
-        let bytes = head.batch.bytes(head.start, 1) as u64;
-        let fits = self.flight.messages < self.bounds.window_messages && self.flight.bytes + bytes <= self.bounds.window_bytes;
-        (self.flight.messages == 0 || fits).then_some(bytes)
     }
 
     /// Which pass the messages taken now belong to.
@@ -280,10 +274,13 @@ impl<R> Queue<R> {
     }
 
     /// The messages up to `number`, taken in `pass`, have been written to the client.
-    pub(crate) fn written(&mut self, pass: u32, number: u64) {
-        if pass == self.pass {
+    /// False if they have come back since: then this write settles nothing.
+    pub(crate) fn written(&mut self, pass: u32, number: u64) -> bool {
+        let current = pass == self.pass;
+        if current {
             self.written = self.written.max(number);
         }
+        current
     }
 
     /// The client has settled everything up to `number`. Returns how many messages that were, or `None` if it was never sent
@@ -306,7 +303,8 @@ impl<R> Queue<R> {
         if number == 0 || number > self.taken {
             return None;
         }
-        self.replay = Some(number);
+        // What was asked for before is still owed, too.
+        self.replay = Some(self.replay.map_or(number, |replay| replay.min(number)));
         self.bring_back(number)
     }
 

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The longest ack timeout a client may ask for.
-const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+const MAX_ACK_TIMEOUT: Duration = Duration::from_hours(24);
 /// Requests that may wait on one filter.
 const MAX_WAITING: usize = 64;
 
@@ -44,6 +44,16 @@ struct Subscription {
     phase: Phase,
     /// Requests that came while another one on this filter was being handled.
     waiting: VecDeque<Waiting>,
+}
+
+impl Subscription {
+    /// The request for it, if the client of `epoch` still waits for its answer: it does not know the handle.
+    fn unanswered(&self, epoch: Epoch) -> Option<u32> {
+        match self.phase {
+            Phase::Starting { asked } if asked.epoch == epoch => Some(asked.request),
+            Phase::Starting { .. } | Phase::Serving | Phase::Ending { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -192,7 +202,7 @@ impl State {
 
     pub(super) fn subscribe_refused(&mut self, filter: &Filter, request: u32, code: Code, reason: &str) {
         let Some(subscription) = self.subscriptions.remove(filter) else { return };
-        if matches!(subscription.phase, Phase::Starting { asked } if asked.epoch == self.epoch()) {
+        if subscription.unanswered(self.epoch()).is_some() {
             self.refuse_request(request, code, reason);
         } else {
             // A connection that came meanwhile was told of it as of one that lives.
@@ -206,7 +216,7 @@ impl State {
     pub(super) fn serving(
         &mut self,
         queue: &Arc<SubscriptionQueue>,
-        subscriber: ActorRef<SubscriberMsg>,
+        subscriber: &ActorRef<SubscriberMsg>,
         ack: Option<SubscribeAck>,
     ) {
         let epoch = self.epoch();
@@ -214,7 +224,7 @@ impl State {
         if subscription.handle != queue.handle {
             return;
         }
-        let answered = matches!(&subscription.phase, Phase::Starting { asked } if asked.epoch == epoch);
+        let answered = subscription.unanswered(epoch).is_some();
         if matches!(subscription.phase, Phase::Starting { .. }) {
             subscription.phase = Phase::Serving;
         }
@@ -225,7 +235,7 @@ impl State {
             Some(_) => tracing::debug!(session = %self.id, filter = %queue.id.filter, "nobody is there for the SubscribeAck"),
             None => {}
         }
-        self.resume(&subscriber);
+        self.resume(subscriber);
         self.go_on(waiting);
     }
 
@@ -275,23 +285,33 @@ impl State {
 
     pub(super) fn subscription_ended(&mut self, filter: Filter, code: Code, reason: String, lost: u64) {
         let Some(subscription) = self.end_serving(&filter) else { return };
-        let ended = SubscriptionEnded { filter, handle: subscription, code, reason, lost };
-        self.reply(&ServerFrame::SubscriptionEnded(ended));
+        if let Some(request) = subscription.unanswered(self.epoch()) {
+            self.refuse_request(request, code, reason);
+        } else {
+            let ended = SubscriptionEnded { filter, handle: subscription.handle, code, reason, lost };
+            self.reply(&ServerFrame::SubscriptionEnded(ended));
+        }
+        self.go_on(subscription.waiting);
     }
 
     pub(super) fn subscriber_failed(&mut self, filter: Filter, lost: u64) {
-        let Some(handle) = self.end_serving(&filter) else { return };
-        self.reply(&ServerFrame::Resubscribe(Resubscribe { filter, handle, lost }));
+        let Some(subscription) = self.end_serving(&filter) else { return };
+        if let Some(request) = subscription.unanswered(self.epoch()) {
+            self.refuse_request(request, Code::Internal, "the subscription failed; subscribe again");
+        } else {
+            let again = Resubscribe { filter, handle: subscription.handle, lost };
+            self.reply(&ServerFrame::Resubscribe(again));
+        }
+        self.go_on(subscription.waiting);
     }
 
-    /// A subscription that was being served has been ended by someone else. One that is ending answers for itself.
-    fn end_serving(&mut self, filter: &Filter) -> Option<SubscriptionHandle> {
+    /// A subscription has been ended by someone else, perhaps before its subscriber could announce itself. One that is ending
+    /// answers for itself.
+    fn end_serving(&mut self, filter: &Filter) -> Option<Subscription> {
         let subscription = self.subscriptions.filters.get(filter)?;
         if !matches!(subscription.phase, Phase::Serving | Phase::Starting { .. }) {
             return None;
         }
-        let subscription = self.subscriptions.remove(filter)?;
-        self.go_on(subscription.waiting);
-        Some(subscription.handle)
+        self.subscriptions.remove(filter)
     }
 }

@@ -1,0 +1,170 @@
+//! The loop of the console's thread: drain everything that has come, then draw at most one frame.
+//!
+//! It waits in `poll(2)` for keys, for messages and for the moment at which a list is due or a second has passed. It draws
+//! only what has changed, and at most thirty times a second.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use cordboard::clock::Moment;
+use crossterm::event::{self, Event};
+
+use super::{
+    Options,
+    msg::{Effect, Leave, Msg},
+    pump::{self, Inbox, Outbox},
+    source::Source,
+    state::State,
+    terminal::{Ready, Screen},
+    theme::Theme,
+    update::update,
+    view::draw,
+};
+
+/// The shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+/// A second that is a little early would be one that shows no change.
+const TICK_MS: u64 = 1_000;
+
+/// The console's thread.
+struct Loop<'a, S: Source> {
+    source: &'a S,
+    runtime: tokio::runtime::Handle,
+    state: State,
+    outbox: Outbox,
+    ticked: u64,
+    drawn: Option<Instant>,
+}
+
+/// Runs the console on this thread until it is left.
+pub(super) fn run<S: Source>(source: &S, runtime: tokio::runtime::Handle, options: Options) -> io::Result<Leave> {
+    let (outbox, inbox) = pump::channel()?;
+    let mut screen = Screen::take()?;
+    let state = State::new(options.operator, Theme::from_env(), screen.size()?);
+    let pump = runtime.spawn(pump::run(source.clone(), outbox.try_clone()?));
+    let ticked = source.now().up.0 / TICK_MS;
+    let mut console = Loop { source, runtime, state, outbox, ticked, drawn: None };
+    let left = console.go(&mut screen, &inbox);
+    pump.abort();
+    left
+}
+
+impl<S: Source> Loop<'_, S> {
+    fn go(&mut self, screen: &mut Screen, inbox: &Inbox) -> io::Result<Leave> {
+        loop {
+            if let Some(leave) = self.messages(inbox) {
+                return Ok(leave);
+            }
+            if self.frame(screen).is_err() {
+                return Ok(Leave::TerminalGone);
+            }
+            match Screen::wait(&inbox.wake, self.patience())? {
+                Ready::HungUp => return Ok(Leave::TerminalGone),
+                Ready::Other => {}
+                Ready::Keys => {
+                    if let Some(leave) = self.keys()? {
+                        return Ok(leave);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes all messages that have come, and the second that has passed.
+    fn messages(&mut self, inbox: &Inbox) -> Option<Leave> {
+        let mut leave = None;
+        while let Ok(msg) = inbox.messages.try_recv() {
+            leave = leave.or(self.tell(msg));
+        }
+        let now = self.source.now();
+        if now.up.0 / TICK_MS != self.ticked {
+            self.ticked = now.up.0 / TICK_MS;
+            leave = leave.or(self.tell(Msg::Tick));
+        } else if self.state.due().is_some_and(|due| due <= now.up) {
+            self.state.clock = now;
+            self.state.rebuild();
+        }
+        leave
+    }
+
+    /// Takes all keys that have come.
+    fn keys(&mut self) -> io::Result<Option<Leave>> {
+        while event::poll(Duration::ZERO)? {
+            let leave = match event::read()? {
+                Event::Key(key) => self.tell(Msg::Key(key)),
+                Event::Paste(text) => self.tell(Msg::Paste(text)),
+                Event::Resize(width, height) => self.tell(Msg::Resize(width, height)),
+                Event::FocusGained | Event::FocusLost | Event::Mouse(_) => None,
+            };
+            if leave.is_some() {
+                return Ok(leave);
+            }
+        }
+        Ok(None)
+    }
+
+    fn tell(&mut self, msg: Msg) -> Option<Leave> {
+        let now: Moment = self.source.now();
+        let effects = update(&mut self.state, now, msg);
+        effects.into_iter().find_map(|effect| self.carry_out(effect))
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Option<Leave> {
+        match effect {
+            Effect::Leave(leave) => return Some(leave),
+            Effect::ReadOnly(on) => {
+                self.source.set_read_only(on);
+                return self.tell(Msg::ReadOnly(self.source.is_read_only()));
+            }
+            // A terminal that does not take it is not a reason to stop.
+            Effect::Copy(text) => drop(Screen::copy(&text)),
+            Effect::Order(ticket, order) => {
+                let source = self.source.clone();
+                match self.outbox.try_clone() {
+                    Ok(outbox) => {
+                        self.runtime.spawn(async move {
+                            let outcome = source.order(order).await;
+                            // A console that has been left has no line to say it on; the audit has it.
+                            let _ = outbox.send(Msg::Outcome { ticket, outcome }).await;
+                        });
+                    }
+                    Err(error) => {
+                        let why = format!("the order was not given: {error}");
+                        return self.tell(Msg::Outcome { ticket, outcome: cordboard::control::Outcome::Refused { why } });
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Draws if something has changed and the last frame is long enough ago.
+    fn frame(&mut self, screen: &mut Screen) -> io::Result<()> {
+        if !self.state.dirty || self.until_frame() > Duration::ZERO {
+            return Ok(());
+        }
+        let size = screen.size()?;
+        if size != self.state.size {
+            self.tell(Msg::Resize(size.0, size.1));
+        }
+        screen.draw(|frame| draw(&self.state, frame))?;
+        self.state.dirty = false;
+        self.drawn = Some(Instant::now());
+        Ok(())
+    }
+
+    fn until_frame(&self) -> Duration {
+        self.drawn.map_or(Duration::ZERO, |drawn| FRAME.saturating_sub(drawn.elapsed()))
+    }
+
+    /// How long nothing need happen if nothing comes.
+    fn patience(&self) -> Duration {
+        let now = self.source.now().up.0;
+        let second = (self.ticked + 1) * TICK_MS;
+        let next = self.state.due().map_or(second, |due| due.0.min(second));
+        let until = Duration::from_millis(next.saturating_sub(now));
+        if self.state.dirty { until.min(self.until_frame()) } else { until }
+    }
+}

@@ -1,0 +1,186 @@
+//! What needs the operator's attention, worst first: rules over the board and over what went wrong lately.
+//!
+//! Every line says what and why, and leads to the object. A rule speaks of what is so, or of what an event said; it never
+//! guesses at a cause.
+
+use cordboard::{board::Attachment, events::CloseReason};
+
+use super::{
+    incidents::Trouble,
+    model::Model,
+    subject::Subject,
+    text::{age, count, count as number, counted, left},
+};
+
+/// The most lines that are made; the rest is counted.
+const MOST: usize = 200;
+/// A reclaim is soon from here on.
+const SOON_MS: u64 = 60_000;
+/// A reclaim is very soon from here on.
+pub(crate) const VERY_SOON_MS: u64 = 30_000;
+/// Refusals in the remembered time that make a burst.
+const BURST: u64 = 10;
+
+/// The rules, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rule {
+    /// No users are configured and an address is reachable from outside.
+    NoUsers,
+    /// The broker is shutting down, or takes no connections.
+    NotAccepting,
+    /// Messages were dropped.
+    MessagesLost,
+    /// A session with messages is about to be reclaimed.
+    ReclaimSoon,
+    /// Dead letters grow.
+    DeadLettersGrow,
+    /// An actor was restarted.
+    Restarted,
+    /// Messages were given up.
+    Poison,
+    /// A client stopped reading.
+    Stalled,
+    /// A topic is published to and nobody listens.
+    NoSubscriber,
+    /// A bound was reached.
+    Limit,
+    /// Registrations or rights are refused in bursts.
+    Refusals,
+}
+
+impl Rule {
+    /// Its name on the screen.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::NoUsers => "no users",
+            Self::NotAccepting => "not accepting",
+            Self::MessagesLost => "messages lost",
+            Self::ReclaimSoon => "reclaim soon",
+            Self::DeadLettersGrow => "DLQ growing",
+            Self::Restarted => "restarted",
+            Self::Poison => "poison",
+            Self::Stalled => "stalled reader",
+            Self::NoSubscriber => "no subscriber",
+            Self::Limit => "limit hit",
+            Self::Refusals => "refused",
+        }
+    }
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attention {
+    /// Cannot wait.
+    pub(crate) urgent: bool,
+    /// Which rule fired.
+    pub(crate) rule: Rule,
+    /// On what.
+    pub(crate) subject: Subject,
+    /// What and why.
+    pub(crate) what: String,
+}
+
+/// Everything that needs attention now, worst first, and how much there is in all.
+pub(crate) fn assess(model: &Model) -> (Vec<Attention>, usize) {
+    let mut lines = Vec::new();
+    broker(model, &mut lines);
+    sessions(model, &mut lines);
+    topics(model, &mut lines);
+    dead_letters(model, &mut lines);
+    incidents(model, &mut lines);
+    lines.sort_by(|a, b| b.urgent.cmp(&a.urgent).then_with(|| (a.rule, &a.subject).cmp(&(b.rule, &b.subject))));
+    let total = lines.len();
+    lines.truncate(MOST);
+    (lines, total)
+}
+
+fn broker(model: &Model, lines: &mut Vec<Attention>) {
+    let broker = &model.board.broker;
+    let mut say = |rule, what: String| lines.push(Attention { urgent: true, rule, subject: Subject::Broker, what });
+    if let (0, Some(open)) = (broker.users, broker.endpoints.iter().find(|address| !address.ip().is_loopback())) {
+        say(Rule::NoUsers, format!("everyone who reaches {open} is let in; configure users"));
+    }
+    if let Some(deadline) = broker.draining {
+        let remaining = left(model.now.up.until(deadline.up).as_millis() as u64);
+        say(Rule::NotAccepting, format!("draining, {remaining} left; clients are told to go"));
+    } else if !broker.accepting && model.is_known() {
+        say(Rule::NotAccepting, "new connections are refused; A takes them again".to_owned());
+    }
+}
+
+fn sessions(model: &Model, lines: &mut Vec<Attention>) {
+    for (id, row) in &model.board.sessions {
+        let Attachment::Detached { deadline, held_by, why, since } = &row.attachment else { continue };
+        let remaining = model.now.up.until(deadline.up).as_millis() as u64;
+        let queued = row.depth.queued() + row.depth.poison;
+        if held_by.is_none() && remaining <= SOON_MS && queued > 0 {
+            let (time, messages) = (left(remaining), count(queued));
+            lines.push(Attention {
+                urgent: remaining <= VERY_SOON_MS,
+                rule: Rule::ReclaimSoon,
+                subject: Subject::Session(*id),
+                what: format!("{time} left, {messages} to be lost; H holds"),
+            });
+        }
+        if *why == CloseReason::Stalled {
+            let ago = age(since.up.until(model.now.up).as_millis() as u64);
+            lines.push(Attention {
+                urgent: false,
+                rule: Rule::Stalled,
+                subject: Subject::Session(*id),
+                what: format!("read nothing and was cut off {ago} ago"),
+            });
+        }
+    }
+}
+
+fn topics(model: &Model, lines: &mut Vec<Attention>) {
+    for (topic, row) in &model.board.topics {
+        let Some(sample) = &row.sample else { continue };
+        let rate = model.topic_rate(topic);
+        if rate > 0 && sample.matched == 0 && row.subscribers.is_empty() {
+            lines.push(Attention {
+                urgent: false,
+                rule: Rule::NoSubscriber,
+                subject: Subject::Topic(topic.clone()),
+                what: format!("{}/s published, {} in the backlog", count(rate), count(sample.backlog)),
+            });
+        }
+    }
+}
+
+fn dead_letters(model: &Model, lines: &mut Vec<Attention>) {
+    for (id, before) in model.growth.minute_ago(model.now) {
+        let Some(row) = model.board.subscriptions.get(id) else { continue };
+        let now = row.depth.queued();
+        if now > before {
+            lines.push(Attention {
+                urgent: false,
+                rule: Rule::DeadLettersGrow,
+                subject: Subject::Subscription(id.clone()),
+                what: format!("{} -> {} in the last minute", count(before), count(now)),
+            });
+        }
+    }
+}
+
+fn incidents(model: &Model, lines: &mut Vec<Attention>) {
+    for (trouble, subject, incident) in model.incidents.iter() {
+        let ago = age(incident.last.up.until(model.now.up).as_millis() as u64);
+        let (count, why) = (incident.count, &incident.why);
+        let (urgent, rule, what) = match trouble {
+            Trouble::Dropped => (true, Rule::MessagesLost, format!("{} dropped {ago} ago: {why}", number(count))),
+            Trouble::Restarted => {
+                (*subject == Subject::Broker, Rule::Restarted, format!("{} {ago} ago: {why}", counted(count, "failure")))
+            }
+            Trouble::Poisoned => (false, Rule::Poison, format!("{} given up {ago} ago {why}", number(count))),
+            Trouble::Limit => (false, Rule::Limit, format!("{} {ago} ago: {why}", counted(count, "time"))),
+            Trouble::Registrations if count >= BURST => {
+                (false, Rule::Refusals, format!("{} {ago} ago: {why}", counted(count, "registration")))
+            }
+            Trouble::Rights if count >= BURST => (false, Rule::Refusals, format!("{} {ago} ago: {why}", counted(count, "right"))),
+            Trouble::Registrations | Trouble::Rights => continue,
+        };
+        lines.push(Attention { urgent, rule, subject: subject.clone(), what });
+    }
+}

@@ -1,0 +1,100 @@
+//! Rows that have ended: shown for some seconds more, struck out, with the reason and what was lost, so that nothing
+//! disappears from under the operator's eyes without a word.
+
+use std::collections::BTreeMap;
+
+use cordboard::{
+    Board,
+    board::{SessionRow, TopicRow},
+    clock::Moment,
+    events::{Event, Lost, SessionEnd, Stamped},
+    name::{SessionId, TopicName},
+};
+
+use super::text::{age, counted, safe};
+
+/// How long they stay.
+const STAY_MS: u64 = 5_000;
+/// At most so many: a thousand sessions that end at once are told by the log.
+const MOST: usize = 200;
+
+/// A row as it was when it ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Ended<Row> {
+    /// What it was.
+    pub(crate) row: Row,
+    /// When it ended.
+    pub(crate) at: Moment,
+    /// `reclaimed`, `evicted by ana: OPS-114`.
+    why: String,
+    lost: Lost,
+}
+
+impl<Row> Ended<Row> {
+    /// `reclaimed 4s ago, 88 messages lost`
+    pub(crate) fn epitaph(&self, now: Moment) -> String {
+        let ago = age(self.at.up.until(now.up).as_millis() as u64);
+        if self.lost.is_nothing() {
+            format!("{}, {ago} ago, nothing lost", self.why)
+        } else {
+            format!("{}, {ago} ago, {} lost", self.why, counted(self.lost.messages(), "message"))
+        }
+    }
+}
+
+/// The rows that ended lately.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Departed {
+    /// Sessions.
+    pub(crate) sessions: BTreeMap<SessionId, Ended<SessionRow>>,
+    /// Topics.
+    pub(crate) topics: BTreeMap<TopicName, Ended<TopicRow>>,
+}
+
+impl Departed {
+    /// Keeps the row that `stamped` is about to remove from `board`, and lets go of one that is there again.
+    pub(crate) fn note(&mut self, board: &Board, stamped: &Stamped) {
+        let at = stamped.at;
+        match &stamped.event {
+            Event::SessionEnded { id, why, lost } => {
+                if let (Some(row), true) = (board.sessions.get(id), self.sessions.len() < MOST) {
+                    self.sessions.insert(*id, Ended { row: row.clone(), at, why: ending(why), lost: *lost });
+                }
+            }
+            Event::TopicKilled { topic, by, lost } => {
+                self.topic_ended(board, topic, at, format!("killed by {}", safe(by)), *lost);
+            }
+            Event::TopicForgotten { topic } => self.topic_ended(board, topic, at, "forgotten".to_owned(), Lost::default()),
+            Event::TopicCreated { topic, .. } => {
+                self.topics.remove(topic);
+            }
+            _ => {}
+        }
+    }
+
+    fn topic_ended(&mut self, board: &Board, topic: &TopicName, at: Moment, why: String, lost: Lost) {
+        if let (Some(row), true) = (board.topics.get(topic), self.topics.len() < MOST) {
+            self.topics.insert(topic.clone(), Ended { row: row.clone(), at, why, lost });
+        }
+    }
+
+    /// Lets go of what has been shown long enough; true if there was any.
+    pub(crate) fn expire(&mut self, now: Moment) -> bool {
+        let before = self.sessions.len() + self.topics.len();
+        let fresh = |at: Moment| (at.up.until(now.up).as_millis() as u64) < STAY_MS;
+        self.sessions.retain(|_, ended| fresh(ended.at));
+        self.topics.retain(|_, ended| fresh(ended.at));
+        before != self.sessions.len() + self.topics.len()
+    }
+}
+
+/// Why a session ended, in words.
+pub(crate) fn ending(why: &SessionEnd) -> String {
+    match why {
+        SessionEnd::Reclaimed => "reclaimed".to_owned(),
+        SessionEnd::Evicted { by, why } if why.is_empty() => format!("evicted by {}", safe(by)),
+        SessionEnd::Evicted { by, why } => format!("evicted by {} ({})", safe(by), safe(why)),
+        SessionEnd::Ended => "ended by its client".to_owned(),
+        SessionEnd::Failed { why } => format!("failed ({})", safe(why)),
+    }
+}

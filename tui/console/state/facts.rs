@@ -1,0 +1,195 @@
+//! Facts: what is known of one object, as labelled lines. The detail and the page of an object show the same ones.
+
+use cordboard::events::Depth;
+
+use super::{
+    State,
+    price::{Deed, Price},
+    subject::Subject,
+    tables::{
+        sessions::{Fate, Session},
+        subscriptions::Subscription,
+        topics::Topic,
+    },
+    text::{age, bytes, clock, clock_millis, count, counted, left, safe},
+};
+
+/// What a labelled line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Saying {
+    /// Text.
+    Text(String),
+    /// Text that should not be missed.
+    Loud(String),
+    /// A timer: milliseconds left of so many, and when it ends.
+    Timer {
+        /// Left.
+        left: u64,
+        /// In all.
+        full: u64,
+        /// When it ends.
+        ends: String,
+    },
+    /// A minute's rates.
+    Rates(Vec<u64>),
+}
+
+/// A labelled line.
+pub(crate) type Line = (&'static str, Saying);
+
+fn text(text: impl Into<String>) -> Saying {
+    Saying::Text(text.into())
+}
+
+impl State {
+    /// The lines on `subject`; none if it is not there.
+    pub(crate) fn facts(&self, subject: &Subject) -> Vec<Line> {
+        match subject {
+            Subject::Session(id) => {
+                Session::find(self.shown(), *id).map_or_else(Vec::new, |session| self.session_facts(&session))
+            }
+            Subject::Topic(topic) => Topic::find(self.shown(), topic).map_or_else(Vec::new, |topic| self.topic_facts(&topic)),
+            Subject::Subscription(id) => {
+                Subscription::find(self.shown(), id).map_or_else(Vec::new, |row| self.subscription_facts(&row))
+            }
+            Subject::Broker => Vec::new(),
+        }
+    }
+
+    /// What is being done to `subject` now.
+    pub(crate) fn under_way(&self, subject: &Subject) -> Option<&'static str> {
+        self.given.iter().find(|given| given.subject == *subject).map(super::orders::Given::word)
+    }
+
+    /// The event under the cursor, in full: its lines, and what it says.
+    pub(crate) fn event_facts(&self) -> Option<(Vec<Line>, String)> {
+        let entry = self.shown().log.get(*self.events.cursor()?)?;
+        let stamped = entry.stamped();
+        let mut lines = vec![
+            ("event", text(format!("{}   {}", entry.name(), entry.level().word()))),
+            ("number", text(count(stamped.number))),
+            ("time", text(format!("{}Z   up {}", clock_millis(stamped.at.wall), age(stamped.at.up.0)))),
+        ];
+        if entry.subject().is_some() {
+            lines.push(("about", text(format!("{}   Enter opens it", entry.about()))));
+        }
+        Some((lines, entry.text()))
+    }
+
+    fn session_facts(&self, session: &Session<'_>) -> Vec<Line> {
+        let row = session.row;
+        let (since, why) = session.since();
+        let price = Price::of(&Deed::Evict(session.id), &self.shown().board);
+        let state = format!("{}   {} {}", session.state().to_uppercase(), clock(since.wall), why);
+        let mut lines = vec![
+            ("state", if row.is_attached() { text(state) } else { Saying::Loud(state) }),
+            ("reclaim", timer(session)),
+            (
+                "client",
+                text(format!(
+                    "user {}   {}   epoch {}   {} old",
+                    safe(&row.principal),
+                    session.peer(usize::MAX),
+                    row.epoch,
+                    session.age()
+                )),
+            ),
+            ("holds", text(holds(&row.depth))),
+            ("flow", text(format!("{}/s in   {}/s out", count(row.publish_rate), count(row.deliver_rate)))),
+        ];
+        if !price.gone {
+            let side =
+                price.side.first().filter(|side| side.contains("LAST")).map(|side| format!("; {side}")).unwrap_or_default();
+            lines.push((
+                "if ended",
+                text(format!(
+                    "{} lost, {} gone{side}",
+                    counted(price.loss, "message"),
+                    counted(row.subscriptions.len() as u64, "subscription")
+                )),
+            ));
+        }
+        lines
+    }
+
+    fn topic_facts(&self, topic: &Topic<'_>) -> Vec<Line> {
+        let row = topic.row;
+        let backlog = row.sample.as_ref().map_or(0, |sample| sample.backlog_bytes);
+        let last =
+            topic.last_publish().map_or_else(|| "never published to".to_owned(), |_| format!("last {} ago", topic.quiet_for()));
+        let mut lines = vec![
+            ("made", text(format!("{} ago by {}   {}", topic.age(), safe(&row.by), counted(u64::from(row.restarts), "restart")))),
+            (
+                "subs",
+                text(format!(
+                    "{} exact   {} matched at the last publish",
+                    count(row.subscribers.len() as u64),
+                    count(topic.matched())
+                )),
+            ),
+            ("flow", text(format!("{}/s published   {}/s fanned out   {}", count(topic.rate()), count(topic.fan_out()), last))),
+            ("60 s", Saying::Rates(topic.rates())),
+            ("holds", text(format!("{}   backlog {} ({})", holds(&row.depth), count(topic.backlog()), bytes(backlog)))),
+        ];
+        lines.push(if let Some(epitaph) = topic.epitaph() {
+            ("ended", Saying::Loud(epitaph))
+        } else {
+            let price = Price::of(&Deed::Kill(topic.name.clone()), &self.shown().board);
+            (
+                "if killed",
+                text(format!(
+                    "{} lost, {} gone",
+                    counted(price.loss, "message"),
+                    counted(row.subscribers.len() as u64, "exact subscription")
+                )),
+            )
+        });
+        lines
+    }
+
+    fn subscription_facts(&self, row: &Subscription<'_>) -> Vec<Line> {
+        let depth = &row.row.depth;
+        let whose = match Session::find(self.shown(), row.id.session) {
+            Some(session) => match session.fate() {
+                Fate::Reclaim { left: remaining, .. } => format!("detached, {} left", left(remaining)),
+                Fate::Held(by) => format!("HELD by {by}"),
+                Fate::Live => "attached".to_owned(),
+                Fate::Ended(epitaph) => epitaph,
+            },
+            None => "gone".to_owned(),
+        };
+        let dropped = format!("{} so far", counted(depth.dropped, "message"));
+        vec![
+            ("filter", text(row.filter())),
+            ("session", text(format!("{} {}   {whose}", row.id.session.short(), row.client()))),
+            ("state", text(format!("{}   {} old   {}", row.state(), row.age(), counted(u64::from(row.row.restarts), "restart")))),
+            ("holds", text(holds(depth))),
+            (
+                "dead",
+                text(format!(
+                    "{} for a client that is away   {}/s out",
+                    counted(row.dead(), "message"),
+                    count(row.row.deliver_rate)
+                )),
+            ),
+            ("dropped", if depth.dropped > 0 { Saying::Loud(dropped) } else { text(dropped) }),
+        ]
+    }
+}
+
+fn holds(depth: &Depth) -> String {
+    let Depth { waiting, in_flight, poison, .. } = depth;
+    format!("{} waiting   {} in flight   {} poison   {}", count(*waiting), count(*in_flight), count(*poison), bytes(depth.bytes))
+}
+
+fn timer(session: &Session<'_>) -> Saying {
+    match session.fate() {
+        Fate::Reclaim { left, full } => {
+            let ends = session.deadline().map(|deadline| clock(deadline.wall)).unwrap_or_default();
+            Saying::Timer { left, full, ends }
+        }
+        Fate::Held(by) => Saying::Loud(format!("HELD by {by}: the timer stands still; + lets it run")),
+        Fate::Ended(epitaph) => Saying::Loud(epitaph),
+        Fate::Live => text(format!("no timer; {} once its client is gone", left(session.row.reclaim_ms))),
+    }
+}

@@ -1,0 +1,79 @@
+//! The help screen's lines and the footer's hints, both from the table of keys.
+
+use super::{Modal, State};
+use crate::console::keymap::{self, Binding, Group};
+
+/// A line of the help screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HelpLine {
+    /// The title of what follows.
+    Heading(&'static str),
+    /// A key, or a sign, and what it means.
+    Entry(&'static str, &'static str),
+}
+
+/// What the screen's signs mean.
+const SIGNS: &[(&str, &str)] = &[
+    ("!!", "session: 30 s left; subscription: it dropped messages"),
+    ("!", "session: 60 s left; subscription: poison; topic: no subscriber"),
+    ("..", "session: an operator holds its timer"),
+    ("~~", "ended; stays for 5 s with the reason"),
+    ("r", "its actor was restarted"),
+    ("DLQ", "dead letters: what waits for a client that is away"),
+    ("poison", "messages given up after too many attempts; R and P move them"),
+    ("lag", "events that have happened and are not on the screen yet"),
+    ("lost", "events that were never read; the board was fetched anew"),
+];
+
+/// How a filter is written.
+const FILTERS: &[(&str, &str)] = &[
+    ("billing eu", "rows that hold every word"),
+    ("!edge", "rows that do not"),
+    ("state:held", "a field that is just this; also ="),
+    ("client~bill", "a field that holds this"),
+    ("dlq>100", "a number; also < >= <="),
+];
+
+impl State {
+    /// The keys that the footer offers, best first. Orders that the gate would refuse are not offered.
+    pub(crate) fn hints(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let read_only = self.live.read_only;
+        keymap::of(self.context())
+            .filter(move |binding| !binding.hint.is_empty() && (!read_only || binding.group != Group::Order))
+            .map(|binding| (binding.label.split(' ').next().unwrap_or_default(), binding.hint))
+    }
+
+    /// The lines of the help screen that hold what is searched: the keys of this view first.
+    pub(crate) fn help_lines(&self) -> Vec<HelpLine> {
+        let Modal::Help { input, .. } = &self.modal else { return Vec::new() };
+        let wanted = input.value().to_lowercase();
+        let here: Vec<&Binding> = keymap::of(self.body_context()).collect();
+        let is_here = |binding: &Binding| here.iter().any(|other| std::ptr::eq(*other, binding));
+        let mut lines = Vec::new();
+        for group in [Group::Order, Group::Look, Group::Go, Group::Move, Group::Program] {
+            let keys = here.iter().filter(|binding| binding.group == group).map(|binding| (binding.label, binding.help));
+            section(&mut lines, group.title(), keys, &wanted);
+        }
+        section(&mut lines, "Signs", SIGNS.iter().copied(), &wanted);
+        section(&mut lines, "Filters", FILTERS.iter().copied(), &wanted);
+        let asked = keymap::TABLE.iter().filter(|binding| binding.group == Group::Question);
+        section(&mut lines, Group::Question.title(), asked.map(|binding| (binding.label, binding.help)), &wanted);
+        let other = keymap::TABLE.iter().filter(|binding| binding.group != Group::Question && !is_here(binding));
+        section(&mut lines, "In other views", other.map(|binding| (binding.label, binding.help)), &wanted);
+        lines
+    }
+}
+
+fn section(
+    lines: &mut Vec<HelpLine>,
+    heading: &'static str,
+    entries: impl Iterator<Item = (&'static str, &'static str)>,
+    wanted: &str,
+) {
+    let mut entries =
+        entries.filter(|(label, help)| format!("{heading} {label} {help}").to_lowercase().contains(wanted)).peekable();
+    if entries.peek().is_some() {
+        lines.push(HelpLine::Heading(heading));
+        lines.extend(entries.map(|(label, help)| HelpLine::Entry(label, help)));
+    }
+}

@@ -1,0 +1,135 @@
+//! Orders that were given and have not shown their effect yet, and the line that says how the last one ended.
+//!
+//! A row says `evicting…` until the event says that it is gone; that the gate answered is not enough (I8).
+
+use cordboard::{
+    Board,
+    clock::{Moment, Uptime},
+    control::{Control, Outcome},
+    name::Epoch,
+};
+
+use super::subject::Subject;
+
+/// How long a word stays on the status line.
+const SAID_MS: u64 = 8_000;
+/// How long a bad one does.
+const WARNED_MS: u64 = 20_000;
+
+/// An order that was given.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    /// Its number.
+    pub(crate) ticket: u64,
+    /// What it is about.
+    pub(crate) subject: Subject,
+    /// What its operator called that.
+    pub(crate) label: String,
+    /// What it asks for.
+    pub(crate) control: Control,
+    /// The gate's answer.
+    pub(crate) outcome: Option<Outcome>,
+    was: Was,
+}
+
+/// What must change on the board for the order to have shown its effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Was {
+    Session(Option<Epoch>),
+    Attached(Option<Epoch>),
+    Topic(Option<Moment>),
+    Nothing,
+}
+
+impl Was {
+    fn of(control: &Control, board: &Board) -> Self {
+        match control {
+            Control::EvictSession { session } => Self::Session(board.sessions.get(session).map(|row| row.epoch)),
+            Control::DropConnection { session } => {
+                Self::Attached(board.sessions.get(session).filter(|row| row.is_attached()).map(|row| row.epoch))
+            }
+            Control::KillTopic { topic } => Self::Topic(board.topics.get(topic).map(|row| row.created)),
+            Control::HoldSession { .. }
+            | Control::ExtendSession { .. }
+            | Control::Purge { .. }
+            | Control::Redeliver { .. }
+            | Control::Accept { .. } => Self::Nothing,
+        }
+    }
+
+    /// True while the board is still as it was. A session id is never used twice, so an evicted one need only be there; a
+    /// topic of the same name may be a new one.
+    fn is_still(&self, control: &Control, board: &Board) -> bool {
+        match (self, Self::of(control, board)) {
+            (Self::Session(_), Self::Session(now)) => now.is_some(),
+            (Self::Attached(Some(before)), Self::Attached(now)) => now == Some(*before),
+            (Self::Topic(Some(before)), Self::Topic(now)) => now == Some(*before),
+            _ => false,
+        }
+    }
+}
+
+impl Given {
+    /// An order that is being given now.
+    pub(crate) fn new(ticket: u64, subject: Subject, label: String, control: Control, board: &Board) -> Self {
+        let was = Was::of(&control, board);
+        Self { ticket, subject, label, control, outcome: None, was }
+    }
+
+    /// True while its row should say that it is under way.
+    pub(crate) fn is_under_way(&self, board: &Board) -> bool {
+        match &self.outcome {
+            None => true,
+            Some(Outcome::Done { .. }) => self.was.is_still(&self.control, board),
+            Some(Outcome::AlreadyGone | Outcome::Refused { .. } | Outcome::Unknown) => false,
+        }
+    }
+
+    /// What its row says meanwhile.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.control {
+            Control::EvictSession { .. } => "evicting…",
+            Control::DropConnection { .. } => "dropping…",
+            Control::HoldSession { .. } => "holding…",
+            Control::ExtendSession { .. } => "extending…",
+            Control::KillTopic { .. } => "killing…",
+            Control::Purge { .. } => "purging…",
+            Control::Redeliver { .. } => "redelivering…",
+            Control::Accept { .. } => "asking…",
+        }
+    }
+}
+
+/// How something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// It went well.
+    Good,
+    /// For your information.
+    Plain,
+    /// It did not.
+    Bad,
+}
+
+/// The status line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// What it says.
+    pub(crate) text: String,
+    /// How.
+    pub(crate) tone: Tone,
+    since: Uptime,
+}
+
+impl Status {
+    /// Says `text`, now.
+    pub(crate) fn new(text: impl Into<String>, tone: Tone, now: Moment) -> Self {
+        Self { text: text.into(), tone, since: now.up }
+    }
+
+    /// True once it has been said long enough.
+    pub(crate) fn is_over(&self, now: Moment) -> bool {
+        let stay = if self.tone == Tone::Bad { WARNED_MS } else { SAID_MS };
+        self.since.until(now.up).as_millis() as u64 >= stay
+    }
+}

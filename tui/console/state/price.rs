@@ -1,0 +1,331 @@
+//! The price of an order: what it destroys, what it keeps, what follows from it. Counted from the board, again each second
+//! while a dialog is open, and sent along as the order's precondition.
+
+use cordboard::{
+    Board,
+    control::{Control, Precondition},
+    events::Depth,
+    name::{Epoch, Filter, SessionId, SubscriptionId, TopicName},
+};
+
+use super::{
+    subject::Subject,
+    text::{bytes, count, counted, left, safe},
+};
+
+/// Topics that a side effect names; the rest is counted.
+const NAMED: usize = 2;
+
+/// What an operator is asked to confirm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// End a session.
+    Evict(SessionId),
+    /// Close a session's connection.
+    Drop(SessionId),
+    /// End a topic's exact subscriptions.
+    Kill(TopicName),
+    /// Throw away what a subscription holds.
+    Purge(SubscriptionId),
+    /// Put a subscription's poison back into its queue.
+    Redeliver(SubscriptionId),
+    /// Take no new connections.
+    StopAccepting,
+    /// End the broker.
+    ShutDown,
+}
+
+impl Deed {
+    /// The order it becomes; none for the end of the broker, which is the program's own deed.
+    pub(crate) fn control(&self) -> Option<Control> {
+        Some(match self {
+            Self::Evict(session) => Control::EvictSession { session: *session },
+            Self::Drop(session) => Control::DropConnection { session: *session },
+            Self::Kill(topic) => Control::KillTopic { topic: topic.clone() },
+            Self::Purge(subscription) => Control::Purge { subscription: subscription.clone() },
+            Self::Redeliver(subscription) => Control::Redeliver { subscription: subscription.clone() },
+            Self::StopAccepting => Control::Accept { on: false },
+            Self::ShutDown => return None,
+        })
+    }
+
+    /// What it is done to.
+    pub(crate) fn subject(&self) -> Subject {
+        match self {
+            Self::Evict(session) | Self::Drop(session) => Subject::Session(*session),
+            Self::Kill(topic) => Subject::Topic(topic.clone()),
+            Self::Purge(subscription) | Self::Redeliver(subscription) => Subject::Subscription(subscription.clone()),
+            Self::StopAccepting | Self::ShutDown => Subject::Broker,
+        }
+    }
+
+    /// The dialog's title.
+    pub(crate) fn title(&self) -> &'static str {
+        match self {
+            Self::Evict(_) => "EVICT SESSION",
+            Self::Drop(_) => "DROP CONNECTION",
+            Self::Kill(_) => "KILL TOPIC",
+            Self::Purge(_) => "PURGE",
+            Self::Redeliver(_) => "REDELIVER POISON",
+            Self::StopAccepting => "STOP ACCEPTING",
+            Self::ShutDown => "SHUT DOWN THE BROKER",
+        }
+    }
+
+    /// What its button says.
+    pub(crate) fn button(&self) -> &'static str {
+        match self {
+            Self::Evict(_) => "Evict",
+            Self::Drop(_) => "Drop connection",
+            Self::Kill(_) => "Kill topic",
+            Self::Purge(_) => "Purge",
+            Self::Redeliver(_) => "Redeliver",
+            Self::StopAccepting => "Stop accepting",
+            Self::ShutDown => "Shut down",
+        }
+    }
+
+    /// What must be typed to confirm it, if it must.
+    pub(crate) fn phrase(&self) -> String {
+        match self {
+            Self::Kill(topic) => topic.as_str().to_owned(),
+            Self::Evict(_) => "EVICT".to_owned(),
+            Self::Purge(_) => "PURGE".to_owned(),
+            Self::ShutDown => "SHUT DOWN".to_owned(),
+            Self::Drop(_) | Self::Redeliver(_) | Self::StopAccepting => "YES".to_owned(),
+        }
+    }
+
+    /// A topic takes its name, however little it holds: everyone who uses it feels it.
+    pub(crate) fn always_typed(&self) -> bool {
+        matches!(self, Self::Kill(_))
+    }
+}
+
+/// What a deed costs, as the board says now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Price {
+    /// There is nothing left to do it to.
+    pub(crate) gone: bool,
+    /// What it is done to, in one line.
+    pub(crate) target: String,
+    /// What is destroyed.
+    pub(crate) destroyed: String,
+    /// What is not.
+    pub(crate) kept: String,
+    /// What follows from it.
+    pub(crate) side: Vec<String>,
+    /// Messages lost.
+    pub(crate) loss: u64,
+    /// The session's epoch.
+    pub(crate) epoch: Option<Epoch>,
+    /// Whether the session's client is connected.
+    pub(crate) attached: Option<bool>,
+}
+
+impl Price {
+    /// What `deed` would cost on `board`.
+    pub(crate) fn of(deed: &Deed, board: &Board) -> Self {
+        match deed {
+            Deed::Evict(id) => evict(board, *id),
+            Deed::Drop(id) => drop_connection(board, *id),
+            Deed::Kill(topic) => kill(board, topic),
+            Deed::Purge(id) => purge(board, id),
+            Deed::Redeliver(id) => redeliver(board, id),
+            Deed::StopAccepting => stop_accepting(board),
+            Deed::ShutDown => shut_down(board),
+        }
+    }
+
+    /// What its operator wants to be still so.
+    pub(crate) fn precondition(&self, deed: &Deed) -> Precondition {
+        let loss = matches!(deed, Deed::Evict(_) | Deed::Kill(_) | Deed::Purge(_)).then_some(self.loss);
+        Precondition { epoch: self.epoch, loss }
+    }
+
+    /// What is different from what was seen `before`.
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        if self.gone && !before.gone {
+            changes.push("it is gone: nothing is left to do".to_owned());
+        }
+        match self.loss.cmp(&before.loss) {
+            std::cmp::Ordering::Greater => changes.push(format!("+{} to be lost", counted(self.loss - before.loss, "message"))),
+            std::cmp::Ordering::Less if !self.gone => {
+                changes.push(format!("{} fewer to be lost", counted(before.loss - self.loss, "message")));
+            }
+            _ => {}
+        }
+        match (before.attached, self.attached) {
+            (Some(false), Some(true)) => changes.push("its client has come back".to_owned()),
+            (Some(true), Some(false)) => changes.push("its client has gone".to_owned()),
+            (Some(true), Some(true)) if before.epoch != self.epoch => changes.push("its client has connected anew".to_owned()),
+            _ => {}
+        }
+        changes
+    }
+
+    fn gone(deed: &str) -> Self {
+        Self { gone: true, target: format!("{deed}: no longer there"), ..Self::default() }
+    }
+}
+
+/// `1,204 queued, 38 poison messages (1.9 MiB)`, or what to say if there are none.
+fn messages(depth: &Depth) -> String {
+    let queued = depth.queued();
+    match (queued, depth.poison) {
+        (0, 0) => "no messages".to_owned(),
+        (_, 0) => format!("{} ({})", counted(queued, "queued message"), bytes(depth.bytes)),
+        (0, _) => format!("{} ({})", counted(depth.poison, "poison message"), bytes(depth.bytes)),
+        (_, _) => format!("{} queued, {} poison messages ({})", count(queued), count(depth.poison), bytes(depth.bytes)),
+    }
+}
+
+fn evict(board: &Board, id: SessionId) -> Price {
+    let Some(row) = board.sessions.get(&id) else { return Price::gone(&id.short()) };
+    let (attached, subs) = (row.is_attached(), row.subscriptions.len() as u64);
+    let state = if attached { "attached" } else { "detached" };
+    let mut side = last_subscriber(board, id, row.subscriptions.iter());
+    if attached {
+        side.push("its client is told, and does not come back by itself".to_owned());
+    }
+    Price {
+        gone: false,
+        target: format!("{} {}  {}  {state}", id.short(), safe(&row.client), row.peer),
+        destroyed: format!("the session, {}, {}", counted(subs, "subscription"), messages(&row.depth)),
+        kept: "topics, their other subscriptions, what was acknowledged".to_owned(),
+        side,
+        loss: row.depth.queued() + row.depth.poison,
+        epoch: Some(row.epoch),
+        attached: Some(attached),
+    }
+}
+
+/// Topics that have no other exact subscriber than `id`.
+fn last_subscriber<'a>(board: &Board, id: SessionId, filters: impl Iterator<Item = &'a Filter>) -> Vec<String> {
+    let mut names = Vec::new();
+    for topic in filters.filter_map(Filter::exact) {
+        let alone = board.topics.get(&topic).is_some_and(|row| row.subscribers.len() == 1 && row.subscribers.contains(&id));
+        if alone {
+            names.push(safe(&topic));
+        }
+    }
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let more = names.len().saturating_sub(NAMED) as u64;
+    let (verb, tail) =
+        if names.len() == 1 { ("loses", String::new()) } else { ("lose", format!(" and {}", counted(more, "more topic"))) };
+    let first = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    vec![format!("{first}{} {verb} the LAST exact subscriber", if more == 0 { "" } else { &tail })]
+}
+
+fn drop_connection(board: &Board, id: SessionId) -> Price {
+    let Some(row) = board.sessions.get(&id) else { return Price::gone(&id.short()) };
+    if !row.is_attached() {
+        return Price { epoch: Some(row.epoch), attached: Some(false), ..Price::gone(&format!("connection of {}", id.short())) };
+    }
+    Price {
+        gone: false,
+        target: format!("{} {}  {}", id.short(), safe(&row.client), row.peer),
+        destroyed: "the connection, nothing else".to_owned(),
+        kept: format!("the session, {}, {}", counted(row.subscriptions.len() as u64, "subscription"), messages(&row.depth)),
+        side: vec![format!("its reclaim timer starts: {} to come back", left(row.reclaim_ms))],
+        loss: 0,
+        epoch: Some(row.epoch),
+        attached: Some(true),
+    }
+}
+
+fn kill(board: &Board, topic: &TopicName) -> Price {
+    let Some(row) = board.topics.get(topic) else { return Price::gone(&safe(topic)) };
+    let backlog = row.sample.as_ref().map_or(0, |sample| sample.backlog);
+    let subs = row.subscribers.len() as u64;
+    let behind = if backlog == 0 { String::new() } else { format!(", a backlog of {}", count(backlog)) };
+    let mut side = vec!["the next publish to it creates it anew".to_owned()];
+    if subs > 0 {
+        side.push(format!(
+            "{} told 410 and not subscribed again",
+            if subs == 1 { "1 client is".into() } else { format!("{} clients are", count(subs)) }
+        ));
+    }
+    Price {
+        gone: false,
+        target: format!("{}  {}", safe(topic), counted(subs, "exact subscription")),
+        destroyed: format!("the topic, {}, {}{behind}", counted(subs, "exact subscription"), messages(&row.depth)),
+        kept: "sessions; what subscriptions with wildcards hold".to_owned(),
+        side,
+        loss: row.depth.queued() + row.depth.poison + backlog,
+        epoch: None,
+        attached: None,
+    }
+}
+
+fn whose(board: &Board, id: &SubscriptionId) -> String {
+    Subject::Subscription(id.clone()).label(board)
+}
+
+fn purge(board: &Board, id: &SubscriptionId) -> Price {
+    let Some(row) = board.subscriptions.get(id) else { return Price::gone(&whose(board, id)) };
+    let depth = &row.depth;
+    let loss = depth.waiting + depth.poison;
+    Price {
+        gone: false,
+        target: whose(board, id),
+        destroyed: format!("{} waiting and {} poison messages", count(depth.waiting), count(depth.poison)),
+        kept: format!("the subscription; {} in flight", count(depth.in_flight)),
+        side: Vec::new(),
+        loss,
+        ..Price::default()
+    }
+}
+
+fn redeliver(board: &Board, id: &SubscriptionId) -> Price {
+    let Some(row) = board.subscriptions.get(id) else { return Price::gone(&whose(board, id)) };
+    if row.depth.poison == 0 {
+        return Price::gone(&format!("poison of {}", whose(board, id)));
+    }
+    Price {
+        target: whose(board, id),
+        destroyed: "nothing".to_owned(),
+        kept: format!("{}, put back at the tail of the queue", counted(row.depth.poison, "poison message")),
+        side: vec!["they come out of order, marked redelivered, with all attempts anew".to_owned()],
+        ..Price::default()
+    }
+}
+
+fn stop_accepting(board: &Board) -> Price {
+    let broker = &board.broker;
+    Price {
+        gone: !broker.accepting,
+        target: broker.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        destroyed: "nothing".to_owned(),
+        kept: format!("{} and everything else", counted(board.listeners.len() as u64, "open connection")),
+        side: vec![
+            "new connections are refused; a client that is cut off cannot come back".to_owned(),
+            format!("{} detached, and will be reclaimed in time", counted(broker.detached, "session")),
+        ],
+        ..Price::default()
+    }
+}
+
+/// What the end of the broker costs: everything is in memory.
+fn shut_down(board: &Board) -> Price {
+    let depth = &board.broker.depth;
+    let backlog: u64 = board.topics.values().filter_map(|row| row.sample.as_ref()).map(|sample| sample.backlog).sum();
+    let behind = if backlog == 0 { String::new() } else { format!(", {} in backlogs", count(backlog)) };
+    Price {
+        target: format!("{} pid {}", safe(&board.broker.host), board.broker.pid),
+        destroyed: format!("{}, {}{behind}", counted(board.sessions.len() as u64, "session"), messages(depth)),
+        kept: "nothing: queues are in memory".to_owned(),
+        side: vec![format!(
+            "{} told, and drained first",
+            match board.listeners.len() {
+                1 => "1 connection is".to_owned(),
+                open => format!("{} connections are", count(open as u64)),
+            }
+        )],
+        loss: depth.queued() + depth.poison + backlog,
+        ..Price::default()
+    }
+}

@@ -1,0 +1,161 @@
+//! The terminal: taken, and given back on every way out (I7).
+//!
+//! A panic of this thread gives it back before its message is printed. A panic of any other thread, an actor's above all,
+//! must not touch the screen: while the console has it, such a panic goes to the log and nowhere else. A terminal that was
+//! hung up is noticed with `poll(2)`, because crossterm, asked to read from one, never returns.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    os::{fd::AsFd, unix::net::UnixStream},
+    panic::PanicHookInfo,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use crossterm::{
+    cursor, event, execute,
+    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+};
+use ratatui::{Terminal, backend::CrosstermBackend};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
+
+/// The terminal while the console has it. Dropping gives it back.
+pub(crate) struct Screen {
+    terminal: Terminal<CrosstermBackend<io::Stdout>>,
+    hook: Option<Arc<Hook>>,
+}
+
+/// What [`Screen::wait`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// Keys can be read.
+    Keys,
+    /// Messages have come, or the time has.
+    Other,
+    /// There is no terminal any more.
+    HungUp,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// If standard input and output are not a terminal, or it cannot be set up; then it is as it was.
+    pub(crate) fn take() -> io::Result<Self> {
+        enable_raw_mode()?;
+        let set_up = execute!(io::stdout(), EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide);
+        let terminal = set_up.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
+        match terminal {
+            Ok(mut terminal) => {
+                terminal.clear()?;
+                Ok(Self { terminal, hook: Some(take_hook()) })
+            }
+            Err(error) => {
+                give_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Draws a frame.
+    pub(crate) fn draw(&mut self, render: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
+        self.terminal.draw(render).map(|_| ())
+    }
+
+    /// The terminal's size.
+    pub(crate) fn size(&self) -> io::Result<(u16, u16)> {
+        self.terminal.size().map(|size| (size.width, size.height))
+    }
+
+    /// Waits until keys can be read, `wake` is readable, or `timeout` has passed.
+    pub(crate) fn wait(wake: &UnixStream, timeout: Duration) -> io::Result<Ready> {
+        let stdin = io::stdin();
+        let flags = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+        let mut descriptors = [PollFd::from_borrowed_fd(stdin.as_fd(), flags), PollFd::from_borrowed_fd(wake.as_fd(), flags)];
+        let timeout = Timespec { tv_sec: timeout.as_secs().try_into().unwrap_or(1), tv_nsec: timeout.subsec_nanos().into() };
+        match poll(&mut descriptors, Some(&timeout)) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Ready::Other),
+            Err(error) => return Err(error.into()),
+        }
+        let keys = descriptors[0].revents();
+        if keys.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            return Ok(Ready::HungUp);
+        }
+        if descriptors[1].revents().contains(PollFlags::IN) {
+            let mut wakes = [0; 512];
+            // What it says is that there are messages; how often it says so does not matter.
+            while (&*wake).read(&mut wakes).is_ok_and(|read| read == wakes.len()) {}
+        }
+        Ok(if keys.contains(PollFlags::IN) { Ready::Keys } else { Ready::Other })
+    }
+
+    /// Puts `text` on the terminal's clipboard, if the terminal takes that (OSC 52).
+    pub(crate) fn copy(text: &str) -> io::Result<()> {
+        let mut out = io::stdout();
+        write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
+        out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+        // A panicking thread may not change the hook; then ours stays, and does no harm to a terminal that is given back.
+        if let (Some(hook), false) = (self.hook.take(), thread::panicking()) {
+            std::panic::set_hook(Box::new(move |info| hook(info)));
+        }
+    }
+}
+
+/// Gives the terminal back, as far as there is one.
+fn give_back() {
+    let _ = execute!(io::stdout(), event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}
+
+/// Installs the hook that keeps other threads' panics off the screen; returns the one that was there.
+fn take_hook() -> Arc<Hook> {
+    let before: Arc<Hook> = Arc::from(std::panic::take_hook());
+    let (console, old) = (thread::current().id(), Arc::clone(&before));
+    std::panic::set_hook(Box::new(move |info| {
+        if thread::current().id() == console {
+            give_back();
+            old(info);
+        } else {
+            tracing::error!(panic = %info, "a task failed");
+        }
+    }));
+    before
+}
+
+/// Base64 with padding, as OSC 52 wants it.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_what_terminals_expect() {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"), ("\u{fb}\u{ff}", "w7vDvw==")]
+        {
+            assert_eq!(base64(plain.as_bytes()), coded, "{plain}");
+        }
+    }
+}

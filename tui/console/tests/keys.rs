@@ -1,0 +1,310 @@
+//! Keys: what they move, what they freeze, and what they never do.
+
+use cordboard::events::{Event, SessionEnd};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+
+use super::fixture::{Bench, NOW, at, billing_3, billing_7, edge_cam_3, id, topic};
+use crate::console::{
+    msg::{Effect, Leave, Msg},
+    state::{Modal, View, subject::Subject},
+};
+
+fn on_sessions() -> Bench {
+    let mut bench = Bench::busy((80, 24));
+    bench.type_("2");
+    bench
+}
+
+#[test]
+fn digits_tab_and_dash_go_from_view_to_view() {
+    let mut bench = Bench::busy((80, 24));
+    for (digit, view) in
+        [("2", View::Sessions), ("4", View::Topics), ("5", View::DeadLetters), ("7", View::Events), ("1", View::Overview)]
+    {
+        bench.type_(digit);
+        assert_eq!(bench.state.view, view);
+    }
+    bench.type_("-");
+    assert_eq!(bench.state.view, View::Events);
+    bench.type_("-");
+    assert_eq!(bench.state.view, View::Overview);
+    for digit in ["3", "6", "8", "0"] {
+        bench.type_(digit);
+        assert_eq!(bench.state.view, View::Overview);
+    }
+}
+
+/// The row under the cursor may go to the other end of the list; the cursor goes with it.
+#[test]
+fn the_cursor_keeps_its_id_while_rows_move() {
+    let mut bench = on_sessions();
+    bench.settle();
+    assert_eq!(bench.state.sessions.order()[0], billing_7());
+    assert_eq!(bench.state.sessions.cursor(), Some(&billing_7()));
+    bench.returns(billing_7());
+    bench.settle();
+    assert_ne!(bench.state.sessions.order()[0], billing_7());
+    assert_eq!(bench.state.sessions.cursor(), Some(&billing_7()));
+    assert_eq!(bench.state.subject(), Some(Subject::Session(billing_7())));
+}
+
+#[test]
+fn a_move_stops_at_both_ends() {
+    let mut bench = on_sessions();
+    bench.type_("k");
+    assert_eq!(bench.state.sessions.cursor(), bench.state.sessions.order().first());
+    bench.type_("Gj");
+    assert_eq!(bench.state.sessions.cursor(), bench.state.sessions.order().last());
+    bench.type_("g");
+    assert_eq!(bench.state.sessions.cursor(), bench.state.sessions.order().first());
+}
+
+/// Dead rows stay about five seconds, struck out, with the reason; then the cursor goes to the next row.
+#[test]
+fn a_row_that_ended_stays_for_five_seconds() {
+    let mut bench = on_sessions();
+    bench.ends(billing_7(), SessionEnd::Reclaimed);
+    bench.settle();
+    assert!(bench.screen().contains("reclaimed, 2s ago, 1,242 messages lost"), "{}", bench.screen());
+    assert_eq!(bench.state.sessions.cursor(), Some(&billing_7()));
+    bench.tick(at(NOW + 4));
+    assert!(bench.state.sessions.order().contains(&billing_7()));
+    bench.tick(at(NOW + 5));
+    bench.settle();
+    assert!(!bench.state.sessions.order().contains(&billing_7()));
+    assert_eq!(bench.state.sessions.cursor(), Some(&edge_cam_3()));
+}
+
+/// Pausing must freeze the rows' expiry and the clock as well as the rows (a tool that did not was no use).
+#[test]
+fn pause_freezes_the_screen_its_clock_and_the_life_of_its_rows() {
+    let mut bench = on_sessions();
+    bench.type_("p");
+    let before = bench.screen();
+    bench.ends(billing_7(), SessionEnd::Reclaimed);
+    bench.hear(Event::Accepting { on: false });
+    bench.tick(at(NOW + 60));
+    bench.tick(at(NOW + 61));
+    let after = bench.screen();
+    let told: Vec<_> = before.lines().zip(after.lines()).filter(|(a, b)| a != b).collect();
+    assert_eq!(told.len(), 1, "{after}");
+    assert!(told[0].1.contains("PAUSED +2") && told[0].1.contains("14:22:07Z"), "{}", told[0].1);
+    bench.type_("p");
+    bench.settle();
+    assert!(bench.screen().contains("LIVE") && !bench.state.sessions.order().contains(&billing_7()));
+}
+
+/// The console costs nothing while nothing changes.
+#[test]
+fn a_paused_console_draws_nothing_until_something_is_held_back() {
+    let mut bench = on_sessions();
+    bench.type_("p");
+    bench.state.dirty = false;
+    bench.tick(at(NOW + 10));
+    assert!(!bench.state.dirty);
+    bench.hear(Event::Accepting { on: false });
+    assert!(!bench.state.dirty);
+    bench.tick(at(NOW + 11));
+    assert!(bench.state.dirty);
+}
+
+/// Sorting and filtering a long list for every key would make typing slow exactly when it must not be.
+#[test]
+fn a_list_is_rebuilt_when_the_board_changed_and_at_most_four_times_a_second() {
+    let mut bench = on_sessions();
+    bench.settle();
+    assert_eq!(bench.state.due(), None);
+    bench.leaves(billing_3(), NOW + 10);
+    let due = bench.state.due().expect("a list that is no longer so");
+    assert!(due.0 > bench.now.up.0 && due.0 <= bench.now.up.0 + 260);
+    assert_ne!(bench.state.sessions.order()[0], billing_3());
+    bench.now.up.0 = due.0;
+    bench.type_("j");
+    assert_eq!(bench.state.sessions.order()[0], billing_3());
+    assert_eq!(bench.state.due(), None);
+}
+
+#[test]
+fn a_filter_narrows_while_it_is_typed_and_esc_brings_the_old_one_back() {
+    let mut bench = on_sessions();
+    let all = bench.state.sessions.order().len();
+    bench.type_("/dlq>100");
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert_eq!(bench.state.sessions.order(), [billing_7(), id([0xc0, 0xde], [0x91, 0xf0])]);
+    bench.type_("/ client~etl");
+    bench.settle();
+    assert_eq!(bench.state.sessions.order().len(), 1);
+    bench.press(KeyCode::Esc);
+    bench.settle();
+    assert_eq!(bench.state.sessions.order().len(), 2);
+    bench.press(KeyCode::Esc);
+    bench.settle();
+    assert!(bench.state.sessions.order().len() + 1 >= all && bench.state.sessions.filter().is_empty());
+}
+
+#[test]
+fn enter_leads_from_an_alarm_to_its_object_and_esc_leads_back() {
+    let mut bench = Bench::busy((120, 36));
+    let subject = bench.state.subject().expect("an alarm");
+    assert!(subject.subscription().is_some());
+    bench.press(KeyCode::Enter);
+    assert_eq!((bench.state.view, bench.state.subject()), (View::DeadLetters, Some(subject.clone())));
+    bench.press(KeyCode::Enter);
+    assert!(matches!(bench.state.subject(), Some(Subject::Session(_))));
+    bench.press(KeyCode::Esc);
+    assert_eq!(bench.state.subject(), Some(subject));
+    bench.press(KeyCode::Esc);
+    assert!(bench.state.pages.is_empty());
+    bench.type_("-");
+    assert_eq!(bench.state.view, View::Overview);
+}
+
+#[test]
+fn events_follow_the_tail_until_someone_scrolls() {
+    let mut bench = Bench::busy((80, 24));
+    bench.type_("7");
+    let newest = |bench: &Bench| bench.state.live.log.entries().last().map(|entry| entry.number());
+    assert_eq!(bench.state.events.cursor().copied(), newest(&bench));
+    bench.hear(Event::TopicForgotten { topic: topic("hello") });
+    bench.settle();
+    assert_eq!(bench.state.events.cursor().copied(), newest(&bench));
+    bench.type_("k");
+    let read = bench.state.events.cursor().copied();
+    bench.hear(Event::TopicForgotten { topic: topic("audit/tmp") });
+    bench.settle();
+    assert_eq!(bench.state.events.cursor().copied(), read);
+    bench.type_("G");
+    assert_eq!(bench.state.events.cursor().copied(), newest(&bench));
+}
+
+#[test]
+fn q_asks_and_only_an_answer_leaves() {
+    let leave = |keys: &[KeyCode]| {
+        let mut bench = Bench::busy((80, 24));
+        keys.iter().flat_map(|key| bench.press(*key)).collect::<Vec<_>>()
+    };
+    let c = KeyCode::Char;
+    assert_eq!(leave(&[c('q'), KeyCode::Enter]), []);
+    assert_eq!(leave(&[c('q'), KeyCode::Esc]), []);
+    assert_eq!(leave(&[c('q'), c('q')]), []);
+    assert_eq!(leave(&[c('q'), c('d')]), [Effect::Leave(Leave::Detach)]);
+    assert_eq!(leave(&[c('q'), KeyCode::Down, KeyCode::Enter]), [Effect::Leave(Leave::Detach)]);
+    assert_eq!(leave(&[c('q'), c('s'), KeyCode::Enter, c('s')]), []);
+    let mut bench = Bench::empty((80, 24));
+    let control_c = || Msg::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
+    bench.tell(control_c());
+    assert!(matches!(bench.state.modal, Modal::Quit(0)));
+    assert_eq!(bench.tell(control_c()), []);
+    assert_eq!(bench.type_("qsy"), [Effect::Leave(Leave::ShutDown)]);
+}
+
+/// Text pasted by mistake must not be taken for keys: an `x`, a `y` and a line end are in many a text.
+#[test]
+fn pasted_text_is_never_keys() {
+    let mut bench = on_sessions();
+    assert_eq!(bench.tell(Msg::Paste("jx\ny\nqd".into())), []);
+    assert!(matches!(bench.state.modal, Modal::None));
+    bench.type_("/");
+    bench.tell(Msg::Paste("state:held\u{1b}\n".into()));
+    assert_eq!(bench.state.sessions.filter().text(), "state:held");
+}
+
+#[test]
+fn y_copies_the_id_in_full() {
+    let mut bench = on_sessions();
+    assert_eq!(bench.type_("y"), [Effect::Copy(billing_7().to_string())]);
+}
+
+/// I7: what a client calls itself cannot draw on the operator's screen.
+#[test]
+fn hostile_text_is_shown_escaped_and_cut() {
+    let mut bench = Bench::busy((80, 24));
+    let why = "\u{1b}[2J\u{202e}gnp.exe \u{200b}".repeat(50);
+    bench.hear(Event::TopicRestarted { topic: topic("hello"), restarts: 1, why });
+    for digit in ["1", "7"] {
+        bench.type_(digit);
+        bench.settle();
+        let screen = bench.screen();
+        assert!(!screen.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{screen}");
+    }
+    assert!(bench.screen().contains(r"\u{1b}[2J\u{202e}gnp"), "{}", bench.screen());
+}
+
+/// A hundred thousand rows scroll as a hundred do: a frame formats the visible slice only, and moving sorts nothing.
+#[test]
+fn a_long_list_is_a_window() {
+    let mut bench = Bench::empty((80, 24));
+    for n in 0..2_000_u16 {
+        bench.joins(id(n.to_be_bytes(), [0, 1]), "c", "10.0.0.1:1", &[]);
+    }
+    bench.type_("2");
+    bench.settle();
+    bench.settle();
+    assert_eq!(bench.state.sessions.order().len(), 2_000);
+    let rows = bench.state.geometry().unwrap().rows();
+    assert_eq!(bench.state.sessions.window(rows).0.len(), rows);
+    bench.type_("G");
+    let (ids, cursor) = bench.state.sessions.window(rows);
+    assert_eq!((ids.last(), cursor), (bench.state.sessions.order().last(), Some(rows - 1)));
+}
+
+fn any_key() -> impl Strategy<Value = Msg> {
+    let codes = prop_oneof![
+        proptest::sample::select("123456789jkgGdDsSxHRPAprqyYnN/?-+:zc \u{7}é漢".chars().collect::<Vec<_>>())
+            .prop_map(KeyCode::Char),
+        proptest::sample::select(vec![
+            KeyCode::Enter,
+            KeyCode::Esc,
+            KeyCode::Tab,
+            KeyCode::BackTab,
+            KeyCode::Up,
+            KeyCode::Down,
+            KeyCode::Left,
+            KeyCode::Right,
+            KeyCode::PageUp,
+            KeyCode::PageDown,
+            KeyCode::Home,
+            KeyCode::End,
+            KeyCode::Backspace,
+            KeyCode::Delete,
+            KeyCode::F(5),
+        ]),
+    ];
+    let control = prop_oneof![9 => Just(KeyModifiers::NONE), 1 => Just(KeyModifiers::CONTROL)];
+    prop_oneof![
+        20 => (codes, control).prop_map(|(code, control)| Msg::Key(KeyEvent::new(code, control))),
+        3 => (1_u16..210, 1_u16..60).prop_map(|(width, height)| Msg::Resize(width, height)),
+        2 => proptest::bool::ANY.prop_map(|_| Msg::Tick),
+        1 => "\\PC{0,12}".prop_map(Msg::Paste),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// No keys and no sizes make the console panic, and none of them gives an order that was not confirmed.
+    #[test]
+    fn any_keys_at_any_size_are_survived(msgs in proptest::collection::vec(any_key(), 1..60)) {
+        let mut bench = Bench::busy((80, 24));
+        let mut second = NOW;
+        for msg in msgs {
+            second += u64::from(matches!(msg, Msg::Tick));
+            bench.now = at(second);
+            bench.tell(msg);
+            bench.frame();
+        }
+    }
+}
+
+#[test]
+fn no_size_is_too_small() {
+    for size in [(1, 1), (1, 60), (200, 1), (2, 2), (59, 15), (60, 14), (60, 15), (61, 16)] {
+        for keys in ["", "2", "2x", "4x", "q", "?", "2s", "2/abc", "7", "5P"] {
+            let mut bench = Bench::busy(size);
+            bench.type_(keys);
+            bench.frame();
+        }
+    }
+}

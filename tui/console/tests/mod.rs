@@ -1,0 +1,6 @@
+//! Tests of the console as a whole: messages in, state and screen out. No terminal, no clock, no broker.
+
+mod fixture;
+mod keys;
+mod orders;
+mod screens;

@@ -1,0 +1,171 @@
+//! Every view at the sizes it was designed for, as it looks.
+
+use crossterm::event::KeyCode;
+
+use super::fixture::{Bench, NOW, at};
+use crate::console::theme::Theme;
+
+fn shot(name: &str, bench: &Bench) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, bench.screen()));
+}
+
+/// The digit that opens a view, and its name.
+const VIEWS: [(char, &str); 5] = [('1', "overview"), ('2', "sessions"), ('4', "topics"), ('5', "dead_letters"), ('7', "events")];
+
+fn view(mut bench: Bench, digit: char) -> Bench {
+    bench.type_(&digit.to_string());
+    bench
+}
+
+#[test]
+fn every_view_on_a_bad_night() {
+    for (digit, name) in VIEWS {
+        for size in [(80, 24), (120, 36), (200, 50)] {
+            shot(&format!("{name}_{}x{}", size.0, size.1), &view(Bench::busy(size), digit));
+        }
+    }
+}
+
+#[test]
+fn every_view_of_a_broker_that_nobody_uses() {
+    for (digit, name) in VIEWS {
+        shot(&format!("{name}_empty_80x24"), &view(Bench::empty((80, 24)), digit));
+    }
+    shot("overview_empty_120x36", &Bench::empty((120, 36)));
+    shot("overview_silent_80x24", &Bench::silent((80, 24)));
+}
+
+#[test]
+fn the_pages_of_a_session_and_a_topic() {
+    for size in [(80, 24), (120, 36)] {
+        let mut bench = view(Bench::busy(size), '2');
+        bench.press(KeyCode::Enter);
+        shot(&format!("session_page_{}x{}", size.0, size.1), &bench);
+        let mut bench = view(Bench::busy(size), '4');
+        bench.press(KeyCode::Enter);
+        shot(&format!("topic_page_{}x{}", size.0, size.1), &bench);
+        bench.press(KeyCode::Enter);
+        shot(&format!("subscription_page_{}x{}", size.0, size.1), &bench);
+    }
+}
+
+#[test]
+fn the_question_before_an_order_shows_its_price() {
+    for size in [(80, 24), (120, 36)] {
+        let mut bench = view(Bench::busy(size), '2');
+        bench.type_("x");
+        bench.press(KeyCode::Tab);
+        bench.type_("OPS-114 stuck consumer");
+        shot(&format!("evict_{}x{}", size.0, size.1), &bench);
+    }
+    let mut bench = view(Bench::busy((80, 24)), '2');
+    bench.type_("jx");
+    shot("evict_nothing_to_lose_80x24", &bench);
+    let mut bench = view(Bench::busy((80, 24)), '4');
+    bench.type_("x");
+    shot("kill_80x24", &bench);
+    let mut bench = view(Bench::busy((80, 24)), '5');
+    bench.type_("P");
+    shot("purge_80x24", &bench);
+}
+
+#[test]
+fn the_question_before_leaving() {
+    for size in [(80, 24), (120, 36)] {
+        let mut bench = Bench::busy(size);
+        bench.type_("q");
+        shot(&format!("quit_{}x{}", size.0, size.1), &bench);
+        bench.type_("s");
+        shot(&format!("shutdown_{}x{}", size.0, size.1), &bench);
+    }
+}
+
+#[test]
+fn the_help_shows_this_view_first_and_can_be_searched() {
+    for size in [(80, 24), (120, 36)] {
+        let mut bench = view(Bench::busy(size), '2');
+        bench.type_("?");
+        shot(&format!("help_{}x{}", size.0, size.1), &bench);
+    }
+    let mut bench = view(Bench::busy((80, 24)), '2');
+    bench.type_("?reclaim");
+    shot("help_search_80x24", &bench);
+}
+
+#[test]
+fn the_menus_and_the_filter_line() {
+    let mut bench = view(Bench::busy((80, 24)), '2');
+    bench.type_("s");
+    shot("sort_80x24", &bench);
+    let mut bench = view(Bench::busy((80, 24)), '2');
+    bench.type_("/state:detached dlq>100 size>3");
+    bench.settle();
+    shot("filter_80x24", &bench);
+    bench.press(KeyCode::Enter);
+    shot("filtered_80x24", &bench);
+}
+
+#[test]
+fn a_paused_screen_says_what_it_holds_back() {
+    let mut bench = view(Bench::busy((80, 24)), '2');
+    bench.type_("p");
+    for _ in 0..1_200 {
+        bench.holds(&[]);
+    }
+    bench.tick(at(NOW + 5));
+    shot("paused_80x24", &bench);
+}
+
+#[test]
+fn a_broker_in_trouble_says_so_on_every_screen() {
+    use cordboard::{Board, events::Event};
+    let mut bench = Bench::empty((80, 24));
+    bench.hear(Event::Accepting { on: false });
+    bench.tell(crate::console::msg::Msg::ReadOnly(true));
+    let board: Board = bench.state.live.board.clone();
+    let news = crate::console::msg::News { resync: Some((board, 1_204)), lag: 12, ..Default::default() };
+    bench.tell(crate::console::msg::Msg::News(news));
+    bench.type_("2");
+    bench.tick(at(NOW + 1));
+    shot("trouble_80x24", &bench);
+    bench.hear(Event::Draining { deadline: at(NOW + 9) });
+    bench.tick(at(NOW + 2));
+    shot("draining_80x24", &bench);
+}
+
+/// Selection and alarms must be there without colour, and lines without Unicode.
+#[test]
+fn without_colour_and_without_unicode_nothing_is_missing() {
+    let mut bench = view(Bench::busy((80, 24)), '2');
+    bench.state.theme = Theme { colour: false, ascii: false };
+    let frame = bench.frame();
+    let colours: Vec<_> = frame.content().iter().filter(|cell| cell.fg != ratatui::style::Color::Reset).collect();
+    assert!(colours.is_empty(), "{colours:?}");
+    let text = super::fixture::lines(&frame);
+    bench.state.theme.colour = true;
+    assert_eq!(text, bench.screen());
+    let mut bench = view(Bench::busy((120, 36)), '1');
+    bench.state.theme = Theme { colour: false, ascii: true };
+    assert!(bench.screen().is_ascii(), "{}", bench.screen());
+    shot("overview_ascii_120x36", &bench);
+}
+
+#[test]
+fn the_styles_say_what_the_letters_say() {
+    let bench = view(Bench::busy((80, 24)), '2');
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_debug_snapshot!("sessions_styles_80x24", bench.frame()));
+}
+
+#[test]
+fn small_screens_say_what_fits() {
+    for size in [(59, 15), (40, 10), (20, 3)] {
+        shot(&format!("compact_{}x{}", size.0, size.1), &Bench::busy(size));
+    }
+}

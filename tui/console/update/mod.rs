@@ -1,0 +1,196 @@
+//! Update: a message changes the state and may want something done. No I/O and no clock: the moment comes with the message.
+
+mod input;
+mod modal;
+mod moves;
+mod orders;
+
+use cordboard::clock::Moment;
+use crossterm::event::{KeyEvent, KeyEventKind};
+
+use super::{
+    keymap::{self, Act},
+    msg::{Effect, Leave, Msg, News},
+    state::{
+        Modal, State, View,
+        orders::{Status, Tone},
+    },
+};
+
+/// How often attention is assessed at most, and by how much less often for every hundred rows.
+const ASSESS_MS: u64 = 1_000;
+
+/// Takes one message.
+pub(crate) fn update(state: &mut State, at: Moment, msg: Msg) -> Vec<Effect> {
+    state.clock = at;
+    if state.held.is_none() {
+        state.live.now = at;
+    }
+    let effect = match msg {
+        Msg::Key(event) => key(state, &event),
+        Msg::Paste(text) => {
+            input::paste(state, &text);
+            None
+        }
+        Msg::Resize(width, height) => {
+            (state.size, state.dirty) = ((width, height), true);
+            moves::keep_in_sight(state);
+            None
+        }
+        Msg::Tick => {
+            tick(state);
+            None
+        }
+        Msg::Start(board) => {
+            state.live.start(board);
+            assess(state);
+            state.mark_stale();
+            state.dirty = true;
+            None
+        }
+        Msg::News(news) => {
+            hear(state, news);
+            None
+        }
+        Msg::Outcome { ticket, outcome } => {
+            orders::ended(state, ticket, outcome);
+            None
+        }
+        Msg::ReadOnly(on) => {
+            (state.live.read_only, state.dirty) = (on, true);
+            None
+        }
+        Msg::BrokerEnded => Some(Effect::Leave(Leave::BrokerEnded)),
+    };
+    state.rebuild();
+    effect.into_iter().collect()
+}
+
+/// Says something on the status line.
+fn say(state: &mut State, text: impl Into<String>, tone: Tone) {
+    state.status = Some(Status::new(text, tone, state.clock));
+}
+
+fn hear(state: &mut State, news: News) {
+    if let Some((board, lost)) = news.resync {
+        state.live.resync(state.clock, board, lost);
+    }
+    for stamped in &news.events {
+        state.live.take(stamped);
+    }
+    state.live.hearing.lag = news.lag;
+    state.given.retain(|given| given.outcome.is_none() || given.is_under_way(&state.live.board));
+    if state.held.is_none() {
+        state.dirty = true;
+        state.mark_stale();
+    }
+}
+
+/// A second has passed: countdowns move, what was shown long enough goes, an open question is counted anew.
+fn tick(state: &mut State) {
+    let now = state.clock;
+    if state.status.as_ref().is_some_and(|status| status.is_over(now)) {
+        (state.status, state.dirty) = (None, true);
+    }
+    if let Modal::Dialog(dialog) = &mut state.modal {
+        dialog.recount(&state.live.board);
+        state.dirty = true;
+    }
+    if state.held.is_some() {
+        let told = state.held_back();
+        state.dirty |= told != state.told;
+        state.told = told;
+        return;
+    }
+    state.dirty = true;
+    if state.live.pass(now) {
+        state.mark_stale();
+    }
+    let rows = state.live.board.sessions.len() + state.live.board.topics.len() + state.live.board.subscriptions.len();
+    let pause = ASSESS_MS + rows as u64 / 100;
+    if state.assessed.is_none_or(|last| last.until(now.up).as_millis() as u64 + 50 >= pause) {
+        assess(state);
+    }
+}
+
+fn assess(state: &mut State) {
+    state.live.assess();
+    state.assessed = Some(state.clock.up);
+    state.needs.mark_stale();
+    // A timer that has come near, or a topic that has gone quiet, changes what passes a filter without any event.
+    state.reclaim.mark_stale();
+}
+
+fn key(state: &mut State, event: &KeyEvent) -> Option<Effect> {
+    if event.kind == KeyEventKind::Release {
+        return None;
+    }
+    state.dirty = true;
+    if input::edit(state, event) {
+        return None;
+    }
+    let act = keymap::act(state.context(), event)?;
+    if matches!(state.modal, Modal::None) { body(state, act) } else { modal::act(state, act) }
+}
+
+/// A key on a view or a page.
+fn body(state: &mut State, act: Act) -> Option<Effect> {
+    match act {
+        Act::Go(view) => moves::go(state, view),
+        Act::Pane => moves::other_pane(state),
+        Act::Open => moves::open(state),
+        Act::Back => moves::back(state),
+        Act::PreviousView => moves::go(state, state.previous),
+        Act::Filter => modal::open_filter(state),
+        Act::Sort => modal::open_sort(state),
+        Act::Invert => moves::invert(state),
+        Act::Pause => pause(state),
+        Act::Detail => {
+            state.detail = !state.detail;
+            moves::keep_in_sight(state);
+        }
+        Act::Help => state.modal = Modal::Help { input: tui_input::Input::default(), top: 0 },
+        Act::Quit => state.modal = Modal::Quit(0),
+        Act::Copy => return copy(state),
+        Act::ReadOnly => return Some(Effect::ReadOnly(!state.live.read_only)),
+        Act::Evict | Act::Kill | Act::Drop | Act::Hold | Act::Extend | Act::Redeliver | Act::Purge | Act::Accepting => {
+            return orders::ask(state, act);
+        }
+        moved => moves::act(state, moved),
+    }
+    None
+}
+
+/// Freezes the screen, its clock and the life of its rows; or lets it catch up.
+fn pause(state: &mut State) {
+    if state.held.take().is_some() {
+        state.live.now = state.clock;
+        state.live.pass(state.clock);
+        assess(state);
+        state.mark_stale();
+    } else {
+        state.held = Some(Box::new(state.live.clone()));
+    }
+    state.told = state.held_back();
+}
+
+fn copy(state: &mut State) -> Option<Effect> {
+    let Some(subject) = state.subject() else {
+        say(state, "nothing here to copy", Tone::Plain);
+        return None;
+    };
+    let id = subject.id();
+    say(state, format!("copied {id}"), Tone::Plain);
+    Some(Effect::Copy(id))
+}
+
+/// Views are the same whether they are reached by digit or by jumping.
+fn view_of(subject: &super::state::subject::Subject) -> View {
+    use super::state::subject::Subject;
+    match subject {
+        Subject::Broker => View::Events,
+        Subject::Session(_) => View::Sessions,
+        Subject::Topic(_) => View::Topics,
+        Subject::Subscription(_) => View::DeadLetters,
+    }
+}

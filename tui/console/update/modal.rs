@@ -1,0 +1,156 @@
+//! What stands before the view: the filter line, the sort menu, the two questions, the help screen.
+
+use tui_input::Input;
+
+use crate::console::{
+    keymap::Act,
+    msg::{Effect, Leave},
+    state::{
+        Modal, QUIT_ANSWERS, State, View,
+        dialog::{Dialog, Focus},
+        list::Table,
+        price::Deed,
+        tables::{sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
+    },
+};
+
+use super::orders;
+
+/// Opens the filter line with the filter that holds.
+pub(super) fn open_filter(state: &mut State) {
+    let before = match state.view {
+        View::Sessions => state.sessions.filter().text(),
+        View::Topics => state.topics.filter().text(),
+        View::DeadLetters => state.subscriptions.filter().text(),
+        View::Events => state.events.filter().text(),
+        View::Overview => return,
+    }
+    .to_owned();
+    state.modal = Modal::Filter { input: Input::new(before.clone()), before };
+}
+
+/// Filters the list of the view.
+pub(super) fn filter_by(state: &mut State, text: &str) {
+    match state.view {
+        View::Sessions => state.sessions.filter_by(text),
+        View::Topics => state.topics.filter_by(text),
+        View::DeadLetters => state.subscriptions.filter_by(text),
+        View::Events => state.events.filter_by(text),
+        View::Overview => {}
+    }
+}
+
+/// The ways to sort the view's list, and the one that holds.
+fn sorts(state: &State) -> Option<(usize, usize)> {
+    match state.view {
+        View::Sessions => Some((Sessions::SORTS.len(), state.sessions.sort_index())),
+        View::Topics => Some((Topics::SORTS.len(), state.topics.sort_index())),
+        View::DeadLetters => Some((Subscriptions::SORTS.len(), state.subscriptions.sort_index())),
+        View::Overview | View::Events => None,
+    }
+}
+
+/// Opens the menu of sort orders.
+pub(super) fn open_sort(state: &mut State) {
+    if let Some((_, at)) = sorts(state) {
+        state.modal = Modal::Sort(at);
+    }
+}
+
+/// Something was typed into an input line.
+pub(super) fn typed(state: &mut State) {
+    match &mut state.modal {
+        Modal::Filter { input, .. } => {
+            let text = input.value().to_owned();
+            filter_by(state, &text);
+        }
+        Modal::Help { top, .. } => *top = 0,
+        Modal::Dialog(dialog) => dialog.note = None,
+        Modal::None | Modal::Sort(_) | Modal::Quit(_) => {}
+    }
+}
+
+/// A key that no input line took.
+pub(super) fn act(state: &mut State, act: Act) -> Option<Effect> {
+    if act == Act::Cancel {
+        return cancel(state);
+    }
+    match &mut state.modal {
+        Modal::Filter { .. } => state.modal = Modal::None,
+        Modal::Sort(at) => {
+            let at = *at;
+            sort(state, at, act);
+        }
+        Modal::Dialog(_) => return dialog(state, act),
+        Modal::Quit(at) => {
+            let at = *at;
+            return quit(state, at, act);
+        }
+        Modal::Help { top, .. } => {
+            *top = match act {
+                Act::Down => *top + 1,
+                Act::Up => top.saturating_sub(1),
+                Act::PageDown => *top + 10,
+                Act::PageUp => top.saturating_sub(10),
+                _ => *top,
+            }
+            .min(crate::console::keymap::TABLE.len() * 2);
+        }
+        Modal::None => {}
+    }
+    None
+}
+
+/// Nothing happens; a filter is what it was.
+fn cancel(state: &mut State) -> Option<Effect> {
+    if let Modal::Filter { before, .. } = std::mem::replace(&mut state.modal, Modal::None) {
+        filter_by(state, &before);
+    }
+    state.mark_stale();
+    None
+}
+
+fn sort(state: &mut State, at: usize, act: Act) {
+    let Some((ways, _)) = sorts(state) else { return };
+    state.modal = match act {
+        Act::Down => Modal::Sort((at + 1).min(ways - 1)),
+        Act::Up => Modal::Sort(at.saturating_sub(1)),
+        _ => Modal::None,
+    };
+    if act == Act::Press {
+        match state.view {
+            View::Sessions => state.sessions.sort_by(at),
+            View::Topics => state.topics.sort_by(at),
+            View::DeadLetters => state.subscriptions.sort_by(at),
+            View::Overview | View::Events => {}
+        }
+    }
+}
+
+fn quit(state: &mut State, at: usize, act: Act) -> Option<Effect> {
+    match (act, at) {
+        (Act::Down, _) => state.modal = Modal::Quit((at + 1) % QUIT_ANSWERS),
+        (Act::Up, _) => state.modal = Modal::Quit((at + QUIT_ANSWERS - 1) % QUIT_ANSWERS),
+        (Act::Detach, _) | (Act::Press, 1) => return Some(Effect::Leave(Leave::Detach)),
+        (Act::ShutDown, _) | (Act::Press, 2) => {
+            state.modal = Modal::Dialog(Box::new(Dialog::new(Deed::ShutDown, &state.live.board)));
+        }
+        _ => state.modal = Modal::None,
+    }
+    None
+}
+
+/// A key in the question before an order. Enter on Cancel cancels, and that is where the focus starts.
+fn dialog(state: &mut State, act: Act) -> Option<Effect> {
+    let Modal::Dialog(dialog) = &mut state.modal else { return None };
+    match (act, dialog.focus) {
+        (Act::Next, _) | (Act::Press, Focus::Reason) => dialog.step(false),
+        (Act::Previous, _) => dialog.step(true),
+        (Act::Press, Focus::Cancel) => return cancel(state),
+        (Act::Press, Focus::Phrase | Focus::Confirm) => return orders::confirm(state),
+        (Act::Yes, _) if !dialog.is_typed() => return orders::confirm(state),
+        (Act::Yes, _) => dialog.note = Some("messages would be lost: Tab, then type the phrase".to_owned()),
+        _ => {}
+    }
+    None
+}

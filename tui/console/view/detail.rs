@@ -1,0 +1,160 @@
+//! The detail of the row under the cursor, and the line that says what a list shows.
+
+use ratatui::{Frame, buffer::Buffer, layout::Rect};
+
+use super::{dead_letters, gauge, pane, put, put_right, sparkline, table};
+use crate::console::state::{
+    Modal, State,
+    facts::{Line, Saying},
+    list::{List, Table},
+    page::Page,
+    subject::Subject,
+    tables::subscriptions::Subscription,
+    text::{count, fit, left as time, width},
+};
+use table::{Column, Row, Size, number, text};
+
+/// Columns of a label.
+const LABEL: u16 = 11;
+
+const MEMBERS: &[Column] = &[
+    text("FILTER", Size::Fill(16, 60), 0),
+    text("CLIENT", Size::Fill(10, 24), 0),
+    number("WAITING", 8, 0),
+    number("IN FLIGHT", 9, 0),
+    number("DLQ", 6, 0),
+    number("POISON", 6, 0),
+    number("DROPPED", 8, 0),
+    text("STATE", Size::Fixed(8), 0),
+];
+
+/// Draws the line above a list: what it holds, how it is sorted and filtered; or the filter line.
+pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, list: &List<T>, (what, more): (&str, &str)) {
+    let theme = state.theme;
+    let problem = list.filter().problem();
+    if let Modal::Filter { input, .. } = &state.modal {
+        let x = put(frame.buffer_mut(), area, (1, 0), "/ ", theme.key());
+        let room = usize::from(area.width).saturating_sub(22);
+        let scroll = input.visual_scroll(room);
+        let shown: String = input.value().chars().skip(scroll).collect();
+        let end = put(frame.buffer_mut(), Rect { width: area.width - 18, ..area }, (x, 0), &shown, theme.strong());
+        let column = area.x + x + (input.visual_cursor().max(scroll) - scroll) as u16;
+        frame.set_cursor_position((column.min(area.right() - 1), area.y));
+        let found = format!("{} of {} ", count(list.order().len() as u64), count(list.total() as u64));
+        let from = put_right(frame.buffer_mut(), area, 0, &found, theme.dim());
+        if let Some(problem) = problem {
+            let room = usize::from(from.saturating_sub(end + 4));
+            put(frame.buffer_mut(), area, (end + 3, 0), &fit(problem, room), theme.bad());
+        }
+        return;
+    }
+    let buffer = frame.buffer_mut();
+    let mut x = put(buffer, area, (1, 0), what, theme.strong());
+    if !list.filter().is_empty() || problem.is_some() {
+        let shown = format!("   {} shown by: {}", count(list.order().len() as u64), list.filter().text());
+        x = put(buffer, area, (x, 0), &shown, theme.warning());
+    }
+    x = put(buffer, area, (x + 3, 0), more, theme.dim());
+    if T::SORTS.len() > 1 {
+        let (name, descending) = list.sort();
+        let way = if descending { "descending" } else { "ascending" };
+        let sort = format!("sort {name} {way} ");
+        if usize::from(x) + 2 + width(&sort) <= usize::from(area.width) {
+            put_right(buffer, area, 0, &sort, theme.dim());
+        }
+    }
+}
+
+/// Says why a list is empty.
+pub(super) fn nothing<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, list: &List<T>, why: &str) {
+    let why = if !state.shown().is_known() {
+        "nothing heard from the broker yet"
+    } else if list.total() > 0 {
+        "no row passes the filter; Esc clears it"
+    } else {
+        why
+    };
+    put(frame.buffer_mut(), area, (2, 2), why, state.theme.dim());
+}
+
+/// Draws the detail of `subject`: its facts, and as many of its members as there is room for.
+pub(super) fn draw(state: &State, subject: &Subject, buffer: &mut Buffer, area: Rect) {
+    let title = subject.label(&state.shown().board);
+    let facts = state.facts(subject);
+    let inside = pane(buffer, area, state.theme, (&title, "Enter opens"), false);
+    if facts.is_empty() {
+        put(buffer, inside, (1, 0), "no longer there", state.theme.dim());
+        return;
+    }
+    let below = lines(state, &facts, buffer, inside);
+    if inside.height > below + 3 && !matches!(subject, Subject::Subscription(_)) {
+        let rest = Rect { y: inside.y + below + 1, height: inside.height - below - 1, ..inside };
+        members(state, &Page::new(subject.clone()), buffer, rest, false);
+    }
+}
+
+/// Draws labelled lines; returns how many.
+pub(super) fn lines(state: &State, facts: &[Line], buffer: &mut Buffer, area: Rect) -> u16 {
+    let theme = state.theme;
+    for (y, (label, saying)) in facts.iter().enumerate() {
+        let y = y as u16;
+        put(buffer, area, (1, y), label, theme.dim());
+        match saying {
+            Saying::Text(text) => put(buffer, area, (LABEL, y), text, theme.text()),
+            Saying::Loud(text) => put(buffer, area, (LABEL, y), text, theme.warning()),
+            Saying::Timer { left, full, ends } => {
+                let columns = usize::from(area.width.saturating_sub(50)).clamp(12, 52);
+                let x = put(buffer, area, (LABEL, y), &gauge::timer(*left, *full, columns), gauge::style(theme, *left));
+                put(buffer, area, (x, y), &format!(" left of {}, ends {ends}", time(*full)), theme.text())
+            }
+            Saying::Rates(rates) => {
+                let columns = usize::from(area.width.saturating_sub(LABEL + 2)).min(60);
+                put(buffer, area, (LABEL, y), &sparkline::line(theme, rates, columns), theme.figure())
+            }
+        };
+    }
+    facts.len() as u16
+}
+
+/// Draws what belongs to an object: a session's subscriptions, a topic's exact subscribers, a subscription's session.
+pub(super) fn members(state: &State, page: &Page, buffer: &mut Buffer, area: Rect, cursor: bool) {
+    let (theme, model) = (state.theme, state.shown());
+    let rows = usize::from(area.height.saturating_sub(1));
+    if page.len(model) == 0 {
+        put(buffer, area, (1, 0), "no subscriptions", theme.dim());
+        return;
+    }
+    if let Subject::Subscription(id) = &page.subject {
+        put(buffer, area, (1, 0), "SESSION", theme.title());
+        let line = Subject::Session(id.session).label(&model.board);
+        put(buffer, area, (2, 1), &line, theme.strong());
+        put(buffer, area, (0, 1), ">", theme.text());
+        let height = area.height.min(2).saturating_sub(1);
+        buffer.set_style(Rect { y: area.y + 1, height, ..area }, theme.selected());
+        return;
+    }
+    let at = page.at(model);
+    let shown = page.members(model, page.top).take(rows).map(|member| member_row(state, &member));
+    let under = (cursor && at >= page.top).then(|| at - page.top);
+    table::draw(buffer, area, theme, (MEMBERS, None), (shown, under));
+    let hidden = page.len(model).saturating_sub(page.top + rows);
+    if hidden > 0 && rows > 0 {
+        put_right(buffer, area, 0, &format!("{} more below ", count(hidden as u64)), theme.dim());
+    }
+}
+
+fn member_row(state: &State, member: &Subject) -> Row {
+    let theme = state.theme;
+    let found = member.subscription().and_then(|id| Subscription::find(state.shown(), id));
+    let Some(subscription) = found else {
+        let cells = vec![(member.label(&state.shown().board), theme.ended())];
+        return Row { cells, span: Some((1, ("ended".to_owned(), theme.ended()))), ..Row::default() };
+    };
+    let [waiting, in_flight, dead, poison, dropped] = dead_letters::figures(state, &subscription);
+    let word = match state.under_way(member) {
+        Some(word) => (word.to_owned(), theme.warning()),
+        None => (subscription.state().to_owned(), theme.text()),
+    };
+    let (filter, client) = ((subscription.filter(), theme.strong()), (subscription.client(), theme.text()));
+    Row { cells: vec![filter, client, waiting, in_flight, dead, poison, dropped, word], ..Row::default() }
+}

@@ -1,0 +1,99 @@
+//! The first line: which broker this is, and how much of it the screen knows. Never hidden by anything.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use super::{put, put_right};
+use crate::console::state::{
+    State,
+    text::{age, clock, count, count_in, safe, width},
+};
+
+/// Where it is, told by how much it matters: the least goes first when there is no room.
+fn identity(state: &State) -> Vec<(u8, String)> {
+    let model = state.shown();
+    let broker = &model.board.broker;
+    if !model.is_known() {
+        return vec![(0, "broker: nothing heard yet".to_owned())];
+    }
+    let endpoints = broker.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let mut parts = vec![(0, safe(&broker.host)), (3, format!("pid {}", broker.pid))];
+    if !endpoints.is_empty() {
+        parts.push((1, endpoints));
+    }
+    parts.push((4, format!("v{}", safe(&broker.version))));
+    parts.push((2, format!("up {}", age(broker.started.up.until(model.now.up).as_millis() as u64))));
+    parts
+}
+
+/// What the screen knows: read-only or not, frozen or not, behind or not, and the time.
+fn honesty(state: &State, wide: bool) -> Vec<(String, Style)> {
+    let (theme, model) = (state.theme, state.shown());
+    let hearing = model.hearing;
+    let mut parts = vec![if state.live.read_only { ("RO".into(), theme.warning()) } else { ("RW".into(), theme.strong()) }];
+    match state.held_back() {
+        None => parts.push(("LIVE".into(), theme.good())),
+        Some(0) => parts.push(("PAUSED".into(), theme.warning())),
+        Some(held) if wide => parts.push((format!("PAUSED +{} held back", count(held)), theme.warning())),
+        Some(held) => parts.push((format!("PAUSED +{}", count_in(held, 5)), theme.warning())),
+    }
+    let number = |value| if wide { count(value) } else { count_in(value, 5) };
+    let bus = if wide { "bus lag" } else { "lag" };
+    let behind = if hearing.lag > 0 { theme.warning() } else { theme.dim() };
+    parts.push((format!("{bus} {}", number(hearing.lag)), behind));
+    let missed = if hearing.lost > 0 { theme.bad() } else { theme.dim() };
+    parts.push((format!("lost {}", number(hearing.lost)), missed));
+    if let Some(at) = hearing.resynced {
+        parts.push((format!("resync {}", clock(at.wall)), theme.warning()));
+    }
+    parts.push((clock(model.now.wall), theme.strong()));
+    parts
+}
+
+/// Draws it: honesty in full, and as much identity as there is room for.
+pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
+    let wide = area.width >= 110;
+    let gap = if wide { 2 } else { 1 };
+    let right = honesty(state, wide);
+    let needed: usize = right.iter().map(|(text, _)| width(text) + gap).sum();
+    let mut x = area.width.saturating_sub(needed as u16 + 1 - gap as u16);
+    let room = usize::from(x);
+    for (text, style) in &right {
+        x = put(buffer, area, (x, 0), text, *style) + gap as u16;
+    }
+    let mut left = identity(state);
+    while left.len() > 1 && 2 + left.iter().map(|(_, text)| width(text) + gap).sum::<usize>() > room {
+        let least = left.iter().map(|(rank, _)| *rank).max().unwrap_or(0);
+        left.retain(|(rank, _)| *rank != least);
+    }
+    let line = Rect { width: (room as u16).saturating_sub(1), ..area };
+    let mut x = 1;
+    for (rank, text) in &left {
+        let style = if *rank == 0 { state.theme.strong() } else { state.theme.text() };
+        x = put(buffer, line, (x, 0), text, style) + gap as u16;
+    }
+}
+
+/// What is wrong with the broker as a whole, in full and in short, for the end of the second line.
+pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16) {
+    let (theme, model) = (state.theme, state.shown());
+    let broker = &model.board.broker;
+    if !model.is_known() {
+        return;
+    }
+    let mut parts: Vec<(String, String)> = Vec::new();
+    if broker.stopped {
+        parts.push(("STOPPED".into(), "STOPPED".into()));
+    } else if let Some(deadline) = broker.draining {
+        let left = crate::console::state::text::left(model.now.up.until(deadline.up).as_millis() as u64);
+        parts.push((format!("DRAINING {left}"), format!("DRAIN {left}")));
+    } else if !broker.accepting {
+        parts.push(("NOT ACCEPTING".into(), "CLOSED".into()));
+    }
+    if broker.users == 0 {
+        parts.push(("no users: local only".into(), "no users".into()));
+    }
+    let full = parts.iter().map(|(full, _)| full.as_str()).collect::<Vec<_>>().join("  ");
+    let short = parts.iter().map(|(_, short)| short.as_str()).collect::<Vec<_>>().join("  ");
+    let text = if width(&full) <= usize::from(room) { full } else { short };
+    put_right(buffer, Rect { width: area.width - 1, ..area }, 0, &text, theme.bad());
+}

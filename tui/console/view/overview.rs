@@ -1,0 +1,179 @@
+//! The overview: what needs attention, the broker's figures, and who is reclaimed next.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use super::{events, gauge, pane, put, put_right, sparkline};
+use crate::console::state::{
+    Pane, State,
+    geometry::{Panes, inside},
+    tables::{
+        needs::Need,
+        sessions::{Fate, Session},
+    },
+    text::{bytes, count, count_in, counted, fit, safe},
+};
+
+/// Draws it.
+pub(super) fn draw(state: &State, buffer: &mut Buffer, panes: Panes) {
+    broker(state, buffer, panes.broker);
+    needs(state, buffer, panes.needs);
+    reclaim(state, buffer, panes.reclaim);
+    if let Some(area) = panes.events {
+        let inside = pane(buffer, area, state.theme, ("Events", "7 shows all"), false);
+        events::tail(state, buffer, inside);
+    }
+}
+
+fn broker(state: &State, buffer: &mut Buffer, area: Rect) {
+    let (theme, model) = (state.theme, state.shown());
+    let area = pane(buffer, area, theme, ("Broker", ""), false);
+    let (board, broker) = (&model.board, &model.board.broker);
+    let sample = &broker.sample;
+    let (sessions, open) = (board.sessions.len() as u64, board.listeners.len() as u64);
+    let endpoints = broker.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let accepting = if broker.accepting { "accepting" } else { "not accepting" };
+    let dropped = if sample.dropped > 0 { theme.bad() } else { theme.text() };
+    let figures: [(&str, String, String, Style); 5] = [
+        (
+            "sessions",
+            count(sessions),
+            format!("{} attached  {} detached", count(sessions - broker.detached), count(broker.detached)),
+            theme.text(),
+        ),
+        (
+            "connections",
+            count(open),
+            format!("{} registering  {} refused", count(model.registering as u64), count(sample.refused)),
+            theme.text(),
+        ),
+        ("topics", count(board.topics.len() as u64), counted(board.subscriptions.len() as u64, "subscription"), theme.text()),
+        (
+            "memory",
+            bytes(sample.held_bytes),
+            format!("{} dropped  {} poison", count(sample.dropped), count(broker.depth.poison)),
+            dropped,
+        ),
+        (
+            "endpoints",
+            String::new(),
+            if endpoints.is_empty() { "none open".to_owned() } else { format!("{endpoints} {accepting}") },
+            theme.text(),
+        ),
+    ];
+    let left = Rect { width: if area.width >= 110 { 58 } else { 48 }, ..area };
+    for (y, (label, figure, rest, style)) in figures.iter().enumerate() {
+        let y = y as u16;
+        put(buffer, left, (1, y), label, theme.dim());
+        let number = Rect { x: left.x + 12, width: left.width.min(9), ..left };
+        put_right(buffer, number, y, figure, theme.strong());
+        put(buffer, left, (if figure.is_empty() { 13 } else { 23 }, y), rest, *style);
+    }
+    flow(state, buffer, Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area });
+}
+
+/// The figures that have a past: rates and levels, with their last minute.
+fn flow(state: &State, buffer: &mut Buffer, area: Rect) {
+    let (theme, model) = (state.theme, state.shown());
+    let broker = &model.board.broker;
+    let [published, delivered] = model.broker_rates();
+    let [publish, deliver] = model.broker_rate();
+    let flows = [
+        ("publish", publish, "/s", published),
+        ("deliver", deliver, "/s", delivered),
+        ("queued", broker.depth.queued(), "", model.flow.queued.levels()),
+        ("DLQ", broker.dead_letters, "", model.flow.dead.levels()),
+    ];
+    for (y, (label, figure, unit, past)) in flows.iter().enumerate() {
+        let y = y as u16;
+        put(buffer, area, (0, y), label, theme.dim());
+        let number = Rect { x: area.x + 8, width: area.width.saturating_sub(8).min(7), ..area };
+        put_right(buffer, number, y, &count_in(*figure, 7), theme.strong());
+        put(buffer, area, (15, y), unit, theme.dim());
+        let columns = usize::from(area.width.saturating_sub(19)).min(60);
+        put(buffer, area, (18, y), &sparkline::line(theme, past, columns), theme.figure());
+    }
+    let (taken, written) = (broker.sample.published, broker.sample.delivered);
+    let total = if area.width >= 50 {
+        format!("{} published  {} delivered", count(taken), count(written))
+    } else {
+        format!("{} in  {} out", count_in(taken, 7), count_in(written, 7))
+    };
+    put(buffer, area, (0, 4), "in all", theme.dim());
+    put(buffer, area, (8, 4), &total, theme.text());
+}
+
+/// Highlights the line under the cursor.
+fn select(state: &State, buffer: &mut Buffer, area: Rect, y: u16) {
+    let line = Rect { y: area.y + y, height: 1, ..area }.intersection(buffer.area);
+    buffer.set_style(line, state.theme.selected());
+}
+
+fn needs(state: &State, buffer: &mut Buffer, area: Rect) {
+    let (theme, model) = (state.theme, state.shown());
+    let rows = inside(area);
+    let focused = state.pane == Pane::Needs;
+    let remark = match model.attention_total {
+        0 => String::new(),
+        total => format!("{} - Enter opens", count(total as u64)),
+    };
+    let area = pane(buffer, area, theme, ("Needs attention", &remark), focused);
+    let (ids, cursor) = state.needs.window(rows);
+    if ids.is_empty() {
+        let calm = if model.is_known() { "nothing needs attention" } else { "nothing heard from the broker yet" };
+        put(buffer, area, (1, 0), calm, theme.good());
+    }
+    let wide = area.width >= 100;
+    let (about, what) = if wide { (20, 54) } else { (18, 42) };
+    for (y, id) in ids.iter().enumerate() {
+        let Some(line) = Need::find(model, id) else { continue };
+        let at = y as u16;
+        let (sign, style) = if line.urgent { ("!!", theme.bad()) } else { ("!", theme.warning()) };
+        put(buffer, area, (1, at), sign, style);
+        put(buffer, area, (4, at), line.rule.word(), style);
+        let label = line.subject.label(&model.board);
+        put(buffer, area, (about, at), &fit(&label, usize::from(what - about - 1)), theme.strong());
+        put(buffer, area, (what, at), &line.what, theme.text());
+        if focused && cursor == Some(y) {
+            select(state, buffer, area, at);
+        }
+    }
+}
+
+fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
+    let (theme, model) = (state.theme, state.shown());
+    let rows = inside(area);
+    let focused = state.pane == Pane::Reclaim;
+    let remark = match model.board.broker.detached {
+        0 => String::new(),
+        detached => format!("of {}", count(detached)),
+    };
+    let area = pane(buffer, area, theme, ("Next to be reclaimed", &remark), focused);
+    let (ids, cursor) = state.reclaim.window(rows);
+    if ids.is_empty() {
+        put(buffer, area, (1, 0), "every session has its client", theme.dim());
+    }
+    for (y, id) in ids.iter().enumerate() {
+        let Some(session) = Session::find(model, *id) else { continue };
+        let at = y as u16;
+        put(buffer, area, (1, at), &id.short(), theme.text());
+        put(buffer, area, (13, at), &fit(&safe(&session.row.client), 14), theme.strong());
+        let columns = if area.width >= 100 { 32 } else { 18 };
+        let (fate, style) = match (state.under_way(&crate::console::state::subject::Subject::Session(*id)), session.fate()) {
+            (Some(word), _) => (word.to_owned(), theme.warning()),
+            (_, Fate::Reclaim { left, full }) => (gauge::timer(left, full, columns), gauge::style(theme, left)),
+            (_, Fate::Held(by)) => (format!("HELD by {by}"), theme.strong()),
+            (_, Fate::Ended(epitaph)) => (epitaph, theme.ended()),
+            (_, Fate::Live) => ("live".to_owned(), theme.good()),
+        };
+        let end = put(buffer, area, (28, at), &fit(&fate, columns + 8), style);
+        let holds = format!(
+            "{:>9} queued   {}",
+            count(session.row.depth.queued()),
+            counted(session.row.subscriptions.len() as u64, "sub")
+        );
+        put(buffer, area, (end.max(28 + columns as u16 + 6), at), &holds, theme.text());
+        if focused && cursor == Some(y) {
+            select(state, buffer, area, at);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! A page: one object over the whole body, its facts above, what belongs to it below.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{detail, pane, put};
+use crate::console::state::{
+    State,
+    geometry::{FACTS, Geometry},
+    page::Page,
+    subject::Subject,
+};
+
+/// Draws it.
+pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &Geometry) {
+    let kind = match page.subject {
+        Subject::Session(_) => "Session",
+        Subject::Topic(_) => "Topic",
+        Subject::Subscription(_) => "Subscription",
+        Subject::Broker => "Broker",
+    };
+    let title = format!("{kind} {}", page.subject.label(&state.shown().board));
+    let inside = pane(buffer, geometry.body, state.theme, (&title, "Esc back"), true);
+    let facts = state.facts(&page.subject);
+    if facts.is_empty() {
+        put(buffer, inside, (1, 0), "it is no longer there", state.theme.warning());
+        return;
+    }
+    detail::lines(state, &facts, buffer, Rect { height: inside.height.min(FACTS), ..inside });
+    let above = (FACTS + 1).min(inside.height);
+    let rest = Rect { y: inside.y + above, height: inside.height - above, ..inside };
+    detail::members(state, page, buffer, rest, true);
+}

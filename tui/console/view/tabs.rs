@@ -1,0 +1,26 @@
+//! The second line: the views and their digits, and what is wrong with the broker as a whole.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{header, put};
+use crate::console::state::{State, View};
+
+/// Draws it.
+pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
+    let theme = state.theme;
+    let alarms = state.shown().attention_total;
+    let urgent = state.shown().attention.first().is_some_and(|line| line.urgent);
+    let mut x = 0;
+    for (view, digit, name) in View::ALL {
+        let open = view == state.view;
+        let (before, after) = if open { ("[", "]") } else { (" ", " ") };
+        let style = if open { theme.selected() } else { theme.text() };
+        x = put(buffer, area, (x, 0), &format!("{before}{digit} {name}"), style);
+        if view == View::Overview && !open && alarms > 0 {
+            let style = if urgent { theme.bad() } else { theme.warning() };
+            x = put(buffer, area, (x, 0), &format!(" !{}", alarms.min(99)), style);
+        }
+        x = put(buffer, area, (x, 0), after, style);
+    }
+    header::warnings(state, buffer, area, area.width.saturating_sub(x + 2));
+}

@@ -1,0 +1,81 @@
+//! Topics: what is published, to how many, and what is held for whom.
+
+use ratatui::Frame;
+
+use super::{
+    detail, sparkline,
+    table::{self, Column, Row, Size, number, text},
+};
+use crate::console::state::{
+    State,
+    geometry::Geometry,
+    subject::Subject,
+    tables::topics::Topic,
+    text::{count_in, counted, safe},
+};
+
+const COLUMNS: &[Column] = &[
+    text("ST", Size::Fixed(2), 0),
+    text("TOPIC", Size::Fill(16, 60), 0),
+    number("SUBS", 5, 0),
+    number("MATCHED", 7, 100),
+    number("PUB/s", 7, 0),
+    number("FAN-OUT/s", 10, 90),
+    text("60 s", Size::Fill(10, 30), 0),
+    number("BACKLOG", 8, 0),
+    number("HELD", 8, 0),
+    number("POISON", 7, 100),
+    number("LAST", 6, 0),
+];
+
+/// The column from which a row that ended says why.
+const FATE_FROM: usize = 2;
+
+/// Draws the list and the detail.
+pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
+    let (theme, list, model) = (state.theme, &state.topics, state.shown());
+    let what = counted(list.total() as u64, "topic");
+    let subscriptions = counted(model.board.subscriptions.len() as u64, "subscription");
+    detail::info(state, frame, geometry.info, list, (&what, &subscriptions));
+    let (names, cursor) = list.window(geometry.rows());
+    let places = table::places(COLUMNS, geometry.list.width);
+    let columns =
+        places.iter().find(|(index, ..)| COLUMNS[*index].title == "60 s").map_or(0, |(_, _, width)| usize::from(*width));
+    let rows = names.iter().map(|name| row(state, name, columns));
+    table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
+    if names.is_empty() {
+        detail::nothing(state, frame, geometry.list, list, "no topics: nothing was published or subscribed to");
+    }
+    if let (Some(area), Some(name)) = (geometry.detail, list.cursor()) {
+        detail::draw(state, &Subject::Topic(name.clone()), frame.buffer_mut(), area);
+    }
+}
+
+fn row(state: &State, name: &cordboard::name::TopicName, columns: usize) -> Row {
+    let theme = state.theme;
+    let Some(topic) = Topic::find(state.shown(), name) else {
+        let gone = vec![(String::new(), theme.text()), (safe(name), theme.ended())];
+        return Row { cells: gone, span: Some((2, ("gone".to_owned(), theme.ended()))), ..Row::default() };
+    };
+    let quiet = |value: u64, columns| (count_in(value, columns), if value == 0 { theme.dim() } else { theme.text() });
+    let alarm = |value: u64, columns| (count_in(value, columns), if value == 0 { theme.dim() } else { theme.warning() });
+    let cells = vec![
+        (topic.letters().to_owned(), theme.warning()),
+        (topic.label(), theme.strong()),
+        quiet(topic.row.subscribers.len() as u64, 5),
+        quiet(topic.matched(), 7),
+        quiet(topic.rate(), 7),
+        quiet(topic.fan_out(), 10),
+        (sparkline::line(theme, &topic.rates(), columns), theme.figure()),
+        alarm(topic.backlog(), 8),
+        quiet(topic.held(), 8),
+        alarm(topic.row.depth.poison, 7),
+        (topic.quiet_for(), theme.dim()),
+    ];
+    let under_way = state.under_way(&Subject::Topic(name.clone()));
+    match (topic.epitaph(), under_way) {
+        (Some(epitaph), _) => Row { cells, over: theme.ended(), span: Some((FATE_FROM, (epitaph, theme.ended()))) },
+        (None, Some(word)) => Row { cells, span: Some((FATE_FROM, (word.to_owned(), theme.warning()))), ..Row::default() },
+        (None, None) => Row { cells, ..Row::default() },
+    }
+}
