@@ -123,13 +123,13 @@ fn from_env(name: &str, default: u64) -> u64 {
 
 async fn chaos_broker() -> Handle {
     broker_with(|config| {
-        config.sessions.reclaim_after = Duration::from_secs(3_600);
+        config.sessions.reclaim_after = Duration::from_hours(1);
         // Nothing may be dropped for want of room, and nothing given up for coming back too often: that would be losses with a
         // reason, and this looks for losses without one.
         config.queues.max_messages = 1_000_000;
         config.queues.max_attempts = u32::MAX;
         config.queues.window_messages = 48;
-        config.queues.ack_timeout = Duration::from_secs(600);
+        config.queues.ack_timeout = Duration::from_mins(10);
     })
     .await
 }
