@@ -13,7 +13,7 @@ use std::{
     env, iter,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -67,11 +67,11 @@ impl Rng {
 
 /// The rounds that are left; every act of every client takes one.
 #[derive(Debug, Clone)]
-struct Rounds(Arc<AtomicI64>);
+struct Rounds(Arc<AtomicU64>);
 
 impl Rounds {
     fn take(&self) -> bool {
-        self.0.fetch_sub(1, Relaxed) > 0
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 }
 
@@ -144,7 +144,7 @@ async fn run(seed: u64) {
     let mut rng = move || rngs.next().unwrap_or(Rng(seed));
     let broker = chaos_broker().await;
     let baseline = Baseline::of(&broker);
-    let rounds = Rounds(Arc::new(AtomicI64::new(rounds.cast_signed())));
+    let rounds = Rounds(Arc::new(AtomicU64::new(rounds)));
 
     let (publish_totals, totals) = watch::channel(None);
     let mut subscribers = Vec::new();

@@ -125,10 +125,10 @@ impl Publisher {
 
     async fn lose_and_resume(&mut self) {
         let request = comes_back(&self.name, self.session, self.settled);
-        let (loss, frame) = (*self.rng.pick(&Loss::ALL), self.never_sent_whole());
+        let (loss, unfinished) = (*self.rng.pick(&Loss::ALL), self.never_sent_whole());
         // The socket stands in for the lost one until the session is resumed; it never speaks.
-        let lost = std::mem::replace(&mut self.raw, Raw::connect(self.broker.endpoints()[0]).await);
-        loss.of(lost, &frame, &mut self.rng).await;
+        let old = std::mem::replace(&mut self.raw, Raw::connect(self.broker.endpoints()[0]).await);
+        loss.of(old, &unfinished, &mut self.rng).await;
         self.rng.dawdle().await;
         self.raw.send(&cordboard::wire::ClientFrame::RegistrationRequest(request)).await;
         self.resumed().await;

@@ -279,8 +279,8 @@ impl Subscriber {
         let loss = *self.rng.pick(&Loss::ALL);
         let mut frame = Vec::new();
         ClientFrame::DeliverAck(DeliverAck { handle: SubscriptionHandle(1), number: u64::MAX }).encode(&mut frame);
-        let lost = std::mem::replace(&mut self.raw, Raw::connect(self.broker.endpoints()[0]).await);
-        loss.of(lost, &frame, &mut self.rng).await;
+        let old = std::mem::replace(&mut self.raw, Raw::connect(self.broker.endpoints()[0]).await);
+        loss.of(old, &frame, &mut self.rng).await;
         self.rng.dawdle().await;
         self.raw.send(&ClientFrame::RegistrationRequest(comes_back(&self.name, self.session, 0))).await;
         let response = self.raw.response().await;

@@ -10,7 +10,7 @@ use cordboard::{
 };
 
 use super::Scene;
-use crate::fixture::{Raw, Reply, baseline::order, eventually, eventually_true};
+use crate::fixture::{Raw, Reply, baseline::order, eventually, eventually_true, publish};
 
 /// Row 31: the outcome of a publish that failed is told again, as a failure, to who repeats it.
 #[tokio::test]
@@ -35,12 +35,12 @@ async fn a_publisher_that_is_gone_before_its_answer_has_published() {
     sub.subscribe("last/words").await;
     for n in 0..20 {
         let (mut publisher, _) = Raw::register(&scene.broker, "pub").await;
-        let published = scene.broker.counters().published;
+        let before = scene.broker.counters().published;
         publisher.enqueue("last/words", n.to_string()).await;
         if n % 2 == 0 {
             drop(publisher);
         } else {
-            eventually_true("it is accepted", || scene.broker.counters().published > published).await;
+            eventually_true("it is accepted", || scene.broker.counters().published > before).await;
             publisher.reset();
         }
         assert_eq!(sub.messages(1).await[0].text(), n.to_string());
@@ -83,6 +83,27 @@ async fn a_reader_that_does_not_read_is_closed_and_costs_a_bounded_queue() {
     let events = follower.take(usize::MAX).events;
     assert!(events.iter().any(|it| matches!(it.event, Event::ListenerClosed { why: CloseReason::Stalled, .. })));
     assert!(events.iter().any(|it| matches!(it.event, Event::SubscriptionOverflowed { why: DropReason::QueueFull, .. })));
+    scene.end().await;
+}
+
+/// A connection's budget that is too small for the next message is waited for, whether or not the client acknowledges.
+#[tokio::test]
+async fn what_found_no_room_in_the_connection_comes_when_there_is_some() {
+    let mut scene = Scene::set_with(|config| {
+        (config.connections.max_frame_bytes, config.connections.outbound_bytes) = (64 << 10, 64 << 10);
+    })
+    .await;
+    let (mut sub, _) = Raw::register(&scene.broker, "batches").await;
+    sub.subscribe("large").await;
+    let payload = vec![0; 40 << 10];
+    let mut bytes = Vec::new();
+    for _ in 0..8 {
+        scene.canary.sequence += 1;
+        publish(scene.canary.sequence, "large", &payload).encode(&mut bytes);
+    }
+    scene.canary.send_bytes(&bytes).await;
+    scene.canary.acked(8).await;
+    assert_eq!(sub.messages(8).await.len(), 8);
     scene.end().await;
 }
 
