@@ -1,8 +1,11 @@
 //! The flows of a client's life: register, subscribe, publish, lose the connection, come back.
 
-use cordboard::wire::{ClientFrame, Code, Headers, Publish, RegistrationRequest};
+use cordboard::{
+    name::SubscriptionHandle,
+    wire::{ClientFrame, Code, Disconnect, Headers, Publish, RegistrationRequest},
+};
 
-use crate::fixture::{Raw, Reply, broker, eventually};
+use crate::fixture::{Raw, Reply, broker, eventually, publish};
 
 /// I1: what was published before the subscriber came, while it was here, and while it was away, reaches it in order.
 #[tokio::test]
@@ -156,6 +159,36 @@ async fn a_repeated_publish_is_answered_once_more_and_delivered_once() {
     let got = sub.messages(4).await;
     assert_eq!(got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
     assert_eq!(broker.counters().repeats, 2);
+    broker.shutdown().await;
+}
+
+/// Whatever a client sends before its goodbye is done before its session ends, and nothing after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishes_before_a_goodbye_are_answered_before_it_and_nothing_behind_it_is_done() {
+    let broker = broker().await;
+    let (mut sub, _) = Raw::register(&broker, "sub").await;
+    sub.subscribe("bye/#").await;
+    for round in 0..20_u32 {
+        for end in [true, false] {
+            let (mut raw, response) = Raw::register(&broker, "leaver").await;
+            let mut bytes = Vec::new();
+            let topic = format!("bye/{round}/{end}");
+            for sequence in 1..=10 {
+                publish(sequence, &topic, b"before").encode(&mut bytes);
+            }
+            ClientFrame::Disconnect(Disconnect { end }).encode(&mut bytes);
+            publish(11, &topic, b"behind").encode(&mut bytes);
+            raw.send_bytes(&bytes).await;
+            raw.acked(10).await;
+            assert!(matches!(raw.next().await, Reply::Closed));
+            let got = sub.messages(10).await;
+            sub.ack(SubscriptionHandle(1), got[9].number).await;
+            assert!(got.iter().all(|message| message.topic == topic && message.payload == b"before"));
+            let gone = |board: &cordboard::Board| board.sessions.contains_key(&response.session) != end;
+            eventually(&broker, "the session has ended, or not", gone).await;
+        }
+    }
+    assert_eq!(broker.counters().published, 400);
     broker.shutdown().await;
 }
 

@@ -98,6 +98,8 @@ pub(crate) struct State {
     writer: AbortHandle,
     /// Nothing is to be waited for once the goodbye is written.
     reader_gone: bool,
+    /// The client has said goodbye.
+    left: bool,
     phase: Phase,
     _alive: Living,
 }
@@ -142,7 +144,18 @@ impl Actor for Listener {
         let phase = Phase::Registering { _unregistered: Alive::new(&shared.stats, |stats| &stats.unregistered) };
         let alive = alive(&shared);
         let connection = Connection { id, peer, listener: myself, outbound };
-        Ok(State { shared, connection, register, admissions, reader, writer, reader_gone: false, phase, _alive: alive })
+        Ok(State {
+            shared,
+            connection,
+            register,
+            admissions,
+            reader,
+            writer,
+            reader_gone: false,
+            left: false,
+            phase,
+            _alive: alive,
+        })
     }
 
     async fn handle(
@@ -159,6 +172,7 @@ impl Actor for Listener {
             ListenerMsg::Close { goodbye, why } => state.close(goodbye, why),
             ListenerMsg::GoodbyeOver => myself.stop(None),
             ListenerMsg::ReadEnded(ReadEnd::Closed(why)) => state.close(Goodbye::Silent, why),
+            ListenerMsg::ReadEnded(ReadEnd::Left) => state.left = true,
             ListenerMsg::ReadEnded(ReadEnd::Broken { code, reason }) => {
                 state.close(Goodbye::error(code, reason), CloseReason::ProtocolError);
             }
@@ -316,6 +330,9 @@ impl State {
     /// A reader that ends before it said why has failed.
     fn reader_gone(&mut self) {
         self.reader_gone = true;
+        if self.left {
+            return self.close(Goodbye::Silent, CloseReason::Disconnected);
+        }
         self.close(Goodbye::error(Code::Internal, "this connection has failed; connect again"), CloseReason::Failed);
     }
 

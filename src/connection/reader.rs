@@ -58,6 +58,8 @@ pub(crate) enum Admission {
 #[derive(Debug)]
 pub(crate) enum ReadEnd {
     Closed(CloseReason),
+    /// The client has said `Disconnect`; its session closes when everything before it is answered.
+    Left,
     /// The client broke the protocol: it is told, and closed.
     Broken {
         code: Code,
@@ -318,7 +320,10 @@ fn take_frame(
         ClientFrame::SubscribeRequest(request) => Request::Subscribe(request),
         ClientFrame::UnsubscribeRequest(request) => Request::Unsubscribe(request),
         ClientFrame::DeliverNack(nack) => Request::Nack(nack),
-        ClientFrame::Disconnect(disconnect) => Request::Disconnect(disconnect),
+        ClientFrame::Disconnect(disconnect) => {
+            chunker.close(Some(Request::Disconnect(disconnect))).into_iter().for_each(send);
+            return Err(ReadEnd::Left);
+        }
     };
     chunker.close(Some(request)).into_iter().for_each(send);
     Ok(())

@@ -113,6 +113,7 @@ impl State {
     /// The response first, then each subscriber empties its queue behind it.
     pub(super) fn attach(&mut self, attach: Attach) {
         self.say_goodbye(Goodbye::Displaced, CloseReason::Displaced);
+        self.leaving = None;
         self.publishing.forget_failures(attach.settled);
         self.shared.stats.stale.add(self.subscriptions.forget_waiting());
         attach.outbound.reply(&ServerFrame::RegistrationResponse(self.response(&attach)));

@@ -31,7 +31,7 @@ use crate::{
     shared::Shared,
     stats::Counter,
     subscription::SubscriptionQueue,
-    wire::{Code, ErrorFrame, ServerFrame, SubscribeAck},
+    wire::{Code, Disconnect, ErrorFrame, ServerFrame, SubscribeAck},
 };
 
 /// What a session can be asked.
@@ -72,6 +72,14 @@ pub(crate) struct ClientEnds {
     pub(crate) epoch: Epoch,
 }
 
+/// A client's goodbye.
+#[derive(Debug)]
+struct Leaving {
+    epoch: Epoch,
+    /// Its session ends with it.
+    end: bool,
+}
+
 /// What flowed through a session, for its manager's samples.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
@@ -102,6 +110,7 @@ pub(crate) struct State {
     ends: Door<ClientEnds>,
     myself: ActorRef<SessionMsg>,
     attached: Option<Attached>,
+    leaving: Option<Leaving>,
     publishing: Publishing,
     routes: std::collections::HashMap<TopicName, Route>,
     subscriptions: Subscriptions,
@@ -126,6 +135,7 @@ impl Actor for Session {
             ends,
             myself,
             attached: None,
+            leaving: None,
             publishing: Publishing::default(),
             routes: std::collections::HashMap::new(),
             subscriptions: Subscriptions::default(),
@@ -177,7 +187,7 @@ impl State {
     }
 
     fn chunk(&mut self, chunk: Chunk) {
-        if !self.is_current(chunk.epoch) {
+        if !self.is_current(chunk.epoch) || self.leaving.is_some() {
             return;
         }
         for (handle, number) in &chunk.acks {
@@ -203,13 +213,24 @@ impl State {
                 }
                 None => self.shared.stats.bad_acks.add(1),
             },
-            Some(Request::Disconnect(disconnect)) => {
-                if disconnect.end {
-                    self.ends.send(ClientEnds { session: self.id, epoch });
-                } else {
-                    self.say_goodbye(Goodbye::Silent, CloseReason::Disconnected);
-                }
+            Some(Request::Disconnect(Disconnect { end })) => {
+                self.leaving = Some(Leaving { epoch, end });
+                self.leave_when_settled();
             }
+        }
+    }
+
+    /// A client that has said goodbye leaves when everything it published has been answered.
+    fn leave_when_settled(&mut self) {
+        if !self.publishing.is_settled() {
+            return;
+        }
+        match self.leaving.take() {
+            Some(Leaving { epoch, end: true }) => {
+                self.ends.send(ClientEnds { session: self.id, epoch });
+            }
+            Some(Leaving { end: false, .. }) => self.say_goodbye(Goodbye::Silent, CloseReason::Disconnected),
+            None => {}
         }
     }
 

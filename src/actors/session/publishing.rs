@@ -63,6 +63,11 @@ impl Publishing {
         self.settled
     }
 
+    /// True if nothing is left to be answered.
+    pub(super) fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// The failures after `known`, and from where outcomes are unknown because too many were forgotten.
     pub(super) fn failures(&self, known: u64) -> (Vec<Failure>, Option<u64>) {
         // Nobody knows what is not settled, whatever a client says.
@@ -271,6 +276,7 @@ impl State {
         {
             attached.outbound.publish_ack(self.publishing.settled);
         }
+        self.leave_when_settled();
     }
 }
 
