@@ -34,6 +34,11 @@ impl Room {
         self.used() >= self.bound
     }
 
+    /// How much must be given back for a tenth of it to be free again.
+    pub(crate) fn excess(&self) -> u64 {
+        self.used().saturating_sub(self.bound / 10 * 9)
+    }
+
     /// What is left of the bound.
     pub(crate) fn left(&self) -> u64 {
         self.bound.saturating_sub(self.used())

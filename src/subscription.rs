@@ -247,6 +247,11 @@ impl SubscriptionQueue {
         self.change(|state| state.queue.give_up(bytes, Shared::now()))
     }
 
+    /// When the oldest message that waits was accepted.
+    pub(crate) fn oldest_ms(&self) -> Option<u64> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.oldest_ms()
+    }
+
     /// Ends the queue: what it holds is lost, receipts go.
     pub(crate) fn close(&self) -> Lost {
         self.change(|state| {

@@ -181,3 +181,48 @@ async fn a_publisher_beyond_its_credit_is_read_when_its_receipt_is_released() {
     eventually_true("the loss is counted", || broker.counters().dropped == 1).await;
     broker.shutdown().await;
 }
+
+/// All queues and backlogs together have a bound. At it the oldest backlogs go, then the oldest parked messages; only when
+/// nothing may go any more is a publish refused (507).
+#[tokio::test]
+async fn a_full_broker_makes_room_before_it_refuses() {
+    let broker = broker_with(|config| {
+        (config.queues.all_bytes, config.queues.max_bytes) = (4 << 20, 4 << 20);
+        config.queues.max_messages = 100_000;
+    })
+    .await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    let payload = vec![0; 100 << 10];
+    for n in 0..100 {
+        publisher.publish(&format!("nobody/{}", n % 20), &payload).await;
+    }
+    let (mut away, _) = Raw::register(&broker, "away").await;
+    away.subscribe("parked").await;
+    drop(away);
+    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
+    for _ in 0..100 {
+        publisher.publish("parked", &payload).await;
+    }
+    eventually(&broker, "the drops are on the board", |board| board.broker.sample.dropped > 100).await;
+    assert!(broker.bus().board().broker.sample.held_bytes <= 5 << 20);
+    let (mut live, _) = Raw::register(&broker, "live").await;
+    // Each within its own bound, and together over the broker's.
+    for n in 0..8 {
+        live.subscribe(&format!("live/{n}")).await;
+    }
+    let refused = async {
+        loop {
+            let topic = format!("live/{}", publisher.sequence % 8);
+            publisher.enqueue(&topic, &payload).await;
+            match publisher.next().await {
+                Reply::Error(error) => return error,
+                Reply::Acked(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let error = refused.await;
+    assert_eq!(error.code, Code::NoRoom);
+    assert!(error.reason.contains("queues.all_bytes"), "{}", error.reason);
+    broker.shutdown().await;
+}

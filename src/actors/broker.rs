@@ -18,6 +18,7 @@ use super::{
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
     session_manager::{Arguments as SessionManagerArguments, Claim, SessionManager, SessionManagerMsg},
     subscriber_manager::{EndExact, SubscriberManager, SubscriberManagerMsg},
+    topic::MakeRoom,
     topic_manager::{Arguments as TopicManagerArguments, TopicManager, TopicManagerMsg},
 };
 use crate::{
@@ -45,8 +46,8 @@ pub(crate) enum BrokerMsg {
     Register(Register),
     /// A topic was killed.
     EndExact(EndExact),
-    /// Parked queues must make room for this many bytes.
-    MakeRoom(u64),
+    /// The broker is full: parked queues must make room.
+    MakeRoom(MakeRoom),
     /// Carry out an order.
     Order { order: Order, reply: RpcReplyPort<Outcome> },
     /// Drain and stop; what was lost is the answer.
@@ -168,7 +169,7 @@ impl Actor for Broker {
         match message {
             BrokerMsg::Register(register) => state.register(register),
             BrokerMsg::EndExact(end) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::EndExact(end)),
-            BrokerMsg::MakeRoom(bytes) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::MakeRoom(bytes)),
+            BrokerMsg::MakeRoom(make) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::MakeRoom(make)),
             BrokerMsg::Order { order, reply } => state.order(order, reply),
             BrokerMsg::Shutdown(reply) => {
                 let lost = state.shut_down().await;

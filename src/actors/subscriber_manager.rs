@@ -11,7 +11,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, Supervi
 use super::{
     Door, Failures, Living, SessionMsg, SubscriberMsg, alive,
     subscriber::{Arguments as SubscriberArguments, Subscriber},
-    topic::{TopicMsg, TopicRef},
+    topic::{MakeRoom, RoomMade, TopicMsg, TopicRef},
 };
 use crate::{
     auth::Identity,
@@ -36,8 +36,8 @@ pub(crate) enum SubscriberManagerMsg {
     EndSession { session: SessionId, done: Door<SubscriptionsEnded> },
     /// End all exact subscriptions to a killed topic, and say what was lost.
     EndExact(EndExact),
-    /// Parked queues must make room for this many bytes.
-    MakeRoom(u64),
+    /// The broker is full: parked queues must make room.
+    MakeRoom(MakeRoom),
     /// Carry out an order about a subscription.
     Order { order: Order, reply: RpcReplyPort<Outcome> },
     /// A second has passed.
@@ -126,7 +126,10 @@ impl Actor for SubscriberManager {
                 let lost = state.end_exact(&topic);
                 done.send(ExactEnded { topic, lost });
             }
-            SubscriberManagerMsg::MakeRoom(bytes) => state.make_room(bytes),
+            SubscriberManagerMsg::MakeRoom(MakeRoom(done)) => {
+                state.make_room();
+                done.send(RoomMade);
+            }
             SubscriberManagerMsg::Order { order, reply } => state.order(order, reply),
             SubscriberManagerMsg::Tick => state.sample(),
             SubscriberManagerMsg::Close(reply) => {
@@ -332,23 +335,16 @@ impl State {
         Ok(())
     }
 
-    /// The oldest messages of parked queues go, largest queues first.
-    fn make_room(&self, bytes: u64) {
+    /// The oldest messages of parked queues go, until there is room again or nothing is left that may go.
+    fn make_room(&self) {
         let board = self.shared.bus.board();
-        let mut parked: Vec<_> = self
-            .sessions
-            .iter()
-            .filter(|(id, _)| board.sessions.get(*id).is_some_and(|session| !session.is_attached()))
-            .flat_map(|(_, filters)| filters.values())
-            .map(|entry| (entry.queue.depth().bytes, &entry.queue))
-            .collect();
-        parked.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        let mut missing = bytes;
-        for (_, queue) in parked {
-            if missing == 0 {
-                break;
-            }
-            missing = missing.saturating_sub(queue.give_up_oldest(missing));
+        let is_parked = |session: &SessionId| board.sessions.get(session).is_some_and(|session| !session.is_attached());
+        let parked = self.sessions.iter().filter(|(session, _)| is_parked(session)).flat_map(|(_, filters)| filters.values());
+        let mut oldest: Vec<_> = parked.filter_map(|entry| Some((entry.queue.oldest_ms()?, &entry.queue))).collect();
+        oldest.sort_by_key(|(accepted_ms, _)| *accepted_ms);
+        for (_, queue) in oldest {
+            // Batches are shared: what a queue gives up is free only if no other queue holds it.
+            while self.shared.memory.excess() > 0 && queue.give_up_oldest(self.shared.memory.excess()) > 0 {}
         }
     }
 

@@ -1,11 +1,14 @@
 //! The topic: one actor, so that every subscription sees a publisher's messages in one order. It appends what is published to
 //! the queue of every subscription that matches, or to its backlog, and answers the receipt.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{
-        AtomicBool, AtomicU8, AtomicU64,
-        Ordering::{Relaxed, SeqCst},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
@@ -31,11 +34,18 @@ pub(crate) enum TopicMsg {
     Publish { batch: Batch, skip: u32, receipt: Receipt, ingress: Guard },
     /// An exact subscription has come: the backlog is for it.
     Wake,
+    /// As much room as could be made has been made: what waits for it is accepted or refused.
+    RoomMade(RoomMade),
 }
 
-/// The broker is full: somebody should make room.
+/// The broker is full: make room by dropping the oldest backlogs, then the oldest messages of parked queues, and say when it is
+/// done.
 #[derive(Debug)]
-pub(crate) struct MakeRoom;
+pub(crate) struct MakeRoom(pub(crate) Door<RoomMade>);
+
+/// It is done, as far as it could be.
+#[derive(Debug)]
+pub(crate) struct RoomMade;
 
 /// Where to publish to.
 #[derive(Debug, Clone)]
@@ -155,6 +165,9 @@ pub(crate) struct State {
     /// The queues that matched at `generation`; none matched before the first look.
     queues: Vec<Arc<SubscriptionQueue>>,
     generation: Option<u64>,
+    /// What was published while the broker was full, in order. Bounded by what all connections may have on their way.
+    stalled: VecDeque<TopicMsg>,
+    room_made: Door<RoomMade>,
     _alive: super::Living,
 }
 
@@ -163,31 +176,56 @@ impl Actor for Topic {
     type State = State;
     type Arguments = Arguments;
 
-    async fn pre_start(&self, _: ActorRef<TopicMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<TopicMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, cell, make_room } = args;
         let alive = alive(&shared);
-        Ok(State { shared, cell, make_room, queues: Vec::new(), generation: None, _alive: alive })
+        let room_made = Door::new(&shared.stats, &myself, TopicMsg::RoomMade);
+        let stalled = VecDeque::new();
+        Ok(State { shared, cell, make_room, queues: Vec::new(), generation: None, stalled, room_made, _alive: alive })
     }
 
     async fn handle(&self, _: ActorRef<TopicMsg>, message: TopicMsg, state: &mut State) -> Result<(), ActorProcessingErr> {
         match message {
+            publish @ TopicMsg::Publish { .. } if state.must_wait() => state.stall(publish),
             TopicMsg::Publish { batch, skip, receipt, ingress } => {
                 state.publish(batch, skip, receipt);
                 drop(ingress);
             }
             TopicMsg::Wake => state.look_again(),
+            TopicMsg::RoomMade(RoomMade) => state.go_on(),
         }
         Ok(())
     }
 }
 
 impl State {
+    /// Nothing overtakes what waits for room.
+    fn must_wait(&self) -> bool {
+        !self.stalled.is_empty() || self.shared.memory.is_full()
+    }
+
+    fn stall(&mut self, publish: TopicMsg) {
+        if self.stalled.is_empty() {
+            self.make_room.send(MakeRoom(self.room_made.clone()));
+        }
+        self.stalled.push_back(publish);
+    }
+
+    /// Room was made, if any could be.
+    fn go_on(&mut self) {
+        for publish in std::mem::take(&mut self.stalled) {
+            if let TopicMsg::Publish { batch, skip, receipt, ingress } = publish {
+                self.publish(batch, skip, receipt);
+                drop(ingress);
+            }
+        }
+    }
+
     fn publish(&mut self, mut batch: Batch, skip: u32, receipt: Receipt) {
         if self.cell.life() == Life::Killed {
             return receipt.refuse(Code::Gone, "the topic was killed; publish again to create it anew");
         }
         if self.shared.memory.is_full() {
-            self.make_room.send(MakeRoom);
             return receipt.refuse(Code::NoRoom, "the broker's queues are full (queues.all_bytes); try again later");
         }
         let now = self.shared.clock.now();

@@ -12,7 +12,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, Supervi
 use super::{
     Door, Failures, Living, SessionMsg, alive,
     subscriber_manager::{EndExact, ExactEnded},
-    topic::{Arguments as TopicArguments, Life, MakeRoom, Topic, TopicCell, TopicMsg, TopicRef},
+    topic::{Arguments as TopicArguments, Life, MakeRoom, RoomMade, Topic, TopicCell, TopicMsg, TopicRef},
 };
 use crate::{
     auth::Identity,
@@ -36,6 +36,8 @@ pub(crate) enum TopicManagerMsg {
     ExactEnded(ExactEnded),
     /// A topic found the broker full.
     MakeRoom(MakeRoom),
+    /// Parked queues have made room, as far as they could.
+    RoomMade(RoomMade),
     /// Carry out an order about a topic.
     Order { order: Order, reply: RpcReplyPort<Outcome> },
     /// A second has passed.
@@ -49,8 +51,8 @@ pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     /// To the subscriber manager, through the broker.
     pub(crate) end_exact: Door<EndExact>,
-    /// Bytes that parked queues must give up, through the broker.
-    pub(crate) make_room: Door<u64>,
+    /// To the subscriber manager, through the broker.
+    pub(crate) make_room: Door<MakeRoom>,
 }
 
 pub(crate) struct TopicManager;
@@ -58,12 +60,13 @@ pub(crate) struct TopicManager;
 pub(crate) struct State {
     shared: Arc<Shared>,
     end_exact: Door<EndExact>,
-    make_room: Door<u64>,
+    make_room: Door<MakeRoom>,
     topics: HashMap<TopicName, Entry>,
     actors: HashMap<ActorId, TopicName>,
     owned: HashMap<Principal, usize>,
     buckets: HashMap<Principal, Bucket>,
-    made_room: Option<Instant>,
+    /// Topics that wait until room has been made.
+    wanting: Vec<Door<RoomMade>>,
     _alive: Living,
 }
 
@@ -104,7 +107,7 @@ impl Actor for TopicManager {
             actors: HashMap::new(),
             owned: HashMap::new(),
             buckets: HashMap::new(),
-            made_room: None,
+            wanting: Vec::new(),
             _alive: alive,
         })
     }
@@ -118,7 +121,8 @@ impl Actor for TopicManager {
         match message {
             TopicManagerMsg::Find { topic, identity, session } => state.find(&myself, topic, identity, session).await?,
             TopicManagerMsg::ExactEnded(ended) => state.subscriptions_ended(&myself, &ended).await?,
-            TopicManagerMsg::MakeRoom(MakeRoom) => state.make_room(),
+            TopicManagerMsg::MakeRoom(MakeRoom(asked)) => state.make_room(&myself, asked),
+            TopicManagerMsg::RoomMade(RoomMade) => state.room_made(),
             TopicManagerMsg::Order { order, reply } => state.order(&myself, order, reply),
             TopicManagerMsg::Tick => state.tick(),
             TopicManagerMsg::Close(reply) => {
@@ -413,25 +417,32 @@ impl State {
     }
 
     /// The broker is full: the oldest backlogs go first, then parked queues are asked.
-    fn make_room(&mut self) {
-        let now = Shared::now();
-        // Every refused publish asks; once a tenth of a second is soon enough.
-        if self.made_room.is_some_and(|at| now.saturating_duration_since(at) < Duration::from_millis(100)) {
+    fn make_room(&mut self, myself: &ActorRef<TopicManagerMsg>, asked: Door<RoomMade>) {
+        self.wanting.push(asked);
+        if self.wanting.len() > 1 {
+            // It is being made already.
             return;
         }
-        self.made_room = Some(now);
         self.shared.limit_hit("queues.all_bytes", "broker");
-        let mut missing = self.shared.config.queues.all_bytes as u64 / 10;
         let mut oldest: Vec<_> =
             self.topics.values().filter_map(|e| Some((e.topic.cell.look_at_backlog().oldest()?, &e.topic.cell))).collect();
         oldest.sort_by_key(|(since, _)| *since);
         for (_, cell) in oldest {
-            if missing == 0 {
-                return;
+            if self.shared.memory.excess() == 0 {
+                return self.room_made();
             }
-            missing = missing.saturating_sub(cell.backlog().give_up());
+            cell.backlog().give_up();
         }
-        self.make_room.send(missing);
+        let done = Door::new(&self.shared.stats, myself, TopicManagerMsg::RoomMade);
+        if !self.make_room.send(MakeRoom(done)) {
+            self.room_made();
+        }
+    }
+
+    fn room_made(&mut self) {
+        for asked in self.wanting.drain(..) {
+            asked.send(RoomMade);
+        }
     }
 
     fn close(&mut self) -> Lost {

@@ -268,6 +268,11 @@ impl<R> Queue<R> {
         !self.waiting.is_empty()
     }
 
+    /// When the oldest message that waits was accepted, in Unix milliseconds.
+    pub(crate) fn oldest_ms(&self) -> Option<u64> {
+        self.waiting.front().map(|run| run.batch.accepted_ms())
+    }
+
     /// Which pass the messages taken now belong to.
     pub(crate) fn pass(&self) -> u32 {
         self.pass
