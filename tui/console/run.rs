@@ -64,7 +64,7 @@ impl<S: Source> Loop<'_, S> {
                 Ready::HungUp => return Ok(Leave::TerminalGone),
                 Ready::Other => {}
                 Ready::Keys => {
-                    if let Some(leave) = self.keys()? {
+                    if let Some(leave) = self.keys(inbox)? {
                         return Ok(leave);
                     }
                 }
@@ -89,8 +89,8 @@ impl<S: Source> Loop<'_, S> {
         leave
     }
 
-    /// Takes all keys that have come.
-    fn keys(&mut self) -> io::Result<Option<Leave>> {
+    /// Takes all keys that have come, and looks after each whether the terminal is still there.
+    fn keys(&mut self, inbox: &Inbox) -> io::Result<Option<Leave>> {
         while event::poll(Duration::ZERO)? {
             let leave = match event::read()? {
                 Event::Key(key) => self.tell(Msg::Key(key)),
@@ -100,6 +100,9 @@ impl<S: Source> Loop<'_, S> {
             };
             if leave.is_some() {
                 return Ok(leave);
+            }
+            if Screen::wait(&inbox.wake, Duration::ZERO)? == Ready::HungUp {
+                return Ok(Some(Leave::TerminalGone));
             }
         }
         Ok(None)

@@ -48,16 +48,15 @@ impl Screen {
         enable_raw_mode()?;
         let set_up = execute!(io::stdout(), EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide);
         let terminal = set_up.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
-        match terminal {
-            Ok(mut terminal) => {
-                terminal.clear()?;
-                Ok(Self { terminal, hook: Some(take_hook()) })
-            }
+        let mut screen = match terminal {
+            Ok(terminal) => Self { terminal, hook: Some(take_hook()) },
             Err(error) => {
                 give_back();
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        screen.terminal.clear()?;
+        Ok(screen)
     }
 
     /// Draws a frame.

@@ -54,7 +54,10 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
         let shown = format!("   {} shown by: {}", count(list.order().len() as u64), list.filter().text());
         x = put(buffer, area, (x, 0), &shown, theme.warning());
     }
-    x = put(buffer, area, (x + 3, 0), more, theme.dim());
+    x = match problem {
+        Some(problem) => put(buffer, area, (x + 3, 0), problem, theme.bad()),
+        None => put(buffer, area, (x + 3, 0), more, theme.dim()),
+    };
     if T::SORTS.len() > 1 {
         let (name, descending) = list.sort();
         let way = if descending { "descending" } else { "ascending" };

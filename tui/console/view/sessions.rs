@@ -26,7 +26,7 @@ const COLUMNS: &[Column] = &[
     number("POISON", 7, 110),
     number("IN/s", 7, 130),
     number("OUT/s", 7, 130),
-    number("AGE", 6, 140),
+    number("AGE", 6, 150),
     text("RECLAIM", Size::Fill(15, 22), 0),
 ];
 
