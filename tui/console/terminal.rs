@@ -15,7 +15,7 @@ use std::{
 
 use crossterm::{
     cursor, event, execute,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -110,9 +110,10 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back, as far as there is one.
+/// Gives the terminal back, as far as there is one. Cleared first: a multiplexer that was resized meanwhile mixes the two
+/// screens.
 fn give_back() {
-    let _ = execute!(io::stdout(), event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = execute!(io::stdout(), event::DisableBracketedPaste, Clear(ClearType::All), LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
 }
 
