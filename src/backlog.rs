@@ -130,3 +130,113 @@ impl Backlog {
         Self::REASONS.into_iter().zip(untold).filter(|(_, messages)| *messages > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{
+        batch::BatchBuilder,
+        wire::{Headers, Publish, read_record},
+    };
+
+    const LIFE: Duration = Duration::from_secs(10);
+    const MAX: (u64, u64) = (8, 200);
+
+    fn batch(ids: std::ops::Range<u64>, len: usize, now: Instant) -> Arc<Batch> {
+        let mut builder = BatchBuilder::new("t".parse().unwrap());
+        for id in ids {
+            let mut payload = id.to_be_bytes().to_vec();
+            payload.resize(len.max(8), 0);
+            builder.push(&Publish { sequence: 1, topic: b"t", headers: Headers::NONE, payload: &payload });
+        }
+        Arc::new(builder.seal(now))
+    }
+
+    fn ids(part: &Part) -> impl Iterator<Item = u64> + '_ {
+        let id = |at| {
+            let (_, payload) = read_record(part.batch.records(at, 1)).unwrap();
+            u64::from_be_bytes(payload[..8].try_into().unwrap())
+        };
+        (part.from..part.batch.len()).map(id)
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Append { count: u64, from: u32, len: usize },
+        Pass(u64),
+        Expire,
+        Take,
+        GiveUp,
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (1_u64..6, 0_u32..4, 8_usize..90).prop_map(|(count, from, len)| Step::Append { count, from, len }),
+            3 => (0_u64..6).prop_map(Step::Pass),
+            2 => Just(Step::Expire),
+            1 => Just(Step::Take),
+            1 => Just(Step::GiveUp),
+        ]
+    }
+
+    /// What a backlog is meant to hold: (id, bytes, since), oldest first.
+    type Model = VecDeque<(u64, u64, Instant)>;
+
+    fn bytes(model: &Model) -> u64 {
+        model.iter().map(|(_, bytes, _)| bytes).sum()
+    }
+
+    proptest! {
+        /// I1 and I5: oldest first, within its bounds, and what is gone is counted.
+        #[test]
+        fn a_backlog_holds_the_newest_and_counts_the_rest(steps in vec(any_step(), 0..60)) {
+            let (mut backlog, mut now) = (Backlog::new(MAX.0, MAX.1, LIFE), Instant::now());
+            let (mut model, mut next) = (Model::new(), 0);
+            let (mut accepted, mut handed_over, mut gone) = (0_u64, 0_u64, [0_u64; 3]);
+            for step in steps {
+                match step {
+                    Step::Append { count, from, len } => {
+                        let (batch, from) = (batch(next..next + count, len, now), from.min(count as u32 - 1));
+                        for at in from..count as u32 {
+                            model.push_back((next + u64::from(at), batch.bytes(at, 1) as u64, now));
+                            accepted += 1;
+                        }
+                        next += count;
+                        backlog.append(batch, from, now);
+                        while model.len() as u64 > MAX.0 || bytes(&model) > MAX.1 {
+                            model.pop_front();
+                            gone[0] += 1;
+                        }
+                    }
+                    Step::Pass(seconds) => now += Duration::from_secs(seconds),
+                    Step::Expire => {
+                        backlog.expire(now);
+                        while model.pop_front_if(|(_, _, since)| *since + LIFE <= now).is_some() {
+                            gone[1] += 1;
+                        }
+                    }
+                    Step::Take => {
+                        let taken: Vec<u64> = backlog.take().flat_map(|part| ids(&part).collect::<Vec<_>>()).collect();
+                        prop_assert_eq!(&taken, &model.drain(..).map(|(id, ..)| id).collect::<Vec<_>>());
+                        handed_over += taken.len() as u64;
+                    }
+                    Step::GiveUp => {
+                        prop_assert_eq!(backlog.give_up(), bytes(&model));
+                        gone[2] += model.drain(..).count() as u64;
+                    }
+                }
+                prop_assert_eq!((backlog.messages(), backlog.bytes()), (model.len() as u64, bytes(&model)));
+                prop_assert_eq!(backlog.oldest(), model.front().map(|(.., since)| *since));
+                prop_assert_eq!(accepted, handed_over + backlog.messages() + gone.iter().sum::<u64>());
+            }
+            let reasons = Backlog::REASONS.into_iter().zip(gone).filter(|(_, messages)| *messages > 0);
+            prop_assert_eq!(backlog.take_untold().collect::<Vec<_>>(), reasons.collect::<Vec<_>>());
+            prop_assert_eq!(backlog.take_untold().count(), 0);
+            let lost = Lost { backlog: model.len() as u64, bytes: bytes(&model), ..Lost::default() };
+            prop_assert_eq!(backlog.close(), lost);
+            prop_assert_eq!((backlog.messages(), backlog.bytes(), backlog.oldest()), (0, 0, None));
+        }
+    }
+}

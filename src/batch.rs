@@ -25,14 +25,16 @@ pub(crate) struct Batch {
     records: Vec<u8>,
     /// When each message is of no use any more; absent if none has a time to live.
     expiries: Option<Box<[Option<Instant>]>>,
-    _room: Option<Guard>,
+    /// Held for its drop.
+    #[allow(dead_code)]
+    room: Option<Guard>,
 }
 
 impl Batch {
     /// A batch of one message that was a record before.
     pub(crate) fn of_record(topic: TopicName, accepted_ms: u64, record: Vec<u8>, room: &Room) -> Self {
         let table = [0, record.len() as u32].into_iter().flat_map(u32::to_be_bytes).collect();
-        let mut batch = Self { topic, accepted_ms, table, records: record, expiries: None, _room: None };
+        let mut batch = Self { topic, accepted_ms, table, records: record, expiries: None, room: None };
         batch.account(room);
         batch
     }
@@ -44,7 +46,7 @@ impl Batch {
     }
 
     fn account(&mut self, room: &Room) {
-        self._room = Some(room.take(self.footprint() as u64));
+        self.room = Some(room.take(self.footprint() as u64));
     }
 
     /// Bytes it holds in memory.
@@ -138,6 +140,6 @@ impl BatchBuilder {
         }
         let expiries =
             self.lives.map(|lives| lives.into_iter().map(|life| life.and_then(|life| now.checked_add(life))).collect());
-        Batch { topic: self.topic, accepted_ms: 0, table: self.table, records: self.records, expiries, _room: None }
+        Batch { topic: self.topic, accepted_ms: 0, table: self.table, records: self.records, expiries, room: None }
     }
 }

@@ -188,7 +188,7 @@ pub struct OrderRecord {
 }
 
 /// The longest a delayed or extended deadline may be moved at once.
-pub const MAX_EXTENSION: Duration = Duration::from_secs(24 * 3600);
+pub const MAX_EXTENSION: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
 mod tests {

@@ -166,16 +166,15 @@ impl Handle {
         let shared = &self.inner.shared;
         let given = shared.clock.now();
         let queued_before = shared.bus.board().broker.depth.queued();
-        let outcome = match self.admit(&order).await {
-            Err(why) => Outcome::Refused { why },
-            Ok(()) => {
-                let sent = order.clone();
-                let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, Some(ORDER));
-                match call.await {
-                    Ok(CallResult::Success(outcome)) => outcome,
-                    Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
-                    Err(_) => Outcome::Refused { why: "the broker has stopped".to_owned() },
-                }
+        let outcome = if let Err(why) = self.admit(&order).await {
+            Outcome::Refused { why }
+        } else {
+            let sent = order.clone();
+            let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, Some(ORDER));
+            match call.await {
+                Ok(CallResult::Success(outcome)) => outcome,
+                Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
+                Err(_) => Outcome::Refused { why: "the broker has stopped".to_owned() },
             }
         };
         let queued = (queued_before, shared.bus.board().broker.depth.queued());

@@ -26,7 +26,7 @@ impl Limits {
     pub(crate) fn hit(&self, limit: &'static str, who: &str, now: Instant) -> Option<u64> {
         let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
         if hits.len() >= PAIRS {
-            hits.retain(|_, hits| now.duration_since(hits.told) < Duration::from_secs(60));
+            hits.retain(|_, hits| now.duration_since(hits.told) < Duration::from_mins(1));
         }
         let who = if hits.len() >= PAIRS { "many" } else { who };
         match hits.get_mut(&(limit, who.to_owned())) {

@@ -129,11 +129,76 @@ impl Drop for Receipt {
 
 #[cfg(test)]
 mod tests {
+    use ractor::{Actor, ActorProcessingErr};
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
     use super::*;
+
+    /// Stands where a session would and says what it hears.
+    struct Ear;
+
+    impl Actor for Ear {
+        type Msg = SessionMsg;
+        type State = UnboundedSender<(u64, Vec<Refusal>)>;
+        type Arguments = Self::State;
+
+        async fn pre_start(&self, _: ActorRef<SessionMsg>, heard: Self::State) -> Result<Self::State, ActorProcessingErr> {
+            Ok(heard)
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<SessionMsg>,
+            said: SessionMsg,
+            heard: &mut Self::State,
+        ) -> Result<(), ActorProcessingErr> {
+            let SessionMsg::Settled { chunk, refusals } = said else { panic!("only settlements are sent here, not {said:?}") };
+            Ok(heard.send((chunk, refusals))?)
+        }
+    }
+
+    async fn settlement() -> (Arc<Settlement>, Arc<Stats>, UnboundedReceiver<(u64, Vec<Refusal>)>) {
+        let ((sender, heard), stats) = (unbounded_channel(), Arc::<Stats>::default());
+        let (ear, _) = Actor::spawn(None, Ear, sender).await.unwrap();
+        (Settlement::new(ear, Arc::clone(&stats), 7), stats, heard)
+    }
+
+    fn failures(refusals: &[Refusal]) -> Vec<(u64, u32, Code)> {
+        refusals.iter().map(|Refusal { failure, .. }| (failure.sequence, failure.count, failure.code)).collect()
+    }
+
+    /// Groups and queues let go in any order; the session hears of it once, when the last has.
+    #[tokio::test]
+    async fn a_chunk_is_settled_when_the_last_who_holds_it_lets_go() {
+        let (settlement, stats, mut heard) = settlement().await;
+        let receipts = [Receipt::new(&settlement, of(&[1, 2])), Receipt::new(&settlement, of(&[3]))];
+        drop(settlement);
+        let held_back = receipts[0].settlement();
+        receipts.into_iter().for_each(Receipt::accept);
+        assert_eq!((heard.is_empty(), stats.unsettled.get()), (true, 1));
+        drop(held_back);
+        assert_eq!(heard.recv().await, Some((7, Vec::new())));
+        assert_eq!((stats.unsettled.get(), stats.refused_publishes.get()), (0, 0));
+    }
+
+    /// DESIGN 3.4.2: an actor that fails with a group unanswered has answered: outcome unknown.
+    #[tokio::test]
+    async fn a_receipt_that_nobody_answered_says_that_the_outcome_is_unknown() {
+        let (settlement, stats, mut heard) = settlement().await;
+        Receipt::new(&settlement, of(&[4, 6])).refuse(Code::Gone, "killed");
+        drop(Receipt::new(&settlement, of(&[1, 2, 3])));
+        drop(settlement);
+        let (chunk, refusals) = heard.recv().await.unwrap();
+        assert_eq!(chunk, 7);
+        assert_eq!(failures(&refusals), [(4, 1, Code::Gone), (6, 1, Code::Gone), (1, 3, Code::Unavailable)]);
+        assert_eq!(stats.refused_publishes.get(), 5);
+    }
 
     fn of(sequences: &[u64]) -> Sequences {
         let mut all = Sequences::default();
-        sequences.iter().for_each(|sequence| all.push(*sequence));
+        for sequence in sequences {
+            all.push(*sequence);
+        }
         all
     }
 

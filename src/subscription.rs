@@ -68,14 +68,14 @@ impl SubscriptionQueue {
         bounds: Bounds,
         ack_timeout: Duration,
     ) -> Arc<Self> {
-        let state = State { queue: Queue::new(bounds), subscriber: None, idle: false, progress: Shared::now() };
+        let inner = State { queue: Queue::new(bounds), subscriber: None, idle: false, progress: Shared::now() };
         Arc::new(Self {
             id,
             handle,
             identity,
             stats,
             ack_timeout,
-            state: Mutex::new(state),
+            state: Mutex::new(inner),
             changed: AtomicBool::new(true),
             delivered: AtomicU64::new(0),
         })

@@ -70,7 +70,7 @@ mod tests {
     /// Whether an id ever was another's session is nobody else's business (I2).
     #[test]
     fn only_its_own_principal_finds_a_tombstone() {
-        let (mut stones, now) = (Tombstones::new(9, Duration::from_secs(60)), Instant::now());
+        let (mut stones, now) = (Tombstones::new(9, Duration::from_mins(1)), Instant::now());
         stones.add(id(1), stone("ana"), now);
         assert!(stones.find(id(1), &"ana".parse().unwrap(), now).is_some());
         assert!(stones.find(id(1), &"bob".parse().unwrap(), now).is_none());
@@ -78,14 +78,14 @@ mod tests {
 
     #[test]
     fn they_are_bounded_in_number_and_time() {
-        let (mut stones, now) = (Tombstones::new(2, Duration::from_secs(60)), Instant::now());
+        let (mut stones, now) = (Tombstones::new(2, Duration::from_mins(1)), Instant::now());
         let ana = "ana".parse().unwrap();
         for n in 1..=3 {
             stones.add(id(n), stone("ana"), now);
         }
         assert!(stones.find(id(1), &ana, now).is_none());
         assert!(stones.find(id(3), &ana, now).is_some());
-        assert!(stones.find(id(3), &ana, now + Duration::from_secs(60)).is_none());
+        assert!(stones.find(id(3), &ana, now + Duration::from_mins(1)).is_none());
         assert_eq!((stones.stones.len(), stones.order.len()), (0, 0));
     }
 }

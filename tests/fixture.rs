@@ -1,9 +1,13 @@
 //! A broker for one test, and a client that speaks the protocol frame by frame, so that a test can also speak it wrongly.
 
+pub(crate) mod baseline;
+
 use std::{net::SocketAddr, time::Duration};
 
 use cordboard::{
     Board, Broker, Config, Handle,
+    control::{Control, Order, Outcome, Precondition},
+    events::{Event, Lost, SessionEnd},
     name::{SessionId, SubscriptionHandle},
     wire::{
         self, ClientFrame, Deliver, DeliverAck, Disconnect, ErrorFrame, Headers, Publish, RegistrationRequest,
@@ -17,7 +21,7 @@ use tokio::{
 };
 
 /// How long anything in a test may take before it is called missing. Never waited out by a test that passes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// The default configuration on a free port of loopback.
 pub(crate) fn config() -> Config {
@@ -49,9 +53,37 @@ pub(crate) async fn eventually(broker: &Handle, what: &str, so: impl Fn(&Board) 
             }
         }
     };
-    if time::timeout(PATIENCE, wait).await.is_err() {
-        panic!("it never came to pass that {what}; the board is {:#?}", broker.bus().board());
+    assert!(
+        time::timeout(PATIENCE, wait).await.is_ok(),
+        "it never came to pass that {what}; the board is {:#?}",
+        broker.bus().board()
+    );
+}
+
+/// Gives an order as an operator who looked at nothing.
+pub(crate) async fn order(broker: &Handle, control: Control) -> Outcome {
+    let (operator, reason, precondition) = ("test".to_owned(), String::new(), Precondition::default());
+    broker.order(Order { control, operator, reason, precondition }).await
+}
+
+/// Waits until a session has ended; how, and what was lost.
+pub(crate) async fn ended(broker: &Handle, session: SessionId) -> (SessionEnd, Lost) {
+    let mut follower = broker.bus().follow_from_start();
+    loop {
+        for stamped in follower.take(usize::MAX).events {
+            if let Event::SessionEnded { id, why, lost } = &stamped.event
+                && *id == session
+            {
+                return (why.clone(), *lost);
+            }
+        }
+        time::timeout(Duration::from_hours(1), follower.changed()).await.expect("the session ends");
     }
+}
+
+/// Lets the paused clock move on, and everything that waits for it happen.
+pub(crate) async fn let_pass(time: Duration) {
+    time::sleep(time).await;
 }
 
 /// Waits for something that no event tells.

@@ -26,7 +26,7 @@ async fn a_subscriber_that_comes_back_gets_what_it_missed_and_then_what_is_new()
     assert_eq!((second.epoch.0, second.subscriptions.len()), (2, 1));
     shop.publish("orders/us", "5").await;
     let got = billing.messages(4).await;
-    assert_eq!(got.iter().map(|message| message.text()).collect::<Vec<_>>(), ["2", "3", "4", "5"]);
+    assert_eq!(got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(), ["2", "3", "4", "5"]);
     assert!(got.iter().all(|message| !message.redelivered));
     broker.shutdown().await;
 }
@@ -66,7 +66,10 @@ async fn what_was_published_to_nobody_waits_for_the_first_subscriber() {
     sub.subscribe("early").await;
     publisher.publish("early", "10").await;
     let got = sub.messages(11).await;
-    assert_eq!(got.iter().map(|m| m.text()).collect::<Vec<_>>(), (0..=10).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(
+        got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(),
+        (0..=10).map(|n| n.to_string()).collect::<Vec<_>>()
+    );
     broker.shutdown().await;
 }
 
@@ -151,7 +154,7 @@ async fn a_repeated_publish_is_answered_once_more_and_delivered_once() {
     }
     publisher.acked(4).await;
     let got = sub.messages(4).await;
-    assert_eq!(got.iter().map(|m| m.text()).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
+    assert_eq!(got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
     assert_eq!(broker.counters().repeats, 2);
     broker.shutdown().await;
 }

@@ -1,7 +1,28 @@
-//! The program: the broker with its console, and the clients for a shell.
-#![allow(dead_code)]
+//! The program `cordboard`: a broker with its operator's console, or the broker alone, or a client of one.
+//!
+//! Everything here is the face of the library: arguments, signals, files, terminals. What fails is said once, on the standard
+//! error, in a line that also says what would work.
 
+mod chronicle;
+mod cli;
+mod commands;
 #[cfg(feature = "console")]
 mod console;
+mod logging;
+mod signals;
+mod state_dir;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = cli::Cli::parse();
+    match commands::run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            commands::say(format_args!("cordboard: {error:#}"));
+            cli::Exit::of(&error).into()
+        }
+    }
+}

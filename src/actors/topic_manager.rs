@@ -275,7 +275,7 @@ impl State {
                     cell.set_life(Life::Open);
                     let again = self.spawn(myself, cell).await?;
                     let _ = self.shared.tell(&again.actor, TopicMsg::Wake);
-                    self.revive(&topic, again);
+                    self.revive(&topic, &again);
                 } else if let Some(entry) = self.remove(&topic) {
                     self.shared.emit(Event::TopicForgotten { topic: topic.clone() });
                     self.find_again(myself, &topic, entry.waiting).await?;
@@ -286,7 +286,7 @@ impl State {
     }
 
     /// Forgetting found a backlog: the topic lives on.
-    fn revive(&mut self, topic: &TopicName, again: TopicRef) {
+    fn revive(&mut self, topic: &TopicName, again: &TopicRef) {
         let Some(entry) = self.topics.get_mut(topic) else { return };
         entry.topic = again.clone();
         for (_, session) in entry.waiting.drain(..) {

@@ -6,7 +6,7 @@ use super::{Config, ConfigError, KIB, MIB, size};
 use crate::name::{MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS};
 
 /// The longest any time may be: the broker's timer queue looks no further ahead than this by far.
-const MAX_TIME: Duration = Duration::from_secs(30 * 24 * 3_600);
+const MAX_TIME: Duration = Duration::from_hours(30 * 24);
 
 /// One thing that makes no sense, and what would.
 #[derive(Debug, Clone, PartialEq, Eq)]

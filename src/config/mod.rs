@@ -28,8 +28,8 @@ pub const DEFAULT_PORT: u16 = 2673;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Everything that can be configured. Bytes are `usize`, written as `"16MiB"` or as a plain integer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -106,7 +106,7 @@ impl Chunker {
 
     /// True if `sequence` continues the chunk. If not, [`close`](Self::close) it first.
     pub(crate) fn continues(&self, sequence: u64) -> bool {
-        self.count == 0 || sequence == self.first.wrapping_add(self.count)
+        self.count == 0 || self.first.checked_add(self.count) == Some(sequence)
     }
 
     /// Takes one publish in.
@@ -145,14 +145,13 @@ impl Chunker {
         {
             return Ok(last);
         }
-        let slot = match self.slots.get(topic) {
-            Some(slot) => *slot,
-            None => {
-                self.topics.push(TopicName::from_bytes(topic, &self.rules)?);
-                self.open.push(None);
-                self.slots.insert(topic.into(), self.topics.len() - 1);
-                self.topics.len() - 1
-            }
+        let slot = if let Some(slot) = self.slots.get(topic) {
+            *slot
+        } else {
+            self.topics.push(TopicName::from_bytes(topic, &self.rules)?);
+            self.open.push(None);
+            self.slots.insert(topic.into(), self.topics.len() - 1);
+            self.topics.len() - 1
         };
         self.last = Some(slot);
         Ok(slot)
@@ -202,5 +201,173 @@ impl Chunker {
         };
         (self.first, self.count, self.bytes) = (0, 0, 0);
         Some(chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+    use crate::wire::{Headers, read_record};
+
+    fn chunker() -> Chunker {
+        Chunker::new(Epoch(3), NameRules::default(), Credit::new(1_000, 1 << 20), Room::new(1 << 20))
+    }
+
+    fn publish<'a>(sequence: u64, topic: &'a str, payload: &'a [u8]) -> Publish<'a> {
+        Publish { sequence, topic: topic.as_bytes(), headers: Headers::NONE, payload }
+    }
+
+    /// The sequences of a group, each from the payload of its message.
+    fn payloads(group: &Group) -> Vec<u64> {
+        let payload = |at| read_record(group.batch.records(at, 1)).unwrap().1;
+        (0..group.batch.len()).map(|at| u64::from_be_bytes(payload(at).try_into().unwrap())).collect()
+    }
+
+    fn numbers(sequences: &Sequences, of: &Chunk) -> Vec<u64> {
+        (of.first..of.first + of.count).filter(|n| sequences.up_to(*n) > sequences.up_to(n - 1)).collect()
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Publish { topic: &'static str, skipped: u64 },
+        Ack(u32, u64),
+        Close,
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let topics = vec!["a", "a/b", "c", "", "a//b", "+"];
+        prop_oneof![
+            8 => (select(topics), prop_oneof![9 => Just(0_u64), 1 => 1_u64..4])
+                .prop_map(|(topic, skipped)| Step::Publish { topic, skipped }),
+            2 => (0_u32..3, 0_u64..100).prop_map(|(handle, number)| Step::Ack(handle, number)),
+            1 => Just(Step::Close),
+        ]
+    }
+
+    /// Frames through a chunker, as the reader does it.
+    fn chunks(steps: &[Step]) -> (Vec<Chunk>, Vec<(u64, &'static str)>) {
+        let (mut chunker, mut sequence, mut all, mut sent) = (chunker(), 1, Vec::new(), Vec::new());
+        for step in steps {
+            match step {
+                Step::Publish { topic, skipped } => {
+                    sequence += skipped;
+                    if !chunker.continues(sequence) {
+                        all.extend(chunker.close(None));
+                    }
+                    chunker.publish(&publish(sequence, topic, &sequence.to_be_bytes()));
+                    sent.push((sequence, *topic));
+                    sequence += 1;
+                }
+                Step::Ack(handle, number) => chunker.ack(SubscriptionHandle(*handle), *number),
+                Step::Close => all.extend(chunker.close(None)),
+            }
+        }
+        all.extend(chunker.close(None));
+        (all, sent)
+    }
+
+    proptest! {
+        /// Chunks are gapless, their groups and misnamed publishes share their sequences out, and each topic keeps its order.
+        #[test]
+        fn a_chunk_is_a_gapless_stretch_shared_out_among_its_topics(steps in vec(any_step(), 0..80)) {
+            let (chunks, sent) = chunks(&steps);
+            let (mut by_topic, mut misnamed) = (BTreeMap::<String, Vec<u64>>::new(), Vec::new());
+            let mut covered = Vec::new();
+            for chunk in &chunks {
+                let mut shared_out = Vec::new();
+                for group in &chunk.groups {
+                    let sequences = payloads(group);
+                    prop_assert_eq!(&numbers(&group.sequences, chunk), &sequences);
+                    by_topic.entry(group.batch.topic().to_string()).or_default().extend(&sequences);
+                    shared_out.extend(sequences);
+                }
+                for (sequences, _) in &chunk.misnamed {
+                    shared_out.extend(numbers(sequences, chunk));
+                    misnamed.extend(numbers(sequences, chunk));
+                }
+                shared_out.sort_unstable();
+                prop_assert_eq!(&shared_out, &(chunk.first..chunk.first + chunk.count).collect::<Vec<_>>());
+                covered.extend(shared_out);
+                prop_assert!(chunk.count > 0 || !chunk.acks.is_empty());
+            }
+            prop_assert_eq!(covered, sent.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>());
+            for (topic, sequences) in by_topic {
+                let expected: Vec<u64> = sent.iter().filter(|(_, name)| *name == topic).map(|(n, _)| *n).collect();
+                prop_assert_eq!(sequences, expected);
+            }
+            misnamed.sort_unstable();
+            let bad = |name: &str| name.parse::<TopicName>().is_err();
+            prop_assert_eq!(misnamed, sent.iter().filter(|(_, name)| bad(name)).map(|(n, _)| *n).collect::<Vec<_>>());
+        }
+
+        /// Of a subscription the furthest acknowledgement counts, and each is named once.
+        #[test]
+        fn acknowledgements_are_merged(acks in vec((0_u32..4, 0_u64..50), 1..40)) {
+            let mut chunker = chunker();
+            let mut furthest = BTreeMap::new();
+            for (handle, number) in &acks {
+                chunker.ack(SubscriptionHandle(*handle), *number);
+                let known: &mut u64 = furthest.entry(*handle).or_default();
+                *known = (*known).max(*number);
+            }
+            let mut merged: Vec<_> = chunker.close(None).unwrap().acks.iter().map(|(handle, n)| (handle.0, *n)).collect();
+            merged.sort_unstable();
+            prop_assert_eq!(merged, furthest.into_iter().collect::<Vec<_>>());
+            prop_assert!(chunker.close(None).is_none());
+        }
+
+        /// What of a group came before is a prefix of it, and skipped exactly.
+        #[test]
+        fn a_repeat_skips_what_came_before(topics in vec(select(vec!["a", "b", "c"]), 1..30), known in 0_u64..35) {
+            let steps: Vec<_> = topics.iter().map(|topic| Step::Publish { topic, skipped: 0 }).collect();
+            for chunk in chunks(&steps).0 {
+                for group in &chunk.groups {
+                    let mut sequences = group.sequences.clone();
+                    let skip = sequences.up_to(known);
+                    sequences.skip(skip);
+                    let expected = payloads(group).split_off(skip as usize);
+                    prop_assert!(expected.iter().all(|n| *n > known));
+                    prop_assert_eq!(numbers(&sequences, &chunk), expected);
+                }
+            }
+        }
+    }
+
+    /// I6: the last number there is has no successor. A client may send both, and nobody adds one to it.
+    #[test]
+    fn sequences_do_not_wrap_around() {
+        let mut chunker = chunker();
+        chunker.publish(&publish(u64::MAX, "a", b""));
+        assert!(!chunker.continues(0));
+        assert_eq!(chunker.close(None).map(|chunk| (chunk.first, chunk.count)), Some((u64::MAX, 1)));
+        assert!(chunker.continues(0));
+    }
+
+    /// Budgets travel with what they pay for.
+    #[test]
+    fn a_chunk_holds_its_budget_until_it_is_gone() {
+        let mut chunker = chunker();
+        chunker.publish(&publish(1, "a", b"12345"));
+        chunker.publish(&publish(2, "", b"12345"));
+        let chunk = chunker.close(None).unwrap();
+        assert_eq!((chunker.ingress.used(), chunker.bytes()), (6, 0));
+        drop(chunk);
+        assert_eq!(chunker.ingress.used(), 0);
+    }
+
+    /// I5: names are remembered, not collected.
+    #[test]
+    fn the_names_a_reader_remembers_are_bounded() {
+        let mut chunker = chunker();
+        for n in 0..3 * NAMES as u64 {
+            chunker.publish(&publish(n + 1, &format!("t/{n}"), b""));
+            let chunk = chunker.close(None).unwrap();
+            assert_eq!(chunk.groups[0].batch.topic().as_str(), format!("t/{n}"));
+        }
+        assert!(chunker.slots.len() <= NAMES && chunker.topics.len() <= NAMES && chunker.open.len() <= NAMES);
     }
 }

@@ -298,7 +298,8 @@ impl<R> Queue<R> {
         if number == 0 || number > self.taken {
             return None;
         }
-        self.replay = Some(number);
+        // What was asked for before is still owed, too.
+        self.replay = Some(self.replay.map_or(number, |replay| replay.min(number)));
         self.bring_back(number)
     }
 

@@ -108,7 +108,7 @@ fn the_examples_say_what_the_text_around_them_says() {
     assert_eq!(records, [(1, 0, &b"one pear"[..]), (2, 2, b"two figs")]);
     let last = deliver.records().last().unwrap();
     assert_eq!(last.headers.get("content-type"), Some("text/plain"));
-    assert_eq!(last.headers.ttl(), Some(std::time::Duration::from_secs(60)));
+    assert_eq!(last.headers.ttl(), Some(std::time::Duration::from_mins(1)));
 
     let ServerFrame::Deliver(again) = ServerFrame::decode(whole(&find(1, "Deliver").bytes)).unwrap() else { panic!() };
     assert!(again.redelivered && again.table[..4] != [0; 4], "a table with a base, in a redelivery");

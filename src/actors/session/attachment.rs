@@ -114,6 +114,7 @@ impl State {
     pub(super) fn attach(&mut self, attach: Attach) {
         self.say_goodbye(Goodbye::Displaced, CloseReason::Displaced);
         self.publishing.forget_failures(attach.settled);
+        self.shared.stats.stale.add(self.subscriptions.forget_waiting());
         attach.outbound.reply(&ServerFrame::RegistrationResponse(self.response(&attach)));
         let publishing = &self.shared.config.publishing;
         let registered = Registered {

@@ -140,11 +140,11 @@ impl Actor for Session {
             SessionMsg::End { goodbye, why, done } => state.end(goodbye, why, done),
             SessionMsg::Drop { goodbye } => state.say_goodbye(goodbye, CloseReason::Dropped),
             SessionMsg::Chunk(chunk) => state.chunk(*chunk),
-            SessionMsg::TopicFound { topic, found } => state.topic_found(topic, found),
+            SessionMsg::TopicFound { topic, found } => state.topic_found(&topic, found),
             SessionMsg::Settled { chunk, refusals } => state.settled(chunk, refusals),
-            SessionMsg::Serving { queue, subscriber, ack } => state.serving(&queue, subscriber, ack),
+            SessionMsg::Serving { queue, subscriber, ack } => state.serving(&queue, &subscriber, ack),
             SessionMsg::SubscribeRefused { filter, request, code, reason } => {
-                state.subscribe_refused(&filter, request, code, &reason)
+                state.subscribe_refused(&filter, request, code, &reason);
             }
             SessionMsg::Unsubscribed { filter, request, existed } => state.unsubscribed(filter, request, existed),
             SessionMsg::SubscriptionEnded { filter, code, reason, lost } => state.subscription_ended(filter, code, reason, lost),

@@ -65,12 +65,19 @@ impl Publishing {
 
     /// The failures after `known`, and from where outcomes are unknown because too many were forgotten.
     pub(super) fn failures(&self, known: u64) -> (Vec<Failure>, Option<u64>) {
-        let failures = self.failures.iter().filter(|failure| failure.sequence > known).cloned().collect();
-        (failures, (self.forgotten > known).then_some(known + 1))
+        // Nobody knows what is not settled, whatever a client says.
+        let known = known.min(self.settled);
+        let after = self.failures.iter().filter_map(|failure| {
+            let known = (known + 1).saturating_sub(failure.sequence).min(u64::from(failure.count)) as u32;
+            let (sequence, count) = (failure.sequence + u64::from(known), failure.count - known);
+            (count > 0).then_some(Failure { sequence, count, code: failure.code })
+        });
+        (after.collect(), (self.forgotten > known).then_some(known + 1))
     }
 
     /// The client knows the outcomes up to `known`.
     pub(super) fn forget_failures(&mut self, known: u64) {
+        let known = known.min(self.settled);
         self.failures.retain(|failure| failure.sequence + u64::from(failure.count) > known + 1);
     }
 
@@ -101,7 +108,7 @@ impl Publishing {
             {
                 self.forgotten = oldest.sequence + u64::from(oldest.count) - 1;
             }
-            self.failures.push_back(failure.clone());
+            self.failures.push_back(*failure);
         }
         (told, self.settled > before)
     }
@@ -200,18 +207,18 @@ impl State {
         self.routes.insert(topic, route);
     }
 
-    pub(super) fn topic_found(&mut self, topic: TopicName, found: Result<TopicRef, (Code, String)>) {
-        let Some(Route::LookingUp(Waiting { groups, subscription })) = self.routes.remove(&topic) else { return };
+    pub(super) fn topic_found(&mut self, topic: &TopicName, found: Result<TopicRef, (Code, String)>) {
+        let Some(Route::LookingUp(Waiting { groups, subscription })) = self.routes.remove(topic) else { return };
         if subscription {
-            self.topic_for_subscription(&topic, &found);
+            self.topic_for_subscription(topic, &found);
         }
         match found {
             Ok(known) => {
-                if self.identity.rights.may(Action::Publish, &topic) {
+                if self.identity.rights.may(Action::Publish, topic) {
                     self.remember(topic.clone(), Route::Known(known));
                 }
                 for group in groups {
-                    self.send_to_topic(&topic, group);
+                    self.send_to_topic(topic, group);
                 }
             }
             Err((code, reason)) => {
@@ -239,5 +246,119 @@ impl State {
         {
             attached.outbound.publish_ack(self.publishing.settled);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::Index};
+
+    use super::*;
+    use crate::connection::Credit;
+
+    fn refusal(sequence: u64, count: u32) -> Refusal {
+        Refusal { failure: Failure { sequence, count, code: Code::Unavailable }, reason: String::new() }
+    }
+
+    fn publishing() -> (Publishing, Credit) {
+        (Publishing::default(), Credit::new(u64::MAX, u64::MAX))
+    }
+
+    /// The sequences that failures name.
+    fn named(failures: &[Failure]) -> Vec<u64> {
+        failures.iter().flat_map(|failure| failure.sequence..failure.sequence + u64::from(failure.count)).collect()
+    }
+
+    proptest! {
+        /// Chunks are answered in any order; what is acknowledged is a prefix, and its failures were told before, in order.
+        #[test]
+        fn only_what_is_settled_is_acknowledged(
+            chunks in vec((1_u64..5, vec(any::<bool>(), 4)), 1..20),
+            order in vec(any::<Index>(), 20),
+        ) {
+            let (mut publishing, credit) = publishing();
+            let (mut open, mut last) = (Vec::new(), 0);
+            for (count, refused) in chunks {
+                let first = last + 1;
+                last += count;
+                let number = publishing.open(last, credit.spend(count, 1));
+                // Refusals come in the order in which topics answer, not in that of the sequences.
+                let mut refusals: Vec<_> =
+                    (first..=last).zip(&refused).filter(|(_, no)| **no).map(|(n, _)| refusal(n, 1)).collect();
+                refusals.reverse();
+                open.push((number, first, last, refusals));
+            }
+            let expected: Vec<u64> = {
+                let mut all: Vec<u64> = open.iter().flat_map(|(.., refusals)| refusals.iter().map(|r| r.failure.sequence)).collect();
+                all.sort_unstable();
+                all
+            };
+            let mut told = Vec::new();
+            for at in order {
+                if open.is_empty() {
+                    break;
+                }
+                let (number, _, _, refusals) = open.swap_remove(at.index(open.len()));
+                let before = publishing.settled();
+                let (now, any) = publishing.settle(number, refusals);
+                told.extend(now.iter().map(|refusal| refusal.failure.sequence));
+                let first_open = open.iter().map(|(_, first, ..)| *first).min().unwrap_or(last + 1);
+                prop_assert_eq!(publishing.settled(), first_open - 1);
+                prop_assert_eq!(any, publishing.settled() > before);
+                prop_assert_eq!(&told, &expected.iter().copied().filter(|n| *n < first_open).collect::<Vec<_>>());
+            }
+            prop_assert_eq!(named(&publishing.failures(0).0), told);
+            prop_assert!(publishing.pending.is_empty());
+        }
+
+        /// A client that knows a part hears of all the rest, and of nothing that it knows.
+        #[test]
+        fn the_failures_after_what_a_client_knows_are_told(
+            failures in vec((1_u64..4, 1_u32..4), 0..12),
+            known in prop_oneof![0_u64..60, Just(u64::MAX)],
+            forgotten in prop_oneof![0_u64..60, Just(u64::MAX)],
+        ) {
+            let (mut publishing, credit) = publishing();
+            let (mut next, mut refusals) = (1, Vec::new());
+            for (gap, count) in failures {
+                refusals.push(refusal(next + gap, count));
+                next += gap + u64::from(count);
+            }
+            let all = named(&refusals.iter().map(|refusal| refusal.failure).collect::<Vec<_>>());
+            let chunk = publishing.open(next, credit.spend(1, 1));
+            publishing.settle(chunk, refusals);
+            // One connection knew this much, the next knows that: never less.
+            let forgotten = forgotten.min(known);
+            publishing.forget_failures(forgotten);
+            let (told, unknown_from) = publishing.failures(known);
+            prop_assert_eq!(named(&told), all.into_iter().filter(|n| *n > known).collect::<Vec<_>>());
+            prop_assert_eq!(unknown_from, None);
+        }
+    }
+
+    /// I5: failures are bounded, and from where they were forgotten the outcome is unknown, not success.
+    #[test]
+    fn too_many_failures_are_unknown_outcomes() {
+        let (mut publishing, credit) = publishing();
+        let last = MAX_FAILURES as u64 + 5;
+        let chunk = publishing.open(last, credit.spend(1, 1));
+        publishing.settle(chunk, (1..=last).map(|n| refusal(n, 1)).collect());
+        let (failures, unknown_from) = publishing.failures(0);
+        assert_eq!((failures.len(), failures[0].sequence, unknown_from), (MAX_FAILURES, 6, Some(1)));
+        assert_eq!(publishing.failures(3).1, Some(4));
+        // Whoever knows what was forgotten knows everything.
+        assert_eq!(publishing.failures(5).1, None);
+    }
+
+    /// A settlement of a chunk that is answered already, or never was, moves nothing.
+    #[test]
+    fn a_chunk_is_settled_once() {
+        let (mut publishing, credit) = publishing();
+        let chunk = publishing.open(3, credit.spend(3, 1));
+        assert!(publishing.settle(chunk, Vec::new()).1);
+        for stray in [chunk, chunk + 1, u64::MAX] {
+            assert!(!publishing.settle(stray, vec![refusal(1, 1)]).1);
+        }
+        assert_eq!((publishing.settled(), publishing.failures(0)), (3, (Vec::new(), None)));
     }
 }

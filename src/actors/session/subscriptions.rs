@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The longest ack timeout a client may ask for.
-const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+const MAX_ACK_TIMEOUT: Duration = Duration::from_hours(24);
 /// Requests that may wait on one filter.
 const MAX_WAITING: usize = 64;
 
@@ -82,13 +82,21 @@ impl Subscriptions {
         self.serving.values()
     }
 
-    /// The surviving subscriptions with their handles, in order.
+    /// The surviving subscriptions with their handles, in order. One that is just being made is among them: its answer would
+    /// go to a connection that is gone, and its first messages must not be the first that the client hears of it.
     pub(super) fn handles(&self) -> Vec<HandleOf> {
-        let serving = self.filters.iter().filter(|(_, subscription)| matches!(subscription.phase, Phase::Serving));
+        let lives = |subscription: &Subscription| matches!(subscription.phase, Phase::Serving | Phase::Starting { .. });
+        let living = self.filters.iter().filter(|(_, subscription)| lives(subscription));
         let mut handles: Vec<_> =
-            serving.map(|(filter, subscription)| HandleOf { filter: filter.clone(), handle: subscription.handle }).collect();
+            living.map(|(filter, subscription)| HandleOf { filter: filter.clone(), handle: subscription.handle }).collect();
         handles.sort_by_key(|of| of.handle.0);
         handles
+    }
+
+    /// A new connection is here: requests of the one before that have not begun are void (I4), and their numbers mean nothing
+    /// to it.
+    pub(super) fn forget_waiting(&mut self) -> u64 {
+        self.filters.values_mut().map(|subscription| subscription.waiting.drain(..).count() as u64).sum()
     }
 
     fn remove(&mut self, filter: &Filter) -> Option<Subscription> {
@@ -186,6 +194,10 @@ impl State {
         let Some(subscription) = self.subscriptions.remove(filter) else { return };
         if matches!(subscription.phase, Phase::Starting { asked } if asked.epoch == self.epoch()) {
             self.refuse_request(request, code, reason);
+        } else {
+            // A connection that came meanwhile was told of it as of one that lives.
+            let (filter, handle, reason) = (filter.clone(), subscription.handle, reason.to_owned());
+            self.reply(&ServerFrame::SubscriptionEnded(SubscriptionEnded { filter, handle, code, reason, lost: 0 }));
         }
         self.go_on(subscription.waiting);
     }
@@ -194,7 +206,7 @@ impl State {
     pub(super) fn serving(
         &mut self,
         queue: &Arc<SubscriptionQueue>,
-        subscriber: ActorRef<SubscriberMsg>,
+        subscriber: &ActorRef<SubscriberMsg>,
         ack: Option<SubscribeAck>,
     ) {
         let epoch = self.epoch();
@@ -213,7 +225,7 @@ impl State {
             Some(_) => tracing::debug!(session = %self.id, filter = %queue.id.filter, "nobody is there for the SubscribeAck"),
             None => {}
         }
-        self.resume(&subscriber);
+        self.resume(subscriber);
         self.go_on(waiting);
     }
 

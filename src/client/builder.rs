@@ -1,0 +1,92 @@
+//! How a client is made.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{Client, ConnectError, Door, backoff::Backoff, driver, register, shared::Shared, state::State};
+use crate::{
+    name::{ClientName, SessionId},
+    wire::RegistrationRequest,
+};
+
+/// Name look-up, connection and registration together take at most this long, unless told otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client to be. Made by [`Client::builder`].
+#[must_use = "nothing happens before connect"]
+pub struct Builder {
+    settings: register::Settings,
+    session: Option<SessionId>,
+    backoff: Backoff,
+}
+
+impl Builder {
+    pub(super) fn new(address: &str) -> Self {
+        let request = RegistrationRequest::new("client");
+        let settings = register::Settings { address: register::with_port(address), request, connect_timeout: CONNECT_TIMEOUT };
+        Self { settings, session: None, backoff: Backoff::default() }
+    }
+
+    /// What the client calls itself, for the operator who sees it. It need not be unique.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.request.name = name.into();
+        self
+    }
+
+    /// Who the client is, and the proof.
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.settings.request.user = Some(user.into());
+        self.settings.request.password = Some(password.into().into());
+        self
+    }
+
+    /// The session to resume, with its subscriptions and what they hold. If it is not there any more, the client gets a new
+    /// one, and [`Client::lost_session`] says so.
+    pub fn session(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// Wishes a keep-alive time: a broker or network that has gone silent is noticed after one and a half of it.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.settings.request.keep_alive_ms = Some(keep_alive.as_millis() as u64);
+        self
+    }
+
+    /// Wishes that the session waits this long for its client after a loss.
+    pub fn reclaim_after(mut self, reclaim_after: Duration) -> Self {
+        self.settings.request.reclaim_ms = Some(reclaim_after.as_millis() as u64);
+        self
+    }
+
+    /// When to come back after a loss; [`Backoff::NEVER`] for not at all.
+    pub fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// How long one attempt to connect and register may take; 10 s unless told otherwise.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Connects and registers, once: [`Builder::reconnect`] holds for later losses.
+    ///
+    /// # Errors
+    /// A [`ConnectError`] that says whether nobody answered or the broker refused.
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        let Self { settings, session, backoff } = self;
+        settings.request.name.parse::<ClientName>()?;
+        let registered = register::register(&settings, session, None).await?;
+        let shared = Arc::new(Shared::new(State::new(registered.response, registered.lost)));
+        tokio::spawn(driver::run(Arc::clone(&shared), settings, backoff, registered.connection));
+        Ok(Client { door: Arc::new(Door { shared }) })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The password's own Debug hides it.
+        f.debug_struct("Builder").field("settings", &self.settings).field("session", &self.session).finish_non_exhaustive()
+    }
+}

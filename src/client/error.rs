@@ -1,0 +1,174 @@
+//! What can go wrong for a client, each kind where it is met: connecting, publishing, subscribing, and the end of it all.
+//!
+//! The broker's words are part of some texts; they are shown through [`Printable`], like every text from elsewhere.
+
+use std::{io, sync::Arc};
+
+use crate::{
+    name::{Filter, NameError, Printable},
+    wire::{Code, WireError},
+};
+
+/// Why no connection came about.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answered at the address.
+    #[error("cannot connect to {address}: {}; is a broker running there?", in_words(why))]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the operating system says.
+        why: Arc<io::Error>,
+    },
+    /// Not connected and registered in time.
+    #[error("no broker answered at {address} within {seconds} s; is the address right?")]
+    TimedOut {
+        /// Where.
+        address: String,
+        /// How long it was tried.
+        seconds: u64,
+    },
+    /// The connection ended before the broker had answered.
+    #[error("{address} closed the connection before it answered; is it a cordboard broker?")]
+    ClosedEarly {
+        /// Where.
+        address: String,
+    },
+    /// The broker said no.
+    #[error("the broker refused: {} ({code})", Printable(reason))]
+    Refused {
+        /// 401, 403, 429, 503, 505, …
+        code: Code,
+        /// The broker's words.
+        reason: String,
+    },
+    /// What answered does not speak the protocol.
+    #[error("{address} does not speak the cordboard protocol: {why}")]
+    NotABroker {
+        /// Where.
+        address: String,
+        /// What is wrong with its bytes.
+        why: WireError,
+    },
+    /// The client's own name breaks a rule.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+/// What an error of the operating system is called, without its number where it has a name.
+fn in_words(error: &io::Error) -> String {
+    let kind = error.kind().to_string();
+    if error.raw_os_error().is_some() && !kind.starts_with("uncategorized") { kind } else { error.to_string() }
+}
+
+impl ConnectError {
+    /// True if the same attempt may succeed later: the broker is away, full or draining.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::ClosedEarly { .. } => true,
+            Self::Refused { code, .. } => is_temporary(*code),
+            Self::NotABroker { .. } | Self::Name(_) => false,
+        }
+    }
+}
+
+/// True for the codes that say "not now" rather than "not you".
+pub(super) fn is_temporary(code: Code) -> bool {
+    matches!(code, Code::TooSlow | Code::TooMany | Code::Internal | Code::Unavailable | Code::NoRoom)
+}
+
+/// Why a client is over. It does not come back by itself from any of these.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientEnd {
+    /// [`close`](super::Client::close) or [`end`](super::Client::end) was called, or everything that could use it was dropped.
+    #[error("the client was closed")]
+    Closed,
+    /// An operator ended the session.
+    #[error("an operator ended the session: {}", Printable(reason))]
+    Evicted {
+        /// The operator's words.
+        reason: String,
+    },
+    /// Another connection resumed the same session.
+    #[error("another connection took the session over; give each client a session of its own")]
+    Displaced,
+    /// The broker closed the connection and trying again would not help.
+    #[error("the broker ended the connection: {} ({code})", Printable(reason))]
+    Refused {
+        /// Why.
+        code: Code,
+        /// The broker's words.
+        reason: String,
+    },
+    /// The connection is gone and the reconnect policy has given up.
+    #[error("the connection was lost: {why}")]
+    Lost {
+        /// What happened to it, or to the last attempt to come back.
+        why: String,
+    },
+}
+
+/// Why a message was not, or perhaps not, published.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PublishError {
+    /// The topic breaks a rule.
+    #[error(transparent)]
+    Topic(#[from] NameError),
+    /// A header breaks a rule.
+    #[error(transparent)]
+    Header(#[from] WireError),
+    /// Larger than the broker takes.
+    #[error("a message of {bytes} bytes is over the broker's limit of {max}; send less in one message")]
+    TooLarge {
+        /// Its frame.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The broker said no, and did not take it. (503: it may have been taken.)
+    #[error("the broker refused the message: {} ({code})", Printable(reason))]
+    Refused {
+        /// 403, 410, 413, 429, 503, 507.
+        code: Code,
+        /// The broker's words.
+        reason: String,
+    },
+    /// It was sent, and the session was lost before an answer came.
+    #[error("the message was sent, but the session was lost before an answer came; it may or may not have been accepted")]
+    OutcomeUnknown,
+    /// The client is over. What it had sent may or may not have been accepted.
+    #[error(transparent)]
+    Ended(#[from] ClientEnd),
+}
+
+/// Why there is no subscription.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubscribeError {
+    /// The filter breaks a rule.
+    #[error(transparent)]
+    Filter(#[from] NameError),
+    /// This client has a stream for this filter.
+    #[error("this client has subscribed to {} already; use that stream, or unsubscribe it first", Printable(.0.as_str()))]
+    AlreadySubscribed(Filter),
+    /// The broker said no.
+    #[error("the broker refused the subscription: {} ({code})", Printable(reason))]
+    Refused {
+        /// 400, 403, 429.
+        code: Code,
+        /// The broker's words.
+        reason: String,
+    },
+    /// The client is over.
+    #[error(transparent)]
+    Ended(#[from] ClientEnd),
+}
+
+/// Not everything that was published was accepted.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{failed} messages were not accepted, the first because {first}")]
+pub struct FlushError {
+    /// How many, since the last flush.
+    pub failed: u64,
+    /// What happened to the first of them.
+    pub first: PublishError,
+}

@@ -1,0 +1,386 @@
+//! The ledger: every publish from the moment it is encoded until the broker has settled it.
+//!
+//! Publishes are encoded once, one behind the other, into an open chunk. The writer freezes it and writes it as it is; the
+//! same bytes stay here until they are settled, so that they can be sent again, with the same sequences, after a resume.
+//! Pure: no socket, no clock.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    error::{ClientEnd, PublishError},
+    settlement::{Pending, Settlement},
+};
+use crate::wire::{Code, Failure, HEADER, Headers, PREFIX, Publish};
+
+/// A chunk is closed when it has reached this: small enough to be forgotten soon, large enough that its cost is shared.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// How much may be unsettled before publishing waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Credit {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+/// Frames with consecutive sequences.
+#[derive(Debug)]
+struct Chunk {
+    /// Sequence of the first frame.
+    first: u64,
+    count: u32,
+    /// Frames at the head that are settled, and where the first unsettled one begins.
+    settled: u32,
+    start: usize,
+    bytes: Bytes,
+    /// It was given to a connection: the broker may have seen it.
+    sent: bool,
+    settlement: Arc<Settlement>,
+}
+
+impl Chunk {
+    fn unsettled(&self) -> (usize, usize) {
+        ((self.count - self.settled) as usize, self.bytes.len() - self.start)
+    }
+
+    /// Settles what is below `next`; gives back how many messages and bytes those were.
+    fn settle_below(&mut self, next: u64) -> (usize, usize) {
+        let before = self.unsettled();
+        let settled = next.saturating_sub(self.first).min(u64::from(self.count)) as u32;
+        if settled <= self.settled {
+            return (0, 0);
+        }
+        for _ in self.settled..settled {
+            self.start += frame_len(&self.bytes[self.start..]);
+        }
+        self.settled = settled;
+        self.settlement.settle(settled);
+        let after = self.unsettled();
+        (before.0 - after.0, before.1 - after.1)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.settled == self.count
+    }
+
+    /// Numbers the frames anew, from `first`.
+    fn renumber(&mut self, first: u64) {
+        self.first = first;
+        let mut bytes = Vec::from(std::mem::take(&mut self.bytes));
+        let mut at = 0;
+        for sequence in (first..).take(self.count as usize) {
+            bytes[at + HEADER..at + HEADER + 8].copy_from_slice(&sequence.to_be_bytes());
+            at += frame_len(&bytes[at..]);
+        }
+        self.bytes = bytes.into();
+    }
+}
+
+/// Length of a frame we have encoded.
+fn frame_len(frame: &[u8]) -> usize {
+    let mut length = [0; PREFIX];
+    length.copy_from_slice(&frame[..PREFIX]);
+    PREFIX + u32::from_be_bytes(length) as usize
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    credit: Credit,
+    /// Sequence of the next publish.
+    next: u64,
+    /// Frames nobody has seen yet, and how many; their first sequence is `next - open_count`.
+    open: Vec<u8>,
+    open_count: u32,
+    open_settlement: Arc<Settlement>,
+    kept: VecDeque<Chunk>,
+    /// Chunks at the head of `kept` that the present connection was given.
+    handed: usize,
+    messages: usize,
+    bytes: usize,
+    /// Messages ever taken in, and ever settled, over all sessions.
+    enqueued: u64,
+    done: u64,
+    failed: u64,
+    first_failure: Option<PublishError>,
+}
+
+impl Ledger {
+    pub(super) fn new(credit: Credit) -> Self {
+        Self {
+            credit,
+            next: 1,
+            open: Vec::new(),
+            open_count: 0,
+            open_settlement: Arc::default(),
+            kept: VecDeque::new(),
+            handed: 0,
+            messages: 0,
+            bytes: 0,
+            enqueued: 0,
+            done: 0,
+            failed: 0,
+            first_failure: None,
+        }
+    }
+
+    pub(super) fn set_credit(&mut self, credit: Credit) {
+        self.credit = credit;
+    }
+
+    /// True if a frame of `bytes` may be taken in. One message is always let through, however large.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.messages == 0 || (self.messages < self.credit.messages && self.bytes + bytes <= self.credit.bytes)
+    }
+
+    /// Takes a message in. True as well if the writer may be asleep and has to be told.
+    pub(super) fn push(&mut self, topic: &str, headers: Headers<'_>, payload: &[u8]) -> (Pending, bool) {
+        let first = self.open.is_empty();
+        let before = self.open.len();
+        Publish { sequence: self.next, topic: topic.as_bytes(), headers, payload }.encode(&mut self.open);
+        let pending = Pending::new(Arc::clone(&self.open_settlement), self.open_count);
+        self.next += 1;
+        self.open_count += 1;
+        self.messages += 1;
+        self.bytes += self.open.len() - before;
+        self.enqueued += 1;
+        if self.open.len() >= CHUNK_BYTES {
+            self.close_chunk();
+        }
+        (pending, first)
+    }
+
+    fn close_chunk(&mut self) {
+        if self.open_count == 0 {
+            return;
+        }
+        let count = std::mem::take(&mut self.open_count);
+        // The next chunk will be about as large as this one, up to the bound.
+        let room = self.open.len().min(CHUNK_BYTES);
+        let bytes = std::mem::replace(&mut self.open, Vec::with_capacity(room)).into();
+        let settlement = std::mem::take(&mut self.open_settlement);
+        let first = self.next - u64::from(count);
+        self.kept.push_back(Chunk { first, count, settled: 0, start: 0, bytes, sent: false, settlement });
+    }
+
+    /// Gives the connection what it has not been given yet, up to about `budget` bytes.
+    pub(super) fn hand_over(&mut self, mut budget: usize, out: &mut VecDeque<Bytes>) {
+        self.close_chunk();
+        for chunk in self.kept.iter_mut().skip(self.handed) {
+            let frames = chunk.bytes.slice(chunk.start..);
+            chunk.sent = true;
+            self.handed += 1;
+            budget = budget.saturating_sub(frames.len());
+            out.push_back(frames);
+            if budget == 0 {
+                break;
+            }
+        }
+    }
+
+    /// True if there is something the connection was not given yet.
+    pub(super) fn has_more(&self) -> bool {
+        self.open_count > 0 || self.handed < self.kept.len()
+    }
+
+    /// Everything up to `sequence` is settled.
+    pub(super) fn settle(&mut self, sequence: u64) {
+        let next = sequence.saturating_add(1);
+        while let Some(chunk) = self.kept.front_mut() {
+            let (messages, bytes) = chunk.settle_below(next);
+            self.messages -= messages;
+            self.bytes -= bytes;
+            self.done += messages as u64;
+            if !chunk.is_settled() {
+                break;
+            }
+            self.kept.pop_front();
+            self.handed = self.handed.saturating_sub(1);
+        }
+    }
+
+    /// `count` messages from `sequence` have failed; those that are settled already keep their outcome.
+    pub(super) fn fail(&mut self, sequence: u64, count: u64, error: &PublishError) {
+        let end = sequence.saturating_add(count);
+        let mut failed = 0;
+        for chunk in &self.kept {
+            let from = sequence.max(chunk.first + u64::from(chunk.settled));
+            let to = end.min(chunk.first + u64::from(chunk.count));
+            if from < to {
+                failed += to - from;
+                chunk.settlement.fail((from - chunk.first) as u32, (to - from) as u32, error.clone());
+            }
+        }
+        if failed > 0 {
+            self.failed += failed;
+            self.first_failure.get_or_insert_with(|| error.clone());
+        }
+    }
+
+    /// The session was resumed: settles what the broker has settled meanwhile; all the rest is sent again.
+    pub(super) fn resume(&mut self, settled: u64, failures: &[Failure], unknown_from: Option<u64>) {
+        for failure in failures {
+            let reason = "it failed while the client was away".to_owned();
+            self.fail(failure.sequence, u64::from(failure.count), &PublishError::Refused { code: failure.code, reason });
+        }
+        if let Some(from) = unknown_from {
+            self.fail(from, (settled + 1).saturating_sub(from), &PublishError::OutcomeUnknown);
+        }
+        self.settle(settled);
+        self.handed = 0;
+        // A process that has resumed a session from a file goes on where the last one stopped.
+        if self.messages == 0 {
+            self.next = self.next.max(settled.saturating_add(1));
+        }
+    }
+
+    /// The session is gone: what was sent has no known outcome, what was not is numbered anew for the next one.
+    pub(super) fn start_over(&mut self) {
+        self.close_chunk();
+        while let Some(chunk) = self.kept.front().filter(|chunk| chunk.sent) {
+            let last = chunk.first + u64::from(chunk.count) - 1;
+            let (first, count) = (chunk.first, u64::from(chunk.count));
+            self.fail(first, count, &PublishError::OutcomeUnknown);
+            self.settle(last);
+        }
+        self.handed = 0;
+        self.next = 1;
+        for chunk in &mut self.kept {
+            chunk.renumber(self.next);
+            self.next += u64::from(chunk.count);
+        }
+    }
+
+    /// The client is over: whoever waits is told.
+    pub(super) fn end(&mut self, end: &ClientEnd) {
+        self.close_chunk();
+        self.fail(0, u64::MAX, &PublishError::Ended(end.clone()));
+        self.settle(u64::MAX);
+    }
+
+    /// The last sequence that is settled: what a registration tells the broker.
+    pub(super) fn settled(&self) -> u64 {
+        self.next - 1 - self.messages as u64
+    }
+
+    /// Messages ever taken in, and ever settled: a flush waits for the second to reach what the first is now.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.enqueued, self.done)
+    }
+
+    /// How many have failed since this was last asked, and why the first did.
+    pub(super) fn take_failures(&mut self) -> Option<(u64, PublishError)> {
+        let first = self.first_failure.take()?;
+        Some((std::mem::take(&mut self.failed), first))
+    }
+}
+
+impl PublishError {
+    pub(super) fn refused(code: Code, reason: String) -> Self {
+        Self::Refused { code, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{ClientFrame, MAX_FRAME, split};
+
+    const CREDIT: Credit = Credit { messages: 10_000, bytes: 4 << 20 };
+
+    fn filled(messages: u64, payload: usize) -> Ledger {
+        let mut ledger = Ledger::new(CREDIT);
+        for _ in 0..messages {
+            drop(ledger.push("t", Headers::NONE, &vec![7; payload]));
+        }
+        ledger
+    }
+
+    /// The sequences that a connection is given.
+    fn handed_over(ledger: &mut Ledger) -> Vec<u64> {
+        let mut chunks = VecDeque::new();
+        ledger.hand_over(usize::MAX, &mut chunks);
+        let mut sequences = Vec::new();
+        for mut chunk in chunks {
+            while let Some((raw, length)) = split(&chunk, MAX_FRAME).unwrap() {
+                let Ok(ClientFrame::Publish(publish)) = ClientFrame::decode(raw) else { panic!("not a publish") };
+                sequences.push(publish.sequence);
+                chunk = chunk.slice(length..);
+            }
+            assert!(chunk.is_empty());
+        }
+        sequences
+    }
+
+    #[test]
+    fn a_resume_hands_over_exactly_what_is_unsettled() {
+        // More than one chunk, and settled up to somewhere inside each.
+        for settled in [0, 1, 650, 651, 999, 1_000] {
+            let mut ledger = filled(1_000, 100);
+            assert_eq!(handed_over(&mut ledger), (1..=1_000).collect::<Vec<_>>());
+            assert!(!ledger.has_more());
+            ledger.resume(settled, &[], None);
+            assert_eq!(handed_over(&mut ledger), (settled + 1..=1_000).collect::<Vec<_>>());
+            assert_eq!(ledger.settled(), settled);
+        }
+    }
+
+    #[test]
+    fn everything_settled_leaves_nothing_behind() {
+        let mut ledger = filled(1_000, 100);
+        assert_eq!(handed_over(&mut ledger).len(), 1_000);
+        for sequence in (7..1_000).step_by(93).chain([1_000]) {
+            ledger.settle(sequence);
+        }
+        assert_eq!((ledger.messages, ledger.bytes, ledger.kept.len(), ledger.handed), (0, 0, 0, 0));
+        assert_eq!(ledger.progress(), (1_000, 1_000));
+        assert!(ledger.take_failures().is_none());
+    }
+
+    /// A broker's word about the past changes nothing.
+    #[test]
+    fn what_is_settled_stays_settled() {
+        let mut ledger = filled(10, 1);
+        assert_eq!(handed_over(&mut ledger).len(), 10);
+        ledger.settle(10);
+        ledger.settle(3);
+        ledger.fail(1, 10, &PublishError::OutcomeUnknown);
+        assert!(ledger.take_failures().is_none());
+        assert_eq!(ledger.progress(), (10, 10));
+    }
+
+    #[test]
+    fn a_new_session_numbers_the_unsent_anew_and_gives_up_the_sent() {
+        let mut ledger = filled(3, 1);
+        assert_eq!(handed_over(&mut ledger).len(), 3);
+        for _ in 0..2_000 {
+            drop(ledger.push("t", Headers::NONE, &[7; 100]));
+        }
+        ledger.start_over();
+        assert_eq!(handed_over(&mut ledger), (1..=2_000).collect::<Vec<_>>());
+        let (failed, first) = ledger.take_failures().unwrap();
+        assert!(matches!((failed, first), (3, PublishError::OutcomeUnknown)));
+        drop(ledger.push("t", Headers::NONE, b""));
+        assert_eq!(handed_over(&mut ledger), [2_001]);
+    }
+
+    #[test]
+    fn a_message_larger_than_the_credit_goes_alone() {
+        let mut ledger = Ledger::new(Credit { messages: 5, bytes: 100 });
+        assert!(ledger.has_room(1_000));
+        drop(ledger.push("t", Headers::NONE, &[0; 1_000]));
+        assert!(!ledger.has_room(1));
+        assert_eq!(handed_over(&mut ledger), [1]);
+        ledger.settle(1);
+        assert!(ledger.has_room(1_000));
+    }
+
+    #[test]
+    fn unknown_outcomes_are_from_there_to_the_settled() {
+        let mut ledger = filled(10, 1);
+        assert_eq!(handed_over(&mut ledger).len(), 10);
+        ledger.resume(8, &[Failure { sequence: 2, count: 2, code: Code::Forbidden }], Some(7));
+        assert_eq!(ledger.take_failures().unwrap().0, 4);
+        assert_eq!(handed_over(&mut ledger), [9, 10]);
+    }
+}

@@ -1,0 +1,78 @@
+//! Settling by hand: done, again, poison; and what comes again.
+
+use super::*;
+use crate::client::ExplicitSubscription;
+
+async fn explicit(broker: &Broker) -> (Client, Peer, ExplicitSubscription) {
+    let (client, mut peer) = broker.connected().await;
+    let (stream, ()) = tokio::join!(client.subscribe("t/#"), peer.accept_subscription("t/#", 1, false));
+    (client, peer, stream.unwrap().explicit())
+}
+
+#[tokio::test]
+async fn only_the_holder_settles() {
+    let broker = Broker::start().await;
+    let (_client, mut peer, mut stream) = explicit(&broker).await;
+    peer.deliver(1, 1, false, &["a", "b", "c"]).await;
+    let first = soon(stream.next()).await.unwrap();
+    let second = soon(stream.next()).await.unwrap();
+    let third = soon(stream.next()).await.unwrap();
+    peer.say(ServerFrame::Ping(1)).await;
+    assert_eq!(peer.hear().await, Said::Pong(1));
+    second.ack();
+    assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 2 });
+    // Acknowledged with the second: nothing is left to say about it.
+    first.poison();
+    third.poison();
+    assert_eq!(peer.hear().await, Said::Nack { handle: 1, number: 3, what: Nack::Poison });
+}
+
+/// After `again n`, what was under way is ignored until the broker has gone back, and nothing from n on is acknowledged.
+#[tokio::test]
+async fn what_is_given_back_comes_again_in_order() {
+    let broker = Broker::start().await;
+    let (_client, mut peer, mut stream) = explicit(&broker).await;
+    peer.deliver(1, 1, false, &["a", "b", "c"]).await;
+    let first = soon(stream.next()).await.unwrap();
+    let second = soon(stream.next()).await.unwrap();
+    let third = soon(stream.next()).await.unwrap();
+    second.again();
+    assert_eq!(peer.hear().await, Said::Nack { handle: 1, number: 2, what: Nack::Again });
+    third.ack();
+    first.ack();
+    assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 1 });
+    // Sent before the broker heard of it, then the return.
+    peer.deliver(1, 4, false, &["d"]).await;
+    peer.deliver(1, 2, true, &["b", "c", "d"]).await;
+    let mut numbers = Vec::new();
+    for _ in 0..3 {
+        let held = soon(stream.next()).await.unwrap();
+        assert!(held.redelivered);
+        numbers.push(held.number);
+        if held.number == 4 {
+            held.ack();
+        }
+    }
+    assert_eq!(numbers, [2, 3, 4]);
+    assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 4 });
+}
+
+/// The broker's acknowledgement timeout: what waits here untaken comes again and is not handed out twice.
+#[tokio::test]
+async fn what_comes_again_replaces_what_was_not_taken() {
+    let broker = Broker::start().await;
+    let (client, mut peer) = broker.connected().await;
+    let (stream, ()) = tokio::join!(client.subscribe("t/#"), peer.accept_subscription("t/#", 1, false));
+    let mut stream = stream.unwrap();
+    peer.deliver(1, 1, false, &["a", "b", "c"]).await;
+    assert_eq!(soon(stream.next()).await.unwrap().number, 1);
+    assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 1 });
+    // It did not know of the acknowledgement yet.
+    peer.deliver(1, 1, true, &["a", "b", "c", "d"]).await;
+    peer.say(ServerFrame::Ping(1)).await;
+    assert_eq!(peer.hear().await, Said::Pong(1));
+    for number in 2..=4 {
+        let delivery = soon(stream.next()).await.unwrap();
+        assert_eq!((delivery.number, delivery.redelivered), (number, true));
+    }
+}

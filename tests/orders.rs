@@ -1,0 +1,229 @@
+//! What an operator can do, what it costs, and what the client is told.
+
+use cordboard::{
+    control::{Control, Order, Outcome, Precondition},
+    events::{Event, SessionEnd},
+    name::Epoch,
+    wire::{ClientFrame, Code, RegistrationRequest},
+};
+
+use crate::fixture::{Raw, Reply, broker, broker_with, ended, eventually, order};
+
+#[tokio::test]
+async fn an_evicted_client_is_told_why_and_its_session_is_gone() {
+    let broker = broker().await;
+    let (mut sub, response) = Raw::register(&broker, "sub").await;
+    sub.subscribe("t").await;
+    let session = response.session;
+    let evict = Order {
+        control: Control::EvictSession { session },
+        operator: "ana".into(),
+        reason: "OPS-114 stuck consumer".into(),
+        precondition: Precondition { epoch: Some(Epoch(1)), loss: Some(0) },
+    };
+    assert!(matches!(broker.order(evict.clone()).await, Outcome::Done { lost } if lost.is_nothing()));
+    match sub.next().await {
+        Reply::Evicted(reason) => assert_eq!(reason, "OPS-114 stuck consumer"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(sub.next().await, Reply::Closed));
+    let (why, _) = ended(&broker, session).await;
+    assert_eq!(why, SessionEnd::Evicted { by: "ana".into(), why: "OPS-114 stuck consumer".into() });
+    assert_eq!(broker.order(evict).await, Outcome::AlreadyGone);
+    let mut back = Raw::connect(broker.endpoints()[0]).await;
+    let mut request = RegistrationRequest::new("sub");
+    request.session = Some(session);
+    back.send(&ClientFrame::RegistrationRequest(request)).await;
+    let error = back.error().await;
+    assert_eq!(error.code, Code::Gone);
+    assert!(error.reason.contains("OPS-114"), "{}", error.reason);
+    broker.shutdown().await;
+}
+
+/// The operator confirmed a price; a higher one, or another connection, is not what was confirmed.
+#[tokio::test]
+async fn an_order_is_refused_when_the_world_has_moved_on() {
+    let broker = broker().await;
+    let (mut sub, response) = Raw::register(&broker, "sub").await;
+    sub.subscribe("t").await;
+    let session = response.session;
+    drop(sub);
+    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    for n in 0..102_u8 {
+        publisher.publish("t", [n]).await;
+    }
+    let evict = |epoch, loss| Order {
+        control: Control::EvictSession { session },
+        operator: "ana".into(),
+        reason: String::new(),
+        precondition: Precondition { epoch: Some(Epoch(epoch)), loss: Some(loss) },
+    };
+    assert!(matches!(broker.order(evict(2, 500)).await, Outcome::Refused { .. }));
+    assert!(matches!(broker.order(evict(1, 0)).await, Outcome::Refused { .. }));
+    assert!(matches!(broker.order(evict(1, 50)).await, Outcome::Done { lost } if lost.queued == 102));
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_dropped_connection_leaves_its_session_to_come_back() {
+    let broker = broker().await;
+    let (mut raw, response) = Raw::register(&broker, "sub").await;
+    let session = response.session;
+    assert!(matches!(order(&broker, Control::DropConnection { session }).await, Outcome::Done { .. }));
+    let error = raw.closing_error().await;
+    assert_eq!(error.code, Code::Unavailable);
+    assert!(error.reason.contains("operator"), "{}", error.reason);
+    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
+    assert_eq!(order(&broker, Control::DropConnection { session }).await, Outcome::AlreadyGone);
+    Raw::resume(&broker, "sub", session).await;
+    broker.shutdown().await;
+}
+
+/// Kill: exact subscriptions end and are told; what filter subscriptions hold stays theirs; the next publish creates it anew.
+#[tokio::test]
+async fn a_killed_topic_takes_its_exact_subscriptions_and_nothing_else() {
+    let broker = broker().await;
+    let (mut exact, _) = Raw::register(&broker, "exact").await;
+    exact.subscribe("orders/eu").await;
+    let (mut wide, wide_response) = Raw::register(&broker, "wide").await;
+    wide.subscribe("orders/#").await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    publisher.publish("orders/eu", "1").await;
+    assert_eq!(exact.messages(1).await[0].text(), "1");
+    wide.settle().await;
+    wide.reset();
+    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
+    let topic = || "orders/eu".parse().unwrap();
+    assert!(matches!(order(&broker, Control::KillTopic { topic: topic() }).await, Outcome::Done { lost } if lost.queued == 1));
+    match exact.next().await {
+        Reply::Other(ended) => assert!(ended.starts_with("SubscriptionEnded") && ended.contains("Gone"), "{ended}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(order(&broker, Control::KillTopic { topic: topic() }).await, Outcome::AlreadyGone);
+    publisher.publish("orders/eu", "2").await;
+    let (mut wide, _) = Raw::resume(&broker, "wide", wide_response.session).await;
+    let got = wide.messages(2).await;
+    assert_eq!(got.iter().map(super::fixture::Got::text).collect::<Vec<_>>(), ["1", "2"]);
+    let board = broker.bus().board();
+    assert_eq!(board.subscriptions.len(), 1);
+    assert!(board.topics[&topic()].subscribers.is_empty());
+    broker.shutdown().await;
+}
+
+/// Publishing while the topic is killed again and again: each publish is answered, with success or 410, and none is lost track of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killing_a_topic_while_it_is_published_to_gives_every_publish_an_answer() {
+    let broker = broker().await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    let killer = tokio::spawn({
+        let broker = broker.clone();
+        async move {
+            for _ in 0..50 {
+                order(&broker, Control::KillTopic { topic: "t".parse().unwrap() }).await;
+            }
+        }
+    });
+    for n in 0..500_u32 {
+        publisher.enqueue("t", n.to_be_bytes()).await;
+    }
+    let mut settled = 0;
+    while settled < 500 {
+        match publisher.next().await {
+            Reply::Acked(sequence) => settled = sequence,
+            Reply::Error(error) => assert_eq!(error.code, Code::Gone),
+            other => panic!("{other:?}"),
+        }
+    }
+    killer.await.unwrap();
+    assert_eq!(broker.counters().unsettled, 0);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn poison_goes_back_to_its_queue_and_a_purge_throws_it_away() {
+    let broker = broker_with(|config| config.queues.max_attempts = 1).await;
+    let (mut sub, response) = Raw::register(&broker, "sub").await;
+    let handle = sub.subscribe("t").await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    publisher.publish("t", "x").await;
+    let number = sub.messages(1).await[0].number;
+    let what = cordboard::wire::Nack::Poison;
+    sub.send(&ClientFrame::DeliverNack(cordboard::wire::DeliverNack { handle, number, what })).await;
+    let poisoned = |count| move |board: &cordboard::Board| board.broker.depth.poison == count;
+    eventually(&broker, "it is poison", poisoned(1)).await;
+    let subscription = || cordboard::name::SubscriptionId { session: response.session, filter: "t".parse().unwrap() };
+    assert!(matches!(order(&broker, Control::Redeliver { subscription: subscription() }).await, Outcome::Done { .. }));
+    let again = sub.messages(1).await;
+    assert!(again[0].redelivered && again[0].number > number);
+    eventually(&broker, "it is no poison any more", poisoned(0)).await;
+    sub.send(&ClientFrame::DeliverNack(cordboard::wire::DeliverNack { handle, number: again[0].number, what })).await;
+    eventually(&broker, "it is poison again", poisoned(1)).await;
+    let outcome = order(&broker, Control::Purge { subscription: subscription() }).await;
+    assert!(matches!(outcome, Outcome::Done { lost } if lost.poison == 1), "{outcome:?}");
+    eventually(&broker, "it is gone", poisoned(0)).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_read_only_gate_refuses_and_every_order_is_on_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("audit.jsonl");
+    let broker = broker_with(|config| config.audit.file = Some(file.clone())).await;
+    broker.set_read_only(true);
+    assert!(matches!(order(&broker, Control::Accept { on: false }).await, Outcome::Refused { .. }));
+    broker.set_read_only(false);
+    assert!(matches!(order(&broker, Control::Accept { on: false }).await, Outcome::Done { .. }));
+    let mut refused = Raw::connect(broker.endpoints()[0]).await;
+    assert_eq!(refused.closing_error().await.code, Code::Unavailable);
+    assert!(matches!(order(&broker, Control::Accept { on: true }).await, Outcome::Done { .. }));
+    let records = std::fs::read_to_string(&file).unwrap();
+    let outcomes: Vec<_> = records
+        .lines()
+        .map(|line| serde_json::from_str::<cordboard::control::OrderRecord>(line).unwrap())
+        .map(|record| matches!(record.outcome, Outcome::Done { .. }))
+        .collect();
+    assert_eq!(outcomes, [false, true, true]);
+    let mut follower = broker.bus().follow_from_start();
+    let told = follower.take(usize::MAX).events.iter().filter(|stamped| matches!(stamped.event, Event::Order(_))).count();
+    assert_eq!(told, 3);
+    broker.shutdown().await;
+}
+
+/// An order that destroys leaves a trace, or is not carried out.
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_destroyed() {
+    let broker = broker_with(|config| config.audit.file = Some("/dev/null/no/such/file".into())).await;
+    let (_raw, response) = Raw::register(&broker, "c").await;
+    let outcome = order(&broker, Control::EvictSession { session: response.session }).await;
+    assert!(matches!(&outcome, Outcome::Refused { why } if why.contains("audit")), "{outcome:?}");
+    assert!(matches!(order(&broker, Control::DropConnection { session: response.session }).await, Outcome::Done { .. }));
+    broker.shutdown().await;
+}
+
+/// An evict and a resume at the same moment: either the session lives, attached, or it is gone; never in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evicting_while_resuming_ends_in_a_definite_answer() {
+    let broker = broker().await;
+    for _ in 0..50 {
+        let (raw, response) = Raw::register(&broker, "c").await;
+        raw.reset();
+        let evict = order(&broker, Control::EvictSession { session: response.session });
+        let resume = async {
+            let mut raw = Raw::connect(broker.endpoints()[0]).await;
+            let mut request = RegistrationRequest::new("c");
+            request.session = Some(response.session);
+            raw.send(&ClientFrame::RegistrationRequest(request)).await;
+            match raw.next().await {
+                Reply::Response(_) => assert!(matches!(raw.next().await, Reply::Evicted(_))),
+                Reply::Error(error) => assert_eq!(error.code, Code::Gone),
+                Reply::Evicted(_) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        let (outcome, ()) = tokio::join!(evict, resume);
+        assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+    }
+    eventually(&broker, "all sessions are gone", |board| board.sessions.is_empty() && board.broker.detached == 0).await;
+    broker.shutdown().await;
+}

@@ -1,0 +1,202 @@
+//! The program from outside: `serve`, `pub` and `sub` as their users and service managers meet them.
+#![cfg(unix)]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, ChildStderr, Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The program, with nothing of the caller's environment that would change it.
+fn cordboard(state: &Path, server: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cordboard"));
+    command.env_remove("CORDBOARD_LOG").env("CORDBOARD_STATE_DIR", state).env("CORDBOARD_SERVER", server);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A running `cordboard serve`. Dropped, it is killed: a test that fails leaves nothing behind.
+struct Serve {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    state: tempfile::TempDir,
+    address: String,
+}
+
+impl Serve {
+    fn start() -> Self {
+        Self::start_with("serve")
+    }
+
+    fn start_with(command: &str) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut child = cordboard(state.path(), "").args([command, "--listen", "127.0.0.1:0"]).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
+        let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        Self { child, log, state, address }
+    }
+
+    /// A client of it.
+    fn client(&self, args: &[&str]) -> Command {
+        let mut command = cordboard(self.state.path(), &self.address);
+        command.args(args);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.client(args).output().unwrap()
+    }
+
+    /// Publishes one message.
+    fn publish(&self, topic: &str, payload: &str) {
+        let output = self.run(&["pub", topic, payload]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+
+    /// Sends a signal and waits for the end: exit code and the rest of the log.
+    fn end_by(mut self, signal: Signal) -> (Option<i32>, String) {
+        signal_to(&self.child, signal);
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // Gone already is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal_to(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// What a topic without subscribers has kept comes first; every line of the input is a message.
+#[test]
+fn lines_go_in_and_come_out() {
+    let serve = Serve::start();
+    let mut publish = serve.client(&["pub", "orders", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    publish.stdin.take().unwrap().write_all(b"one\n\ntwo \xff\n\x1b[2Jlast").unwrap();
+    assert!(publish.wait().unwrap().success());
+    let output = serve.run(&["sub", "orders", "--count", "4", "--topic", "always"]);
+    assert!(output.status.success());
+    assert_eq!(output.stdout, b"orders\tone\norders\t\norders\ttwo \xff\norders\t\x1b[2Jlast\n");
+    assert_eq!(text(&output.stderr), "");
+}
+
+/// With a name, what was published in between is not missed, and comes once.
+#[test]
+fn a_named_sub_goes_on_where_it_stopped() {
+    let serve = Serve::start();
+    serve.publish("orders", "one");
+    let first = serve.run(&["sub", "orders", "--name", "billing", "-n", "1"]);
+    assert_eq!(text(&first.stdout), "one\n");
+    let told = text(&first.stderr);
+    let session = told.strip_prefix("new session ").unwrap_or_else(|| panic!("{told}"));
+    serve.publish("orders", "two");
+    serve.publish("orders", "three");
+    let second = serve.run(&["sub", "orders", "--name", "billing", "-n", "2"]);
+    assert_eq!(text(&second.stdout), "two\nthree\n");
+    assert_eq!(text(&second.stderr), format!("resumed session {session}"));
+}
+
+/// The broker has forgotten everything; its client is told, and gets what comes from now on.
+#[test]
+fn a_named_sub_says_when_its_session_is_gone() {
+    let serve = Serve::start();
+    serve.publish("orders", "one");
+    serve.run(&["sub", "orders", "--name", "billing", "-n", "1"]);
+    let mut other = Serve::start();
+    // The file is kept for an address; this broker has another one, and the same state.
+    let from = serve.state.path().join("sessions").join(serve.address.replace(':', "%3a"));
+    let to = other.state.path().join("sessions").join(other.address.replace(':', "%3a"));
+    std::fs::create_dir_all(&to).unwrap();
+    std::fs::copy(from.join("billing"), to.join("billing")).unwrap();
+    other.publish("orders", "new");
+    let output = other.run(&["sub", "orders", "--name", "billing", "-n", "1"]);
+    assert_eq!(text(&output.stdout), "new\n");
+    let told = text(&output.stderr);
+    assert!(told.contains("is not known to this broker") && told.contains("; new session "), "{told}");
+    assert!(other.child.try_wait().unwrap().is_none());
+}
+
+/// `| head -1` is no failure.
+#[test]
+fn a_reader_that_leaves_ends_sub_quietly() {
+    let serve = Serve::start();
+    serve.publish("orders", "one");
+    let mut sub = serve.client(&["sub", "orders"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(sub.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "one\n");
+    serve.publish("orders", "two");
+    let output = sub.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn an_interrupt_ends_sub_as_asked() {
+    let serve = Serve::start();
+    serve.publish("orders", "one");
+    let mut sub = serve.client(&["sub", "orders"]).spawn().unwrap();
+    let mut lines = BufReader::new(sub.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    signal_to(&sub, Signal::INT);
+    assert_eq!(sub.wait().unwrap().code(), Some(0));
+}
+
+/// What fails says what would work, and scripts can tell why by the code.
+#[test]
+fn failures_have_words_and_codes() {
+    let state = tempfile::tempdir().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let fails = |args: &[&str], code: i32, words: &str| {
+        let output = cordboard(state.path(), &closed).args(args).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+    };
+    fails(&["pub", "t", "x"], 3, "connection refused; is a broker running there? start one with \"cordboard serve\"");
+    fails(&["sub", "t"], 3, &closed);
+    fails(&["pub", "a/#", "x"], 2, "they belong in filters");
+    fails(&["pub", "t", "x", "--listen", "127.0.0.1"], 2, "--listen is for the broker");
+    fails(&["serve", "--config", "/nonexistent/cordboard.toml"], 1, "/nonexistent/cordboard.toml");
+    fails(&["serve", "--state-dir", "/dev/null/state"], 1, "name another with --state-dir");
+    fails(&["--listen", "192.0.2.1:1"], 1, "192.0.2.1:1");
+}
+
+/// Once drains and stops in order, and says so; a hang-up does nothing.
+#[test]
+fn signals_stop_a_broker_in_order() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let serve = Serve::start();
+        signal_to(&serve.child, Signal::HUP);
+        serve.publish("orders", "one");
+        let (code, log) = serve.end_by(signal);
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("shutting down"), "{log}");
+    }
+}
+
+/// Without a terminal there is no console, and the broker serves all the same.
+#[test]
+fn without_a_terminal_the_console_gives_way() {
+    let serve = Serve::start_with("console");
+    serve.publish("orders", "one");
+    let (code, log) = serve.end_by(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(log.starts_with("no console: "), "{log}");
+}

@@ -1,0 +1,91 @@
+//! The chronicle: what happens in the broker, written to the log. A follower of the bus like the console, and as harmless: if
+//! it falls behind, it says how much it missed.
+
+use cordboard::{Follower, Handle, Printable, events::Event};
+use serde_json::Value;
+
+/// Events taken at once.
+const AT_ONCE: usize = 1_024;
+
+/// Logs every event until the broker has ended, the last ones included.
+pub(crate) async fn keep(handle: Handle) {
+    let mut follower = handle.bus().follow_from_start();
+    loop {
+        tokio::select! {
+            () = follower.changed() => write_down(&mut follower),
+            _ = handle.stopped() => return write_down(&mut follower),
+        }
+    }
+}
+
+fn write_down(follower: &mut Follower) {
+    while follower.lag() > 0 {
+        let news = follower.take(AT_ONCE);
+        if news.missed > 0 {
+            tracing::warn!("{} events came too fast to be logged", news.missed);
+        }
+        for stamped in news.events {
+            let line = || line(&stamped.event);
+            match &stamped.event {
+                // Figures are for the screen; orders are in the audit log.
+                Event::Sample(_) | Event::Order(_) => {}
+                Event::ListenerOpened { .. } | Event::ListenerRegistered { .. } | Event::ListenerClosed { .. } => {
+                    tracing::debug!("{}", line());
+                }
+                event if is_trouble(event) => tracing::warn!("{}", line()),
+                _ => tracing::info!("{}", line()),
+            }
+        }
+    }
+}
+
+/// What an operator should look at.
+fn is_trouble(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::RegistrationRefused { .. }
+            | Event::TopicRestarted { .. }
+            | Event::BacklogOverflowed { .. }
+            | Event::SubscriptionOverflowed { .. }
+            | Event::SubscriptionPoisoned { .. }
+            | Event::SubscriptionRestarted { .. }
+            | Event::RightRefused { .. }
+            | Event::ManagerFailed { .. }
+            | Event::ManagersRestarted { .. }
+            | Event::LimitHit { .. }
+    )
+}
+
+/// An event as one line: its name, then its fields as they are in a recording.
+fn line(event: &Event) -> String {
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else { return format!("{event:?}") };
+    let name = fields.remove("event").as_ref().and_then(Value::as_str).unwrap_or_default().replace('_', " ");
+    fields.iter().fold(name, |line, (key, value)| match value {
+        Value::String(text) => format!("{line} {key}={}", Printable(text)),
+        other => format!("{line} {key}={}", Printable(&other.to_string())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use cordboard::events::DropReason;
+
+    use super::*;
+
+    /// No byte a client chose reaches a log raw (I7).
+    #[test]
+    fn an_event_is_one_line_of_visible_text() {
+        let event = Event::RightRefused {
+            session: "00112233445566778899aabbccddeeff".parse().unwrap(),
+            principal: "ana".parse().unwrap(),
+            action: cordboard::events::Action::Publish,
+            name: "a\u{1b}[2J\nb".into(),
+        };
+        let expected =
+            r"right refused action=publish name=a\u{1b}[2J\u{a}b principal=ana session=00112233445566778899aabbccddeeff";
+        assert_eq!(line(&event), expected);
+        let event = Event::BacklogOverflowed { topic: "t".parse().unwrap(), dropped: 7, why: DropReason::BacklogFull };
+        assert_eq!(line(&event), "backlog overflowed dropped=7 topic=t why=backlog_full");
+        assert!(is_trouble(&event));
+    }
+}

@@ -1,0 +1,54 @@
+//! The commands, one file each.
+
+#[cfg(feature = "console")]
+mod attend;
+mod publish;
+mod serve;
+mod subscribe;
+
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use cordboard::client::{Backoff, Builder, Client};
+use tokio::runtime::Runtime;
+
+use crate::{
+    cli::{Cli, Command, ServerArgs, UsageError},
+    state_dir::StateDir,
+};
+
+/// Does what the command line asks for.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { command, broker, state_dir } = cli;
+    if let (Some(Command::Pub(_) | Command::Sub(_)), Some(option)) = (&command, broker.given()) {
+        let why = format!("{option} is for the broker; a client says --server to choose the broker it talks to");
+        return Err(UsageError(why).into());
+    }
+    match command {
+        None | Some(Command::Console) => serve::run(broker, &StateDir::open(state_dir)?, true),
+        Some(Command::Serve) => serve::run(broker, &StateDir::open(state_dir)?, false),
+        Some(Command::Pub(args)) => runtime()?.block_on(publish::run(args)),
+        Some(Command::Sub(args)) => runtime()?.block_on(subscribe::run(args, state_dir)),
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// One line on the standard error. If that is closed, nobody wants to read it.
+pub(crate) fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// A client for the broker of the command line.
+fn builder(server: &ServerArgs, name: &str, backoff: Backoff) -> Builder {
+    let builder = Client::builder(&server.server).name(name).reconnect(backoff);
+    match &server.user {
+        Some(user) => builder.credentials(user, std::env::var("CORDBOARD_PASSWORD").unwrap_or_default()),
+        None => builder,
+    }
+}

@@ -1,0 +1,169 @@
+//! `cordboard serve`, and the broker's side of `cordboard console`: configuration, log, signals, an orderly end.
+
+use std::{future::Future, path::Path, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use cordboard::{Broker, Config, Handle};
+use tokio::runtime::Runtime;
+
+use super::{runtime, say};
+use crate::{
+    chronicle,
+    cli::{BrokerArgs, Exit},
+    logging::{self, Logging},
+    signals::{AskFirst, Signal, Signals},
+    state_dir::StateDir,
+};
+
+/// How long tasks may take to notice that the broker has ended.
+const LAST_TASKS: Duration = Duration::from_secs(1);
+/// The exit code of a program that an interrupt has ended at once, by the shells' convention.
+const INTERRUPTED: i32 = 130;
+
+/// Runs the broker to its end, with a console in front of it if one is wanted and there is a terminal for it.
+pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> anyhow::Result<ExitCode> {
+    let config = configure(&args, state.path())?;
+    let logging = logging::start(state)?;
+    let runtime = runtime()?;
+    // Before the broker is up, so that no signal finds it unprepared.
+    let signals = {
+        let _context = runtime.enter();
+        Signals::catch().context("cannot catch signals")?
+    };
+    let handle = runtime.block_on(Broker::start(config))?;
+    handle.set_read_only(args.read_only);
+    let ask_first = AskFirst::default();
+    let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
+    runtime.spawn(obey(signals, handle.clone(), ask_first.clone()));
+    logging.screen.show(true);
+    announce(&handle, &logging);
+    if with_console {
+        attend(&handle, &runtime, &logging, &ask_first, args.operator);
+    }
+    let orderly = runtime.block_on(handle.stopped());
+    // Its last lines are the shutdown's.
+    let _ = runtime.block_on(chronicle);
+    runtime.shutdown_timeout(LAST_TASKS);
+    if !orderly {
+        say(format_args!("cordboard: the broker failed too often and has stopped; see {}", logging.directory.display()));
+    }
+    Ok(if orderly { Exit::Done } else { Exit::Failed }.into())
+}
+
+/// The configuration: the file's or the default, with what the command line says instead.
+fn configure(args: &BrokerArgs, state: &Path) -> anyhow::Result<Config> {
+    let mut config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    if !args.listen.is_empty() {
+        config.listen.clone_from(&args.listen);
+    }
+    config.audit.file.get_or_insert_with(|| state.join("audit.jsonl"));
+    config.validate().context("the configuration and the command line together make no sense")?;
+    Ok(config)
+}
+
+/// Says where the broker can be reached and where it writes.
+fn announce(handle: &Handle, logging: &Logging) {
+    let addresses: Vec<String> = handle.endpoints().iter().map(ToString::to_string).collect();
+    let read_only = if handle.is_read_only() { ", read-only" } else { "" };
+    say(format_args!("cordboard listens on {}{read_only}; logs are in {}", addresses.join(", "), logging.directory.display()));
+}
+
+/// Does what signals ask for: the first drains, a second interrupt ends the process.
+async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst) {
+    loop {
+        match signals.next().await {
+            Signal::HangUp => tracing::info!("hang-up ignored: the configuration is read when the broker starts"),
+            Signal::Interrupt if ask_first.take() => {
+                say("the broker is running: Enter opens the console, Ctrl-C again shuts the broker down");
+            }
+            Signal::Interrupt | Signal::Terminate => break,
+        }
+    }
+    tracing::info!("shutting down");
+    let draining = async {
+        let lost = handle.shutdown().await;
+        tracing::info!(messages = lost.messages(), "shut down; what queues still held is lost");
+    };
+    unless_interrupted(draining, &mut signals).await;
+}
+
+/// Waits for `draining`, unless another interrupt comes first: that one does not wait.
+async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Signals) {
+    tokio::pin!(draining);
+    loop {
+        tokio::select! {
+            () = &mut draining => return,
+            signal = signals.next() => if signal == Signal::Interrupt {
+                std::process::exit(INTERRUPTED);
+            },
+        }
+    }
+}
+
+/// Puts the console in front of the broker, or says why there is none.
+#[cfg(feature = "console")]
+fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>) {
+    match no_console() {
+        Some(why) => say(format_args!("no console: {why}; running as \"cordboard serve\"")),
+        None => super::attend::attend(handle, runtime, &logging.screen, ask_first, &operator.unwrap_or_else(user)),
+    }
+}
+
+/// Says that there is no console.
+#[cfg(not(feature = "console"))]
+fn attend(_: &Handle, _: &Runtime, _: &Logging, _: &AskFirst, _: Option<String>) {
+    say("no console: this program was built without it; running as \"cordboard serve\"");
+}
+
+/// What stands in the console's way.
+#[cfg(feature = "console")]
+fn no_console() -> Option<&'static str> {
+    use std::io::{self, IsTerminal};
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Some("the standard input and output are no terminal");
+    }
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    dumb.then_some("TERM names no terminal that can be drawn on")
+}
+
+/// The user of the operating system, for the audit record.
+#[cfg(feature = "console")]
+fn user() -> String {
+    let named = ["LOGNAME", "USER"].into_iter().find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
+    let number = rustix::process::getuid().as_raw();
+    match named {
+        // The environment says what its user wants; the number is the system's word.
+        Some(name) => format!("{} (uid {number})", cordboard::Printable(&name)),
+        None => format!("uid {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("cordboard.toml");
+        std::fs::write(&file, "listen = [\"127.0.0.1:7000\"]\n").unwrap();
+        let args = BrokerArgs { config: Some(file), ..BrokerArgs::default() };
+        let config = configure(&args, directory.path()).unwrap();
+        assert_eq!(config.listen, ["127.0.0.1:7000".parse().unwrap()]);
+        assert_eq!(config.audit.file, Some(directory.path().join("audit.jsonl")));
+        let args = BrokerArgs { listen: vec!["127.0.0.1:7001".parse().unwrap()], ..args };
+        assert_eq!(configure(&args, directory.path()).unwrap().listen, args.listen);
+    }
+
+    #[test]
+    fn an_audit_file_of_the_configuration_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("cordboard.toml");
+        std::fs::write(&file, "[audit]\nfile = \"orders.jsonl\"\n").unwrap();
+        let args = BrokerArgs { config: Some(file), ..BrokerArgs::default() };
+        assert_eq!(configure(&args, directory.path()).unwrap().audit.file, Some("orders.jsonl".into()));
+    }
+}
