@@ -46,17 +46,16 @@ impl Screen {
     /// If standard input and output are not a terminal, or it cannot be set up; then it is as it was.
     pub(crate) fn take() -> io::Result<Self> {
         enable_raw_mode()?;
-        let set_up = execute!(io::stdout(), EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide);
-        let terminal = set_up.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
-        let mut screen = match terminal {
-            Ok(terminal) => Self { terminal, hook: Some(take_hook()) },
+        // Cleared here and not by ratatui, which would ask for the cursor's position first: not every terminal answers.
+        let clear = Clear(ClearType::All);
+        let set_up = execute!(io::stdout(), EnterAlternateScreen, clear, event::EnableBracketedPaste, cursor::Hide);
+        match set_up.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout()))) {
+            Ok(terminal) => Ok(Self { terminal, hook: Some(take_hook()) }),
             Err(error) => {
                 give_back();
-                return Err(error);
+                Err(error)
             }
-        };
-        screen.terminal.clear()?;
-        Ok(screen)
+        }
     }
 
     /// Draws a frame.
