@@ -8,6 +8,7 @@ mod fixture;
 mod flows;
 mod orders;
 mod program;
+mod terminal;
 mod tidy;
 mod timers;
 mod wire;

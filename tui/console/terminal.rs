@@ -24,7 +24,7 @@ type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
 /// The terminal while the console has it. Dropping gives it back.
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<io::Stdout>>,
+    terminal: Terminal<CrosstermBackend<Output>>,
     hook: Option<Arc<Hook>>,
 }
 
@@ -49,7 +49,7 @@ impl Screen {
         // Cleared here and not by ratatui, which would ask for the cursor's position first: not every terminal answers.
         let clear = Clear(ClearType::All);
         let set_up = execute!(io::stdout(), EnterAlternateScreen, clear, event::EnableBracketedPaste, cursor::Hide);
-        match set_up.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout()))) {
+        match set_up.and_then(|()| Terminal::new(CrosstermBackend::new(Output::default()))) {
             Ok(terminal) => Ok(Self { terminal, hook: Some(take_hook()) }),
             Err(error) => {
                 give_back();
@@ -102,10 +102,49 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
+        // On a terminal that is gone this is the failure that `Output` tells; ratatui's own attempt, which would print, is quiet.
+        let _ = self.terminal.show_cursor();
         // A panicking thread may not change the hook; then ours stays, and does no harm to a terminal that is given back.
         if let (Some(hook), false) = (self.hook.take(), thread::panicking()) {
             std::panic::set_hook(Box::new(move |info| hook(info)));
         }
+    }
+}
+
+/// The standard output, until it fails. The first failure is told; after it there is nobody to write to, and no reason to say
+/// so again: ratatui, dropped, would print it to a standard error that is the same lost terminal, and panic.
+#[derive(Debug)]
+struct Output {
+    stdout: io::Stdout,
+    failed: bool,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self { stdout: io::stdout(), failed: false }
+    }
+}
+
+impl Output {
+    fn told<T>(&mut self, outcome: io::Result<T>, quiet: T) -> io::Result<T> {
+        match outcome {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                if std::mem::replace(&mut self.failed, true) { Ok(quiet) } else { Err(error) }
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.stdout.write(bytes);
+        self.told(written, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.stdout.flush();
+        self.told(flushed, ())
     }
 }
 
