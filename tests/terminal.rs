@@ -111,11 +111,13 @@ async fn the_terminal_changes_its_size() {
     let mut console = Console::open();
     console.press("2");
     console.eventually(&["no sessions: no client has registered"]);
-    let whole = |columns: usize| move |screen: &vt100::Screen| {
-        let rows: Vec<String> = screen.contents().lines().map(str::to_owned).collect();
-        let header = rows.first().is_some_and(|row| row.contains("RW") && row.chars().count() >= columns - 2);
-        let footer = rows.last().is_some_and(|row| row.ends_with("? help") && row.chars().count() >= columns - 2);
-        (header && footer).then_some(rows.len())
+    let whole = |columns: usize| {
+        move |screen: &vt100::Screen| {
+            let rows: Vec<String> = screen.contents().lines().map(str::to_owned).collect();
+            let header = rows.first().is_some_and(|row| row.contains("RW") && row.chars().count() >= columns - 2);
+            let footer = rows.last().is_some_and(|row| row.ends_with("? help") && row.chars().count() >= columns - 2);
+            (header && footer).then_some(rows.len())
+        }
     };
     console.resize(120, 36);
     assert_eq!(console.eventually_so("it fills 120 columns", whole(120)), 36);

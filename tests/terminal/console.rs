@@ -96,7 +96,7 @@ impl Console {
         console.eventually(&["Needs attention"]);
         let written = String::from_utf8_lossy(&console.written()).into_owned();
         let address = written.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
-        console.address = address.unwrap_or_else(|| panic!("{written:?}")).to_owned();
+        address.unwrap_or_else(|| panic!("{written:?}")).clone_into(&mut console.address);
         console
     }
 

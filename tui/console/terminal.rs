@@ -129,7 +129,11 @@ impl Output {
     fn told<T>(&mut self, outcome: io::Result<T>, quiet: T) -> io::Result<T> {
         match outcome {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                if std::mem::replace(&mut self.failed, true) { Ok(quiet) } else { Err(error) }
+                if std::mem::replace(&mut self.failed, true) {
+                    Ok(quiet)
+                } else {
+                    Err(error)
+                }
             }
             outcome => outcome,
         }
