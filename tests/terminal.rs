@@ -121,6 +121,14 @@ async fn the_terminal_changes_its_size() {
     };
     console.resize(120, 36);
     assert_eq!(console.eventually_so("it fills 120 columns", whole(120)), 36);
+    // One change of size after another: each key is still taken when it comes, and nothing spins on it.
+    console.press("4");
+    console.eventually(&["[4 Topics]"]);
+    console.resize(121, 36);
+    console.press("2");
+    console.eventually(&["[2 Sessions]"]);
+    #[cfg(target_os = "linux")]
+    console.eventually_idle();
     console.resize(40, 10);
     console.eventually(&["too small: views need 60x15"]);
     console.resize(1, 1);

@@ -2,7 +2,7 @@
 //!
 //! A panic of this thread gives it back before its message is printed. A panic of any other thread, an actor's above all,
 //! must not touch the screen: while the console has it, such a panic goes to the log and nowhere else. A terminal that was
-//! hung up is noticed with `poll(2)`, because crossterm, asked to read from one, never returns.
+//! hung up is noticed with `poll(2)`, before anyone reads from it.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -19,6 +19,9 @@ use crossterm::{
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Bytes of keys that are read at once.
+const KEYS_BYTES: usize = 1_024;
 
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
@@ -89,6 +92,21 @@ impl Screen {
             while (&*wake).read(&mut wakes).is_ok_and(|read| read == wakes.len()) {}
         }
         Ok(if keys.contains(PollFlags::IN) { Ready::Keys } else { Ready::Other })
+    }
+
+    /// Reads the keys that [`wait`](Self::wait) has found, past the buffer of the standard input, which `poll(2)` cannot see.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub(crate) fn read() -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; KEYS_BYTES];
+        match rustix::io::read(io::stdin(), bytes.as_mut_slice()) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => bytes.truncate(read),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => bytes.clear(),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(bytes)
     }
 
     /// Puts `text` on the terminal's clipboard, if the terminal takes that (OSC 52).
