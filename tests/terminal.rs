@@ -178,6 +178,7 @@ async fn a_signal_to_stop_gives_the_terminal_back() {
     assert!(matches!(soon(shop.ended()).await, ClientEnd::Lost { .. }));
     assert_eq!(console.eventually_ended(), 0);
     console.eventually_given_back();
+    console.eventually(&["the broker has stopped"]);
 }
 
 /// The window is closed: the broker is none the worse for it, and no thread spins on a terminal that is not there.
@@ -222,7 +223,6 @@ async fn no_byte_of_a_client_reaches_the_terminal_raw() {
         console.press(&view.to_string());
         console.eventually(&[&format!("[{view} ")]);
     }
-    println!("{}", console.contents());
     let written = console.written();
     for raw in ["\x1b]", "\x07", "\u{202e}", "\u{9b}"] {
         assert!(!written.windows(raw.len()).any(|bytes| bytes == raw.as_bytes()), "{raw:?}");

@@ -150,11 +150,6 @@ impl Console {
         self.tape.lock().bytes.clone()
     }
 
-    /// What is on the screen.
-    pub(super) fn contents(&self) -> String {
-        self.tape.lock().terminal.screen().contents()
-    }
-
     /// Waits until the terminal is as it was before the program came (I7).
     pub(super) fn eventually_given_back(&self) {
         self.eventually_so("the terminal is given back", |screen| {

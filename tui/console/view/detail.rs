@@ -12,19 +12,19 @@ use crate::console::state::{
     tables::subscriptions::Subscription,
     text::{count, fit, left as time, width},
 };
-use table::{Column, Row, Size, number, text};
+use table::{Column, Row, Size, name, number, text};
 
 /// Columns of a label.
 const LABEL: u16 = 11;
 
 const MEMBERS: &[Column] = &[
-    text("FILTER", Size::Fill(16, 60), 0),
-    text("CLIENT", Size::Fill(10, 24), 0),
+    name("FILTER", Size::Fill(14, 60), 0),
+    name("CLIENT", Size::Fill(10, 24), 0),
     number("WAITING", 8, 0),
-    number("IN FLIGHT", 9, 0),
+    number("IN FLIGHT", 9, 78),
     number("DLQ", 6, 0),
     number("POISON", 6, 0),
-    number("DROPPED", 8, 0),
+    number("DROPPED", 8, 78),
     text("STATE", Size::Fixed(8), 0),
 ];
 
