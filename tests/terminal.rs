@@ -47,10 +47,10 @@ async fn a_client_that_is_gone_is_evicted_with_what_waits_for_it() {
     // Enter is Cancel, and `y` is not enough for what loses messages.
     console.press("\r");
     console.eventually_without("EVICT SESSION");
-    console.press("xy\t\tEVIC\r");
+    console.press("xy\tOPS-114\tEVIC\r");
     console.eventually(&["type the phrase exactly"]);
     console.press("T\r");
-    console.eventually(&["billing-7", "evicted by ana", "3 messages lost"]);
+    console.eventually(&["billing-7", "evicted by ana", "3 messages lost: OPS-114"]);
     console.press("7");
     console.eventually(&["session.ended", "billing-7", "evicted by ana"]);
 }
