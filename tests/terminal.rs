@@ -37,7 +37,9 @@ async fn a_client_that_is_gone_is_evicted_with_what_waits_for_it() {
     for order in ["one", "two", "three"] {
         shop.publish("orders/eu", order).await.unwrap();
     }
-    console.press("g");
+    // Alone in the list, so that no other row can be under the cursor while the order still changes.
+    console.press("/billing-7\r");
+    console.eventually(&["1 shown by: billing-7"]);
     console.eventually(&[">", "billing-7", " 3 [####"]);
     console.eventually(&["if ended", "3 messages lost", "1 subscription gone"]);
     console.press("x");
