@@ -12,6 +12,7 @@ mod liars;
 mod limits;
 mod orders;
 mod program;
+mod terminal;
 mod tidy;
 mod timers;
 mod wire;

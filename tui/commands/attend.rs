@@ -36,7 +36,7 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
                 say(format_args!("shut down, {} messages were not delivered", lost.messages()));
                 return;
             }
-            Ok(Leave::BrokerEnded) => return,
+            Ok(Leave::BrokerEnded) => return say("the broker has stopped"),
             Ok(Leave::TerminalGone) => {
                 tracing::info!("the terminal is gone; the broker goes on without a console");
                 return;

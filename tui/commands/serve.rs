@@ -35,8 +35,9 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     let ask_first = AskFirst::default();
     let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
     runtime.spawn(obey(signals, handle.clone(), ask_first.clone()));
-    logging.screen.show(true);
+    // The first line is where the broker is: whoever started it may wait for that.
     announce(&handle, &logging);
+    logging.screen.show(true);
     if with_console {
         attend(&handle, &runtime, &logging, &ask_first, args.operator);
     }

@@ -175,7 +175,7 @@ const ESCAPABLE: &[Context] = &[Dialog, Context::Quit, Context::Sort, Context::F
 const SCROLLED: &[Context] = &[Context::Quit, Context::Sort, Context::Help];
 
 /// The table. The footer shows hints in this order, as many as fit.
-pub(crate) const TABLE: &[Binding] = &[
+pub(crate) static TABLE: &[Binding] = &[
     bind(&[code(KeyCode::Enter)], "Enter", (Act::Open, Group::Go), BODY, "open", "open the object under the cursor"),
     bind(&[code(KeyCode::Esc)], "Esc", (Act::Back, Group::Go), BODY, "", "back; in a list, clear the filter; never quits"),
     bind(&[key('-')], "-", (Act::PreviousView, Group::Go), BODY, "", "the view before this one"),

@@ -5,6 +5,7 @@
 //! waits for any of it. The console has no door to the broker but its handle.
 
 mod keymap;
+mod keys;
 mod msg;
 mod pump;
 mod run;

@@ -125,3 +125,130 @@ async fn send_size(outbox: &Outbox) -> Result<(), Gone> {
         Err(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::pending,
+        io::Read as _,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering::Relaxed},
+        },
+    };
+
+    use cordboard::{
+        Board,
+        clock::{Clock, Moment},
+        control::{Order, Outcome},
+    };
+    use tokio::sync::{Notify, mpsc as channels};
+
+    use super::*;
+
+    /// A broker that says what the test has it say.
+    #[derive(Clone)]
+    struct Script {
+        clock: Clock,
+        read_only: Arc<AtomicBool>,
+        end: Arc<Notify>,
+        said: Arc<std::sync::Mutex<Option<channels::UnboundedReceiver<News>>>>,
+    }
+
+    struct ScriptEar {
+        said: channels::UnboundedReceiver<News>,
+        heard: Option<News>,
+    }
+
+    impl Source for Script {
+        type Ear = ScriptEar;
+
+        fn listen(&self) -> (Board, ScriptEar) {
+            let said = self.said.lock().unwrap().take().expect("listened to once");
+            (Board { number: 7, ..Board::default() }, ScriptEar { said, heard: None })
+        }
+
+        fn now(&self) -> Moment {
+            self.clock.now()
+        }
+
+        fn is_read_only(&self) -> bool {
+            self.read_only.load(Relaxed)
+        }
+
+        fn set_read_only(&self, on: bool) {
+            self.read_only.store(on, Relaxed);
+        }
+
+        async fn order(&self, _: Order) -> Outcome {
+            Outcome::AlreadyGone
+        }
+
+        async fn ended(&self) {
+            self.end.notified().await;
+        }
+    }
+
+    impl Ear for ScriptEar {
+        async fn changed(&mut self) {
+            match self.said.recv().await {
+                Some(news) => self.heard = Some(news),
+                None => pending().await,
+            }
+        }
+
+        fn news(&mut self) -> News {
+            self.heard.take().unwrap_or_default()
+        }
+    }
+
+    async fn next(inbox: &Inbox) -> Msg {
+        loop {
+            match inbox.messages.try_recv() {
+                Ok(msg) => return msg,
+                Err(_) => tokio::time::advance(PACE).await,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_broker_says_arrives_in_order_until_it_has_ended() {
+        let (say, said) = channels::unbounded_channel();
+        let (outbox, inbox) = channel().unwrap();
+        let script = Script {
+            clock: Clock::start(),
+            read_only: Arc::default(),
+            end: Arc::default(),
+            said: Arc::new(std::sync::Mutex::new(Some(said))),
+        };
+        let pump = tokio::spawn(run(script.clone(), outbox));
+        assert!(matches!(next(&inbox).await, Msg::ReadOnly(false)));
+        assert!(matches!(next(&inbox).await, Msg::Start(Board { number: 7, .. })));
+        say.send(News { lag: 3, ..News::default() }).unwrap();
+        assert!(matches!(next(&inbox).await, Msg::News(News { lag: 3, .. })));
+        assert!((&inbox.wake).read(&mut [0; 8]).is_ok_and(|woken| woken > 0));
+        // Someone else closes the gate.
+        script.set_read_only(true);
+        assert!(matches!(next(&inbox).await, Msg::ReadOnly(true)));
+        script.end.notify_one();
+        assert!(matches!(next(&inbox).await, Msg::News(_)));
+        assert!(matches!(next(&inbox).await, Msg::BrokerEnded));
+        pump.await.unwrap();
+    }
+
+    /// A console that was left must not keep a task alive.
+    #[tokio::test(start_paused = true)]
+    async fn the_pump_ends_with_its_console() {
+        let (say, said) = channels::unbounded_channel();
+        let (outbox, inbox) = channel().unwrap();
+        let script = Script {
+            clock: Clock::start(),
+            read_only: Arc::default(),
+            end: Arc::default(),
+            said: Arc::new(std::sync::Mutex::new(Some(said))),
+        };
+        drop(inbox);
+        say.send(News::default()).unwrap();
+        run(script, outbox).await;
+    }
+}

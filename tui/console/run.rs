@@ -9,10 +9,10 @@ use std::{
 };
 
 use cordboard::clock::Moment;
-use crossterm::event::{self, Event};
 
 use super::{
     Options,
+    keys::{Input, Keys},
     msg::{Effect, Leave, Msg},
     pump::{self, Inbox, Outbox},
     source::Source,
@@ -27,12 +27,16 @@ use super::{
 const FRAME: Duration = Duration::from_millis(33);
 /// A second that is a little early would be one that shows no change.
 const TICK_MS: u64 = 1_000;
+/// After an Escape byte, what belongs to it comes within this time, over a slow line too.
+const ESCAPE: Duration = Duration::from_millis(50);
 
 /// The console's thread.
 struct Loop<'a, S: Source> {
     source: &'a S,
     runtime: tokio::runtime::Handle,
     state: State,
+    keys: Keys,
+    typed: Instant,
     outbox: Outbox,
     ticked: u64,
     drawn: Option<Instant>,
@@ -45,7 +49,8 @@ pub(super) fn run<S: Source>(source: &S, runtime: tokio::runtime::Handle, option
     let state = State::new(options.operator, Theme::from_env(), screen.size()?);
     let pump = runtime.spawn(pump::run(source.clone(), outbox.try_clone()?));
     let ticked = source.now().up.0 / TICK_MS;
-    let mut console = Loop { source, runtime, state, outbox, ticked, drawn: None };
+    let (keys, typed) = (Keys::default(), Instant::now());
+    let mut console = Loop { source, runtime, state, keys, typed, outbox, ticked, drawn: None };
     let left = console.go(&mut screen, &inbox);
     pump.abort();
     left
@@ -60,14 +65,15 @@ impl<S: Source> Loop<'_, S> {
             if self.frame(screen).is_err() {
                 return Ok(Leave::TerminalGone);
             }
-            match Screen::wait(&inbox.wake, self.patience())? {
-                Ready::HungUp => return Ok(Leave::TerminalGone),
-                Ready::Other => {}
-                Ready::Keys => {
-                    if let Some(leave) = self.keys()? {
-                        return Ok(leave);
-                    }
-                }
+            let bytes = match Screen::wait(&inbox.wake, self.patience())? {
+                Ready::Keys => Screen::read().ok(),
+                Ready::Other => Some(Vec::new()),
+                Ready::HungUp => None,
+            };
+            let Some(bytes) = bytes else { return Ok(Leave::TerminalGone) };
+            let inputs = self.inputs(&bytes);
+            if let Some(leave) = self.obey(inputs) {
+                return Ok(leave);
             }
         }
     }
@@ -89,20 +95,29 @@ impl<S: Source> Loop<'_, S> {
         leave
     }
 
-    /// Takes all keys that have come.
-    fn keys(&mut self) -> io::Result<Option<Leave>> {
-        while event::poll(Duration::ZERO)? {
-            let leave = match event::read()? {
-                Event::Key(key) => self.tell(Msg::Key(key)),
-                Event::Paste(text) => self.tell(Msg::Paste(text)),
-                Event::Resize(width, height) => self.tell(Msg::Resize(width, height)),
-                Event::FocusGained | Event::FocusLost | Event::Mouse(_) => None,
-            };
-            if leave.is_some() {
-                return Ok(leave);
-            }
+    /// The keys that are whole by now; an Escape is one once nothing has followed it for a while.
+    fn inputs(&mut self, bytes: &[u8]) -> Vec<Input> {
+        if !bytes.is_empty() {
+            self.typed = Instant::now();
+            return self.keys.take(bytes);
         }
-        Ok(None)
+        let decided = self.until_decided().is_some_and(|left| left == Duration::ZERO);
+        if decided { self.keys.decide().into_iter().collect() } else { Vec::new() }
+    }
+
+    /// How long it takes until what was typed last is a key by itself, if it may be one.
+    fn until_decided(&self) -> Option<Duration> {
+        self.keys.is_undecided().then(|| ESCAPE.saturating_sub(self.typed.elapsed()))
+    }
+
+    /// Does what was typed, up to the key that leaves.
+    fn obey(&mut self, inputs: Vec<Input>) -> Option<Leave> {
+        inputs.into_iter().find_map(|input| {
+            self.tell(match input {
+                Input::Key(key) => Msg::Key(key),
+                Input::Paste(text) => Msg::Paste(text),
+            })
+        })
     }
 
     fn tell(&mut self, msg: Msg) -> Option<Leave> {
@@ -165,6 +180,7 @@ impl<S: Source> Loop<'_, S> {
         let second = (self.ticked + 1) * TICK_MS;
         let next = self.state.due().map_or(second, |due| due.0.min(second));
         let until = Duration::from_millis(next.saturating_sub(now));
-        if self.state.dirty { until.min(self.until_frame()) } else { until }
+        let until = if self.state.dirty { until.min(self.until_frame()) } else { until };
+        self.until_decided().map_or(until, |left| until.min(left))
     }
 }

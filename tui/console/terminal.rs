@@ -2,7 +2,7 @@
 //!
 //! A panic of this thread gives it back before its message is printed. A panic of any other thread, an actor's above all,
 //! must not touch the screen: while the console has it, such a panic goes to the log and nowhere else. A terminal that was
-//! hung up is noticed with `poll(2)`, because crossterm, asked to read from one, never returns.
+//! hung up is noticed with `poll(2)`, before anyone reads from it.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -15,16 +15,19 @@ use std::{
 
 use crossterm::{
     cursor, event, execute,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Bytes of keys that are read at once.
+const KEYS_BYTES: usize = 1_024;
 
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
 /// The terminal while the console has it. Dropping gives it back.
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<io::Stdout>>,
+    terminal: Terminal<CrosstermBackend<Output>>,
     hook: Option<Arc<Hook>>,
 }
 
@@ -46,13 +49,11 @@ impl Screen {
     /// If standard input and output are not a terminal, or it cannot be set up; then it is as it was.
     pub(crate) fn take() -> io::Result<Self> {
         enable_raw_mode()?;
-        let set_up = execute!(io::stdout(), EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide);
-        let terminal = set_up.and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
-        match terminal {
-            Ok(mut terminal) => {
-                terminal.clear()?;
-                Ok(Self { terminal, hook: Some(take_hook()) })
-            }
+        // Cleared here and not by ratatui, which would ask for the cursor's position first: not every terminal answers.
+        let clear = Clear(ClearType::All);
+        let set_up = execute!(io::stdout(), EnterAlternateScreen, clear, event::EnableBracketedPaste, cursor::Hide);
+        match set_up.and_then(|()| Terminal::new(CrosstermBackend::new(Output::default()))) {
+            Ok(terminal) => Ok(Self { terminal, hook: Some(take_hook()) }),
             Err(error) => {
                 give_back();
                 Err(error)
@@ -93,6 +94,21 @@ impl Screen {
         Ok(if keys.contains(PollFlags::IN) { Ready::Keys } else { Ready::Other })
     }
 
+    /// Reads the keys that [`wait`](Self::wait) has found, past the buffer of the standard input, which `poll(2)` cannot see.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub(crate) fn read() -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; KEYS_BYTES];
+        match rustix::io::read(io::stdin(), bytes.as_mut_slice()) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => bytes.truncate(read),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => bytes.clear(),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(bytes)
+    }
+
     /// Puts `text` on the terminal's clipboard, if the terminal takes that (OSC 52).
     pub(crate) fn copy(text: &str) -> io::Result<()> {
         let mut out = io::stdout();
@@ -104,6 +120,8 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
+        // On a terminal that is gone this is the failure that `Output` tells; ratatui's own attempt, which would print, is quiet.
+        let _ = self.terminal.show_cursor();
         // A panicking thread may not change the hook; then ours stays, and does no harm to a terminal that is given back.
         if let (Some(hook), false) = (self.hook.take(), thread::panicking()) {
             std::panic::set_hook(Box::new(move |info| hook(info)));
@@ -111,9 +129,51 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back, as far as there is one.
+/// The standard output, until it fails. The first failure is told; after it there is nobody to write to, and no reason to say
+/// so again: ratatui, dropped, would print it to a standard error that is the same lost terminal, and panic.
+#[derive(Debug)]
+struct Output {
+    stdout: io::Stdout,
+    failed: bool,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self { stdout: io::stdout(), failed: false }
+    }
+}
+
+impl Output {
+    fn told<T>(&mut self, outcome: io::Result<T>, quiet: T) -> io::Result<T> {
+        match outcome {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                if std::mem::replace(&mut self.failed, true) {
+                    Ok(quiet)
+                } else {
+                    Err(error)
+                }
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.stdout.write(bytes);
+        self.told(written, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.stdout.flush();
+        self.told(flushed, ())
+    }
+}
+
+/// Gives the terminal back, as far as there is one. Cleared first: a multiplexer that was resized meanwhile mixes the two
+/// screens.
 fn give_back() {
-    let _ = execute!(io::stdout(), event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = execute!(io::stdout(), event::DisableBracketedPaste, Clear(ClearType::All), LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
 }
 

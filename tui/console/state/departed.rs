@@ -25,20 +25,19 @@ pub(crate) struct Ended<Row> {
     pub(crate) row: Row,
     /// When it ended.
     pub(crate) at: Moment,
-    /// `reclaimed`, `evicted by ana: OPS-114`.
+    /// `reclaimed`, `evicted by ana`.
     why: String,
     lost: Lost,
+    /// `: OPS-114`, or nothing.
+    because: String,
 }
 
 impl<Row> Ended<Row> {
-    /// `reclaimed 4s ago, 88 messages lost`
+    /// `evicted by ana, 4s ago, 88 messages lost: OPS-114`. The reason last: it may be long, and its operator knows it.
     pub(crate) fn epitaph(&self, now: Moment) -> String {
         let ago = age(self.at.up.until(now.up).as_millis() as u64);
-        if self.lost.is_nothing() {
-            format!("{}, {ago} ago, nothing lost", self.why)
-        } else {
-            format!("{}, {ago} ago, {} lost", self.why, counted(self.lost.messages(), "message"))
-        }
+        let lost = if self.lost.is_nothing() { "nothing".to_owned() } else { counted(self.lost.messages(), "message") };
+        format!("{}, {ago} ago, {lost} lost{}", self.why, self.because)
     }
 }
 
@@ -58,7 +57,8 @@ impl Departed {
         match &stamped.event {
             Event::SessionEnded { id, why, lost } => {
                 if let (Some(row), true) = (board.sessions.get(id), self.sessions.len() < MOST) {
-                    self.sessions.insert(*id, Ended { row: row.clone(), at, why: ending(why), lost: *lost });
+                    self.sessions
+                        .insert(*id, Ended { row: row.clone(), at, why: ending(why), lost: *lost, because: because(why) });
                 }
             }
             Event::TopicKilled { topic, by, lost } => {
@@ -74,7 +74,7 @@ impl Departed {
 
     fn topic_ended(&mut self, board: &Board, topic: &TopicName, at: Moment, why: String, lost: Lost) {
         if let (Some(row), true) = (board.topics.get(topic), self.topics.len() < MOST) {
-            self.topics.insert(topic.clone(), Ended { row: row.clone(), at, why, lost });
+            self.topics.insert(topic.clone(), Ended { row: row.clone(), at, why, lost, because: String::new() });
         }
     }
 
@@ -88,13 +88,20 @@ impl Departed {
     }
 }
 
-/// Why a session ended, in words.
+/// How a session ended, in words.
 pub(crate) fn ending(why: &SessionEnd) -> String {
     match why {
         SessionEnd::Reclaimed => "reclaimed".to_owned(),
-        SessionEnd::Evicted { by, why } if why.is_empty() => format!("evicted by {}", safe(by)),
-        SessionEnd::Evicted { by, why } => format!("evicted by {} ({})", safe(by), safe(why)),
+        SessionEnd::Evicted { by, .. } => format!("evicted by {}", safe(by)),
         SessionEnd::Ended => "ended by its client".to_owned(),
-        SessionEnd::Failed { why } => format!("failed ({})", safe(why)),
+        SessionEnd::Failed { .. } => "failed".to_owned(),
+    }
+}
+
+/// Why, if anyone has said it: to be put behind what was lost.
+pub(crate) fn because(why: &SessionEnd) -> String {
+    match why {
+        SessionEnd::Evicted { why, .. } | SessionEnd::Failed { why } if !why.is_empty() => format!(": {}", safe(why)),
+        SessionEnd::Evicted { .. } | SessionEnd::Failed { .. } | SessionEnd::Reclaimed | SessionEnd::Ended => String::new(),
     }
 }

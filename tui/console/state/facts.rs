@@ -117,15 +117,15 @@ impl State {
         let backlog = row.sample.as_ref().map_or(0, |sample| sample.backlog_bytes);
         let last =
             topic.last_publish().map_or_else(|| "never published to".to_owned(), |_| format!("last {} ago", topic.quiet_for()));
+        let exact = count(row.subscribers.len() as u64);
         let mut lines = vec![
             ("made", text(format!("{} ago by {}   {}", topic.age(), safe(&row.by), counted(u64::from(row.restarts), "restart")))),
             (
                 "subs",
-                text(format!(
-                    "{} exact   {} matched at the last publish",
-                    count(row.subscribers.len() as u64),
-                    count(topic.matched())
-                )),
+                text(match topic.last_publish() {
+                    Some(_) => format!("{exact} exact   {} matched at the last publish", count(topic.matched())),
+                    None => format!("{exact} exact"),
+                }),
             ),
             ("flow", text(format!("{}/s published   {}/s fanned out   {}", count(topic.rate()), count(topic.fan_out()), last))),
             ("60 s", Saying::Rates(topic.rates())),

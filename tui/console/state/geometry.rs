@@ -16,6 +16,8 @@ use ratatui::layout::Rect;
 pub(crate) const SMALLEST: (u16, u16) = (60, 15);
 /// From this width on the detail stands beside the list.
 const WIDE: u16 = 160;
+/// The widest that it needs to be.
+const BESIDE: u16 = 70;
 /// With this many lines below the figures the overview shows events as well.
 const TALL: u16 = 22;
 /// Below this many lines for list and detail together there is no room for a detail.
@@ -69,7 +71,7 @@ impl Geometry {
         let rest = Rect { y: body.y + 1, height: body.height - 1, ..body };
         let (list, detail) = match detail && rest.height >= DETAIL_FROM {
             true if width >= WIDE => {
-                let beside = width * 2 / 5;
+                let beside = (width * 2 / 5).min(BESIDE);
                 let list = Rect { width: width - beside, ..rest };
                 (list, Some(Rect { x: list.width, width: beside, ..rest }))
             }

@@ -1,7 +1,7 @@
 //! The help screen's lines and the footer's hints, both from the table of keys.
 
 use super::{Modal, State};
-use crate::console::keymap::{self, Binding, Group};
+use crate::console::keymap::{self, Act, Binding, Group};
 
 /// A line of the help screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +37,17 @@ const FILTERS: &[(&str, &str)] = &[
 impl State {
     /// The keys that the footer offers, best first. Orders that the gate would refuse are not offered.
     pub(crate) fn hints(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let read_only = self.live.read_only;
+        let (read_only, paused) = (self.live.read_only, self.held.is_some());
         keymap::of(self.context())
             .filter(move |binding| !binding.hint.is_empty() && (!read_only || binding.group != Group::Order))
-            .map(|binding| (binding.label.split(' ').next().unwrap_or_default(), binding.hint))
+            .map(move |binding| {
+                let hint = match binding.act {
+                    Act::Pause if paused => "resume",
+                    Act::ReadOnly if read_only => "allow orders",
+                    _ => binding.hint,
+                };
+                (binding.label.split(' ').next().unwrap_or_default(), hint)
+            })
     }
 
     /// The lines of the help screen that hold what is searched: the keys of this view first.

@@ -193,7 +193,7 @@ impl State {
 
     /// Events that have happened since the screen was frozen.
     pub(crate) fn held_back(&self) -> Option<u64> {
-        self.held.as_ref().map(|held| self.live.board.number - held.board.number)
+        self.held.as_ref().map(|held| self.live.board.number.saturating_sub(held.board.number))
     }
 
     /// Where the parts of the screen are.

@@ -44,6 +44,22 @@ pub(crate) fn fit(text: &str, columns: usize) -> String {
     kept
 }
 
+/// `text`, cut to `columns` in its middle: names are told apart by their ends.
+pub(crate) fn fit_name(text: &str, columns: usize) -> String {
+    if width(text) <= columns || columns < 3 {
+        return fit(text, columns);
+    }
+    let mut tail = String::new();
+    for c in text.chars().rev() {
+        if width(&tail) + c.width().unwrap_or(0) > (columns - 1) / 2 {
+            break;
+        }
+        tail.insert(0, c);
+    }
+    // Its ellipsis is the cut.
+    format!("{}{tail}", fit(text, columns - width(&tail)))
+}
+
 /// `text` broken into lines of at most `columns`, at spaces where there are any.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
@@ -179,6 +195,10 @@ mod tests {
         assert_eq!(fit("billing-7", 7), "billin…");
         assert_eq!(fit("漢字漢字", 6), "漢字…");
         assert_eq!((fit("ab", 1), fit("ab", 0)), ("…".into(), String::new()));
+        assert_eq!(
+            (fit_name("cordboard-pub", 9), fit_name("漢字漢字", 6), fit_name("billing", 7), fit_name("ab", 1)),
+            ("cord…-pub".into(), "漢…字".into(), "billing".into(), "…".into())
+        );
         assert_eq!(wrap("no such thing", 7), ["no such", "thing"]);
         assert_eq!(wrap("aaaaaaaa", 3), ["aaa", "aaa", "aa"]);
     }

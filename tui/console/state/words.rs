@@ -6,7 +6,7 @@ use cordboard::{
 };
 
 use super::{
-    departed::ending,
+    departed::{because, ending},
     text::{clock, count, counted, safe},
 };
 
@@ -188,7 +188,7 @@ fn session_detail(event: &Event) -> Option<String> {
         Event::SessionDetached { why, deadline, .. } => format!("{}, reclaim at {}", close_reason(*why), clock(deadline.wall)),
         Event::SessionHeld { by, .. } => format!("by {}", safe(by)),
         Event::SessionTimerSet { deadline, by, .. } => format!("reclaim at {} by {}", clock(deadline.wall), safe(by)),
-        Event::SessionEnded { why, lost, .. } => format!("{}, {}", ending(why), lost_messages(lost)),
+        Event::SessionEnded { why, lost, .. } => format!("{}, {}{}", ending(why), lost_messages(lost), because(why)),
         _ => return None,
     })
 }

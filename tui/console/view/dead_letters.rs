@@ -5,7 +5,7 @@ use ratatui::Frame;
 
 use super::{
     detail,
-    table::{self, Cell, Column, Row, Size, number, text},
+    table::{self, Cell, Column, Row, Size, name, number, text},
 };
 use crate::console::state::{
     State,
@@ -17,8 +17,8 @@ use crate::console::state::{
 
 const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
-    text("FILTER", Size::Fill(12, 60), 0),
-    text("CLIENT", Size::Fill(9, 24), 0),
+    name("FILTER", Size::Fill(12, 60), 0),
+    name("CLIENT", Size::Fill(9, 24), 0),
     text("SESSION", Size::Fixed(10), 120),
     number("WAITING", 8, 0),
     number("IN FLIGHT", 9, 0),

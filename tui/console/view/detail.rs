@@ -12,19 +12,19 @@ use crate::console::state::{
     tables::subscriptions::Subscription,
     text::{count, fit, left as time, width},
 };
-use table::{Column, Row, Size, number, text};
+use table::{Column, Row, Size, name, number, text};
 
 /// Columns of a label.
 const LABEL: u16 = 11;
 
 const MEMBERS: &[Column] = &[
-    text("FILTER", Size::Fill(16, 60), 0),
-    text("CLIENT", Size::Fill(10, 24), 0),
+    name("FILTER", Size::Fill(14, 60), 0),
+    name("CLIENT", Size::Fill(10, 24), 0),
     number("WAITING", 8, 0),
-    number("IN FLIGHT", 9, 0),
+    number("IN FLIGHT", 9, 78),
     number("DLQ", 6, 0),
     number("POISON", 6, 0),
-    number("DROPPED", 8, 0),
+    number("DROPPED", 8, 78),
     text("STATE", Size::Fixed(8), 0),
 ];
 
@@ -54,7 +54,10 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
         let shown = format!("   {} shown by: {}", count(list.order().len() as u64), list.filter().text());
         x = put(buffer, area, (x, 0), &shown, theme.warning());
     }
-    x = put(buffer, area, (x + 3, 0), more, theme.dim());
+    x = match problem {
+        Some(problem) => put(buffer, area, (x + 3, 0), problem, theme.bad()),
+        None => put(buffer, area, (x + 3, 0), more, theme.dim()),
+    };
     if T::SORTS.len() > 1 {
         let (name, descending) = list.sort();
         let way = if descending { "descending" } else { "ascending" };

@@ -4,7 +4,7 @@ use ratatui::Frame;
 
 use super::{
     detail, gauge,
-    table::{self, Column, Row, Size, number, text},
+    table::{self, Column, Row, Size, name, number, text},
 };
 use crate::console::state::{
     State,
@@ -17,7 +17,7 @@ use crate::console::state::{
 const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
     text("SESSION", Size::Fixed(10), 0),
-    text("CLIENT", Size::Fill(9, 24), 0),
+    name("CLIENT", Size::Fill(9, 24), 0),
     text("PEER", Size::Fill(15, 25), 0),
     number("SUBS", 5, 0),
     number("WAITING", 8, 0),
@@ -26,7 +26,7 @@ const COLUMNS: &[Column] = &[
     number("POISON", 7, 110),
     number("IN/s", 7, 130),
     number("OUT/s", 7, 130),
-    number("AGE", 6, 140),
+    number("AGE", 6, 150),
     text("RECLAIM", Size::Fill(15, 22), 0),
 ];
 

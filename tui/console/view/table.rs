@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::put;
 use crate::console::{
-    state::text::{fit, width},
+    state::text::{fit, fit_name, width},
     theme::Theme,
 };
 
@@ -17,6 +17,17 @@ pub(super) enum Size {
     Fill(u16, u16),
 }
 
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Cut at the end.
+    Text,
+    /// Cut in the middle.
+    Name,
+    /// At the right.
+    Number,
+}
+
 /// A column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
@@ -24,20 +35,25 @@ pub(super) struct Column {
     pub(super) title: &'static str,
     /// How wide it is.
     pub(super) size: Size,
-    /// Numbers stand to the right.
-    pub(super) right: bool,
+    /// What it holds.
+    pub(super) kind: Kind,
     /// Shown only if the table is at least so wide.
     pub(super) from: u16,
 }
 
 /// A column of text.
 pub(super) const fn text(title: &'static str, size: Size, from: u16) -> Column {
-    Column { title, size, right: false, from }
+    Column { title, size, kind: Kind::Text, from }
+}
+
+/// A column of names that clients chose.
+pub(super) const fn name(title: &'static str, size: Size, from: u16) -> Column {
+    Column { title, size, kind: Kind::Name, from }
 }
 
 /// A column of numbers.
 pub(super) const fn number(title: &'static str, columns: u16, from: u16) -> Column {
-    Column { title, size: Size::Fixed(columns), right: true, from }
+    Column { title, size: Size::Fixed(columns), kind: Kind::Number, from }
 }
 
 /// A cell: what it says, and how.
@@ -108,7 +124,7 @@ pub(super) fn draw(
             Some((name, descending)) if name == column.title => format!("{name}{}", if descending { largest } else { smallest }),
             _ => column.title.to_owned(),
         };
-        cell(buffer, area, (*x, 0), *width, column.right, &(title, theme.title()));
+        cell(buffer, area, (*x, 0), *width, column.kind, &(title, theme.title()));
     }
     for (at, row) in rows.take(usize::from(area.height.saturating_sub(1))).enumerate() {
         let y = at as u16 + 1;
@@ -122,7 +138,7 @@ pub(super) fn draw(
                 _ => {}
             }
             let (text, style) = &row.cells[*index];
-            cell(buffer, area, (*x, y), *width, columns[*index].right, &(text.clone(), style.patch(row.over)));
+            cell(buffer, area, (*x, y), *width, columns[*index].kind, &(text.clone(), style.patch(row.over)));
         }
         if selected {
             put(buffer, area, (0, y), ">", Style::new());
@@ -132,8 +148,9 @@ pub(super) fn draw(
     }
 }
 
-fn cell(buffer: &mut Buffer, area: Rect, (x, y): (u16, u16), columns: u16, right: bool, (text, style): &Cell) {
+fn cell(buffer: &mut Buffer, area: Rect, (x, y): (u16, u16), columns: u16, kind: Kind, (text, style): &Cell) {
+    let fit = if kind == Kind::Name { fit_name } else { fit };
     let text = fit(text, usize::from(columns));
-    let before = if right { columns.saturating_sub(width(&text) as u16) } else { 0 };
+    let before = if kind == Kind::Number { columns.saturating_sub(width(&text) as u16) } else { 0 };
     put(buffer, area, (x + before, y), &text, *style);
 }

@@ -4,7 +4,7 @@ use ratatui::Frame;
 
 use super::{
     detail, sparkline,
-    table::{self, Column, Row, Size, number, text},
+    table::{self, Column, Row, Size, name, number, text},
 };
 use crate::console::state::{
     State,
@@ -16,7 +16,7 @@ use crate::console::state::{
 
 const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
-    text("TOPIC", Size::Fill(16, 60), 0),
+    name("TOPIC", Size::Fill(16, 60), 0),
     number("SUBS", 5, 0),
     number("MATCHED", 7, 100),
     number("PUB/s", 7, 0),

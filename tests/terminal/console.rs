@@ -1,0 +1,239 @@
+//! The real program in a pseudo-terminal: its keys, and its screen as a terminal would show it.
+//!
+//! The terminal is as plain as they come: it answers no question, the one for the cursor's position included.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fixture::PATIENCE;
+
+/// What the program has written: every byte, and what a terminal makes of them.
+struct Seen {
+    terminal: vt100::Parser,
+    bytes: Vec<u8>,
+}
+
+/// Filled by a thread that reads, watched by the test.
+struct Tape {
+    seen: Mutex<Seen>,
+    moved: Condvar,
+    /// The reading thread is to let go of the terminal at the next byte.
+    let_go: AtomicBool,
+}
+
+impl Tape {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        // A test that has failed meanwhile is no reason to fail again.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads until the program has closed its end.
+    fn record(&self, mut reader: impl Read) {
+        let mut bytes = [0; 4_096];
+        while !self.let_go.load(Relaxed) {
+            let read = reader.read(&mut bytes).unwrap_or(0);
+            if read == 0 {
+                return;
+            }
+            let mut seen = self.lock();
+            seen.bytes.extend_from_slice(&bytes[..read]);
+            seen.terminal.process(&bytes[..read]);
+            drop(seen);
+            self.moved.notify_all();
+        }
+    }
+}
+
+/// A running `cordboard` with its console. Dropped, it is killed: a test that fails leaves nothing behind.
+pub(super) struct Console {
+    child: Box<dyn Child + Send + Sync>,
+    /// None once the terminal is gone. The writer first: closing it writes a last time.
+    terminal: Option<(Box<dyn Write + Send>, Box<dyn MasterPty + Send>)>,
+    tape: Arc<Tape>,
+    reader: Option<thread::JoinHandle<()>>,
+    state: tempfile::TempDir,
+    /// The terminal's settings, as they were before.
+    before: String,
+    pub(super) address: String,
+}
+
+impl Console {
+    /// Started, and drawn for the first time.
+    pub(super) fn open() -> Self {
+        let pair = native_pty_system().openpty(size(80, 24)).unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_cordboard"));
+        command.args(["--listen", "127.0.0.1:0", "--operator", "ana", "--state-dir"]);
+        command.arg(state.path());
+        command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
+        for variable in ["CORDBOARD_LOG", "NO_COLOR"] {
+            command.env_remove(variable);
+        }
+        let before = settings(&*pair.master);
+        let child = pair.slave.spawn_command(command).unwrap();
+        let seen = Seen { terminal: vt100::Parser::new(24, 80, 0), bytes: Vec::new() };
+        let tape = Arc::new(Tape { seen: Mutex::new(seen), moved: Condvar::new(), let_go: AtomicBool::new(false) });
+        let source = pair.master.try_clone_reader().unwrap();
+        let reader = thread::spawn({
+            let tape = Arc::clone(&tape);
+            move || tape.record(source)
+        });
+        let terminal = Some((pair.master.take_writer().unwrap(), pair.master));
+        let mut console = Self { child, terminal, tape, reader: Some(reader), state, before, address: String::new() };
+        console.eventually(&["Needs attention"]);
+        let written = String::from_utf8_lossy(&console.written()).into_owned();
+        let address = written.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
+        address.unwrap_or_else(|| panic!("{written:?}")).clone_into(&mut console.address);
+        console
+    }
+
+    /// Presses each key of `keys`.
+    pub(super) fn press(&mut self, keys: &str) {
+        self.terminal.as_mut().unwrap().0.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits for a line of the screen that has all `words`; that line.
+    pub(super) fn eventually(&self, words: &[&str]) -> String {
+        self.eventually_so(&format!("a line has {words:?}"), |screen| {
+            screen.contents().lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+        })
+    }
+
+    /// Waits until no line of the screen has `word`.
+    pub(super) fn eventually_without(&self, word: &str) {
+        self.eventually_so(&format!("{word:?} is gone"), |screen| (!screen.contents().contains(word)).then_some(()));
+    }
+
+    /// Waits until the screen is as `so` wants it.
+    pub(super) fn eventually_so<T>(&self, what: &str, so: impl Fn(&vt100::Screen) -> Option<T>) -> T {
+        let mut found = None;
+        let missing = |seen: &mut Seen| {
+            found = so(seen.terminal.screen());
+            found.is_none()
+        };
+        let (seen, _) = self.tape.moved.wait_timeout_while(self.tape.lock(), PATIENCE, missing).unwrap();
+        found.unwrap_or_else(|| panic!("it never came to pass that {what}:\n{}", seen.terminal.screen().contents()))
+    }
+
+    /// Gives the terminal another size.
+    pub(super) fn resize(&self, columns: u16, rows: u16) {
+        let (_, master) = self.terminal.as_ref().unwrap();
+        // Together, so that nothing drawn for the new size is shown in the old.
+        let mut seen = self.tape.lock();
+        seen.terminal.screen_mut().set_size(rows, columns);
+        master.resize(size(columns, rows)).unwrap();
+    }
+
+    /// The terminal is closed, as when a window is.
+    pub(super) fn hang_up(&mut self) {
+        self.tape.let_go.store(true, Relaxed);
+        // The clock of the console moves on within a second, and wakes the reader.
+        self.reader.take().unwrap().join().unwrap();
+        self.terminal = None;
+    }
+
+    /// Every byte that has been written.
+    pub(super) fn written(&self) -> Vec<u8> {
+        self.tape.lock().bytes.clone()
+    }
+
+    /// Waits until the terminal is as it was before the program came (I7).
+    pub(super) fn eventually_given_back(&self) {
+        self.eventually_so("the terminal is given back", |screen| {
+            let (_, master) = self.terminal.as_ref().unwrap();
+            let off = !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste();
+            (off && settings(&**master) == self.before).then_some(())
+        });
+    }
+
+    /// True while keys go to the program one by one, and the screen is the console's.
+    pub(super) fn is_taken(&self) -> bool {
+        let seen = self.tape.lock();
+        let screen = seen.terminal.screen();
+        let (_, master) = self.terminal.as_ref().unwrap();
+        screen.alternate_screen() && screen.hide_cursor() && settings(&**master) != self.before
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.process().try_into().unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the end; the exit code.
+    pub(super) fn eventually_ended(&mut self) -> u32 {
+        eventually("the program has ended", || self.child.try_wait().unwrap()).exit_code()
+    }
+
+    /// Waits until the log has `words`.
+    pub(super) fn eventually_logged(&self, words: &str) {
+        let is_log = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cordboard"));
+        eventually(&format!("the log says {words:?}"), || {
+            let mut files = fs::read_dir(self.state.path()).unwrap().map(|entry| entry.unwrap().path());
+            files.any(|path| is_log(&path) && fs::read_to_string(&path).unwrap().contains(words)).then_some(())
+        });
+    }
+
+    /// Waits until the program uses next to no processor time. One that spins never does.
+    #[cfg(target_os = "linux")]
+    pub(super) fn eventually_idle(&self) {
+        const WINDOW: Duration = Duration::from_millis(200);
+        eventually("the program is idle", || {
+            let before = self.ticks();
+            thread::sleep(WINDOW);
+            (self.ticks() - before <= 2).then_some(())
+        });
+    }
+
+    /// Hundredths of a second of processor time used so far.
+    #[cfg(target_os = "linux")]
+    fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process())).unwrap();
+        // The name is in parentheses and may hold anything; user and system time are the 12th and 13th field after it.
+        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+        fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
+    }
+
+    fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // Gone already is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for something that nothing tells.
+fn eventually<T>(what: &str, mut so: impl FnMut() -> Option<T>) -> T {
+    let start = std::time::Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(found) = so() {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    panic!("it never came to pass that {what}");
+}
+
+fn size(columns: u16, rows: u16) -> PtySize {
+    PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }
+}
+
+fn settings(terminal: &dyn MasterPty) -> String {
+    format!("{:?}", terminal.get_termios().unwrap())
+}
