@@ -1,6 +1,7 @@
 //! Hostile and faulty clients, over real sockets: each case has its written outcome (`assets/protocol.md`), a well-behaved
 //! client beside it that notices nothing (I6), and a broker that is as it was when all are gone (I5).
 
+mod claims;
 mod delivery;
 mod framing;
 mod sessions;

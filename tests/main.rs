@@ -8,7 +8,6 @@ mod data_plane;
 mod fixture;
 mod flows;
 mod hostile;
-mod liars;
 mod limits;
 mod orders;
 mod program;

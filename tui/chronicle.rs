@@ -1,6 +1,8 @@
 //! The chronicle: what happens in the broker, written to the log. A follower of the bus like the console, and as harmless: if
 //! it falls behind, it says how much it missed.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use cordboard::{Follower, Handle, Printable, events::Event};
 use serde_json::Value;
 
@@ -60,15 +62,26 @@ fn is_trouble(event: &Event) -> bool {
 fn line(event: &Event) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else { return format!("{event:?}") };
     let name = fields.remove("event").as_ref().and_then(Value::as_str).unwrap_or_default().replace('_', " ");
-    fields.iter().fold(name, |line, (key, value)| match value {
-        Value::String(text) => format!("{line} {key}={}", Printable(text)),
-        other => format!("{line} {key}={}", Printable(&other.to_string())),
-    })
+    fields.iter().fold(name, |line, (key, value)| format!("{line} {key}={}", Printable(&shown(value))))
+}
+
+/// A value as a person reads it: text without quotes, a moment as its wall-clock time.
+fn shown(value: &Value) -> String {
+    if let Value::String(text) = value {
+        return text.clone();
+    }
+    match value.get("wall").and_then(Value::as_u64) {
+        Some(wall) => humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(wall)).to_string(),
+        None => value.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use cordboard::events::DropReason;
+    use cordboard::{
+        clock::{Moment, UnixMillis, Uptime},
+        events::DropReason,
+    };
 
     use super::*;
 
@@ -87,5 +100,7 @@ mod tests {
         let event = Event::BacklogOverflowed { topic: "t".parse().unwrap(), dropped: 7, why: DropReason::BacklogFull };
         assert_eq!(line(&event), "backlog overflowed dropped=7 topic=t why=backlog_full");
         assert!(is_trouble(&event));
+        let deadline = Moment { up: Uptime(7), wall: UnixMillis(1_700_000_000_123) };
+        assert_eq!(line(&Event::Draining { deadline }), "draining deadline=2023-11-14T22:13:20.123Z");
     }
 }

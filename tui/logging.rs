@@ -14,12 +14,10 @@ use tracing_appender::{
     non_blocking::{NonBlockingBuilder, WorkerGuard},
     rolling::{RollingFileAppender, Rotation},
 };
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::state_dir::StateDir;
 
-/// The target of audit records.
-const AUDIT: &str = "cordboard::audit";
 /// Days whose logs are kept.
 const DAYS: usize = 14;
 
@@ -30,32 +28,27 @@ pub(crate) struct Logging {
     pub(crate) screen: Screen,
     /// Where the day's file is.
     pub(crate) directory: PathBuf,
-    _writers: [WorkerGuard; 3],
+    _writers: [WorkerGuard; 2],
 }
 
 /// Starts logging into `state`, with nothing shown yet.
 pub(crate) fn start(state: &StateDir) -> anyhow::Result<Logging> {
     let directory = state.path().to_owned();
-    let appender = |rotation, prefix: &str, keep| {
-        let builder = RollingFileAppender::builder().rotation(rotation).filename_prefix(prefix).filename_suffix("log");
-        builder.max_log_files(keep).build(&directory).with_context(|| format!("cannot log into {}", directory.display()))
-    };
-    let (file, file_guard) = NonBlockingBuilder::default().finish(appender(Rotation::DAILY, "cordboard", DAYS)?);
-    let (audit, audit_guard) = NonBlockingBuilder::default().lossy(false).finish(appender(Rotation::NEVER, "audit", usize::MAX)?);
+    let files = RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix("cordboard").filename_suffix("log");
+    let files =
+        files.max_log_files(DAYS).build(&directory).with_context(|| format!("cannot log into {}", directory.display()))?;
+    let (file, file_guard) = NonBlockingBuilder::default().finish(files);
     let screen = Screen::default();
     let (shown, shown_guard) = NonBlockingBuilder::default().finish(ScreenWriter(screen.clone()));
 
-    let not_audit = || filter_fn(|metadata| metadata.target() != AUDIT);
     let plain = || fmt::layer().with_ansi(false).log_internal_errors(false);
-    let audit_only = filter_fn(|metadata| metadata.target() == AUDIT);
     let layers = vec![
-        plain().with_writer(file).with_filter(not_audit()).with_filter(level()?).boxed(),
-        plain().with_writer(audit).with_target(false).with_filter(audit_only).boxed(),
-        plain().with_writer(shown).with_target(false).compact().with_filter(not_audit()).with_filter(level()?).boxed(),
+        plain().with_writer(file).with_filter(level()?).boxed(),
+        plain().with_writer(shown).with_target(false).compact().with_filter(level()?).boxed(),
     ];
     tracing_subscriber::registry().with(layers).try_init().context("logging was started twice")?;
     std::panic::set_hook(Box::new(log_panic));
-    Ok(Logging { screen, directory, _writers: [file_guard, audit_guard, shown_guard] })
+    Ok(Logging { screen, directory, _writers: [file_guard, shown_guard] })
 }
 
 /// What `CORDBOARD_LOG` asks for.
