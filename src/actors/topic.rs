@@ -18,9 +18,9 @@ use super::{Door, alive};
 use crate::{
     backlog::Backlog,
     batch::Batch,
+    connection::Unaccepted,
     name::{Principal, TopicName},
     receipt::Receipt,
-    room::Guard,
     shared::Shared,
     stats::Counter,
     subscription::SubscriptionQueue,
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum TopicMsg {
     /// Append `batch` from index `skip` on to the queue of every matching subscription, and answer `receipt`.
-    Publish { batch: Batch, skip: u32, receipt: Receipt, ingress: Guard },
+    Publish { batch: Batch, skip: u32, receipt: Receipt, ingress: Unaccepted },
     /// An exact subscription has come: the backlog is for it.
     Wake,
     /// As much room as could be made has been made: what waits for it is accepted or refused.

@@ -45,7 +45,14 @@ pub(crate) struct Group {
     pub(crate) skip: u32,
     pub(crate) sequences: Sequences,
     /// Held until the topic has accepted it.
-    pub(crate) ingress: Guard,
+    pub(crate) ingress: Unaccepted,
+}
+
+/// What a group takes of the broker's ingress, and of its connection's share in it.
+#[derive(Debug)]
+pub(crate) struct Unaccepted {
+    _broker: Guard,
+    _connection: Guard,
 }
 
 /// What a session is asked beside publishes and acknowledgements.
@@ -64,6 +71,8 @@ pub(crate) struct Chunker {
     rules: NameRules,
     credit: Credit,
     ingress: Room,
+    /// What of it is this connection's.
+    own: Room,
     /// A slot for each topic name seen; slots are reused by every chunk.
     slots: HashMap<Box<[u8]>, usize>,
     topics: Vec<TopicName>,
@@ -91,6 +100,7 @@ impl Chunker {
             rules,
             credit,
             ingress,
+            own: Room::new(u64::MAX),
             slots: HashMap::new(),
             topics: Vec::new(),
             last: None,
@@ -165,6 +175,11 @@ impl Chunker {
         }
     }
 
+    /// True while the broker has taken in as much as it may, and something of it came from here.
+    pub(crate) fn must_wait(&self) -> bool {
+        self.ingress.is_full() && self.own.used() > 0
+    }
+
     /// Bytes of publishes in the chunk so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
@@ -179,7 +194,7 @@ impl Chunker {
         let mut groups = Vec::with_capacity(self.order.len());
         for slot in self.order.drain(..) {
             if let Some(open) = self.open[slot].take() {
-                let ingress = self.ingress.take(open.bytes);
+                let ingress = Unaccepted { _broker: self.ingress.take(open.bytes), _connection: self.own.take(open.bytes) };
                 groups.push(Group { batch: open.batch.seal(now), skip: 0, sequences: open.sequences, ingress });
             }
         }

@@ -8,7 +8,7 @@ mod reader;
 mod writer;
 
 pub(crate) use self::{
-    chunk::{Chunk, Group, Request},
+    chunk::{Chunk, Group, Request, Unaccepted},
     credit::{Credit, Spent},
     outbound::{Delivery, Outbound},
     reader::{Admission, ReadEnd, Reader},

@@ -181,7 +181,7 @@ impl Reader {
             }
             self.outbound.replies_written().await;
             credit.available().await;
-            while self.shared.ingress.is_full() || self.shared.draining.load(Relaxed) {
+            while chunker.must_wait() || self.shared.draining.load(Relaxed) {
                 time::sleep(INGRESS_RETRY).await;
             }
             if let Err(end) = self.fill().await {
