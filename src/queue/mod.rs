@@ -57,6 +57,8 @@ pub(crate) struct Queue<R> {
     pass: u32,
     /// `again` was said for this number and it has not been taken since.
     replay: Option<u64>,
+    /// The next run taken says that what was given back starts with it.
+    returns: bool,
     live: bool,
     closed: bool,
     /// Nobody waits for this queue until it is half empty or its client resumes.
@@ -136,6 +138,7 @@ impl<R> Queue<R> {
             written: 0,
             pass: 0,
             replay: None,
+            returns: false,
             live: false,
             closed: false,
             shedding: false,
@@ -160,7 +163,7 @@ impl<R> Queue<R> {
             return Appended::Closed;
         }
         let len = batch.len() - from;
-        let run = Run { batch: Arc::clone(batch), start: from, len, first: self.next, attempts: 0, redelivered: false };
+        let run = Run::new(Arc::clone(batch), from, len, self.next);
         self.next += u64::from(len);
         self.wait.add(&run);
         self.waiting.push_back(run);
@@ -258,7 +261,8 @@ impl<R> Queue<R> {
             self.replay = self.replay.filter(|number| *number > run.last());
             self.flight.add(&run);
             self.in_flight.push_back(run.clone());
-            out.push(run);
+            // Of the copy that goes out only: what comes back later does not say it again.
+            out.push(Run { returns: std::mem::take(&mut self.returns), ..run });
         }
         false
     }
@@ -297,14 +301,16 @@ impl<R> Queue<R> {
         Some(before - self.flight.messages - self.wait.messages)
     }
 
-    /// The client gives `number` and all after it back; what was never sent is not its to give. Returns what was given up
-    /// for it.
+    /// The client gives `number` and all after it back; what was never sent is not its to give. The next run taken tells it
+    /// that everything before was under way already, whether or not `number` itself is there to come again. Returns what was
+    /// given up for it.
     pub(crate) fn again(&mut self, number: u64) -> Option<GivenUp> {
         if number == 0 || number > self.taken {
             return None;
         }
         // What was asked for before is still owed, too.
         self.replay = Some(self.replay.map_or(number, |replay| replay.min(number)));
+        self.returns = true;
         self.bring_back(number)
     }
 
@@ -397,7 +403,7 @@ impl<R> Queue<R> {
         let messages = all.len() as u64;
         for poison in all {
             let batch = Arc::new(poison.into_batch(room));
-            let run = Run { batch, start: 0, len: 1, first: self.next, attempts: 0, redelivered: true };
+            let run = Run { redelivered: true, ..Run::new(batch, 0, 1, self.next) };
             self.next += 1;
             self.wait.add(&run);
             self.waiting.push_back(run);
@@ -408,16 +414,21 @@ impl<R> Queue<R> {
         messages
     }
 
-    /// The client is here: receipts may be held for it.
-    pub(crate) fn go_live(&mut self) {
-        self.live = true;
+    /// The client is here: receipts may be held for it. A queue that was live already has lost whoever served it, and with it
+    /// perhaps what was taken or an `again`: everything comes back, and says so. Returns what was given up for it.
+    pub(crate) fn go_live(&mut self) -> Option<GivenUp> {
         self.shedding = false;
+        if !std::mem::replace(&mut self.live, true) {
+            return None;
+        }
+        self.returns = true;
+        self.bring_all_back()
     }
 
     /// The client is gone: what was in flight comes back, nobody waits for this queue any more.
     pub(crate) fn park(&mut self, now: Instant) -> Option<GivenUp> {
         self.live = false;
-        self.replay = None;
+        (self.replay, self.returns) = (None, false);
         let given_up = self.bring_all_back();
         self.shed(now, DropReason::QueueFull);
         given_up
