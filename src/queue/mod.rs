@@ -55,10 +55,7 @@ pub(crate) struct Queue<R> {
     written: u64,
     /// Counts how often messages came back: what was taken before says so with the old pass.
     pass: u32,
-    /// `again` was said for this number and it has not been taken since.
-    replay: Option<u64>,
-    /// The next run taken says that what was given back starts with it.
-    returns: bool,
+    replay: Replay,
     live: bool,
     closed: bool,
     /// Nobody waits for this queue until it is half empty or its client resumes.
@@ -68,6 +65,15 @@ pub(crate) struct Queue<R> {
     poison: VecDeque<Poison>,
     poison_bytes: u64,
     dropped: Dropped,
+}
+
+/// What the client gave back with `again`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Replay {
+    /// It was said for this number, which has not been taken since.
+    from: Option<u64>,
+    /// The next run taken says that what was given back starts with it.
+    untold: bool,
 }
 
 /// Messages and their bytes.
@@ -137,8 +143,7 @@ impl<R> Queue<R> {
             taken: 0,
             written: 0,
             pass: 0,
-            replay: None,
-            returns: false,
+            replay: Replay::default(),
             live: false,
             closed: false,
             shedding: false,
@@ -258,11 +263,11 @@ impl<R> Queue<R> {
             messages -= u64::from(len);
             bytes = bytes.saturating_sub(run.bytes());
             self.taken = self.taken.max(run.last());
-            self.replay = self.replay.filter(|number| *number > run.last());
+            self.replay.from = self.replay.from.filter(|number| *number > run.last());
             self.flight.add(&run);
             self.in_flight.push_back(run.clone());
             // Of the copy that goes out only: what comes back later does not say it again.
-            out.push(Run { returns: std::mem::take(&mut self.returns), ..run });
+            out.push(Run { returns: std::mem::take(&mut self.replay.untold), ..run });
         }
         false
     }
@@ -293,7 +298,7 @@ impl<R> Queue<R> {
         if number > self.taken {
             return None;
         }
-        let number = self.replay.map_or(number, |replay| number.min(replay - 1));
+        let number = self.replay.from.map_or(number, |replay| number.min(replay - 1));
         let before = self.flight.messages + self.wait.messages;
         settle(&mut self.in_flight, &mut self.flight, number);
         // What came back may be acknowledged late, from the copy that was sent before.
@@ -309,8 +314,8 @@ impl<R> Queue<R> {
             return None;
         }
         // What was asked for before is still owed, too.
-        self.replay = Some(self.replay.map_or(number, |replay| replay.min(number)));
-        self.returns = true;
+        let from = self.replay.from.map_or(number, |before| before.min(number));
+        self.replay = Replay { from: Some(from), untold: true };
         self.bring_back(number)
     }
 
@@ -421,14 +426,14 @@ impl<R> Queue<R> {
         if !std::mem::replace(&mut self.live, true) {
             return None;
         }
-        self.returns = true;
+        self.replay.untold = true;
         self.bring_all_back()
     }
 
     /// The client is gone: what was in flight comes back, nobody waits for this queue any more.
     pub(crate) fn park(&mut self, now: Instant) -> Option<GivenUp> {
         self.live = false;
-        (self.replay, self.returns) = (None, false);
+        self.replay = Replay::default();
         let given_up = self.bring_all_back();
         self.shed(now, DropReason::QueueFull);
         given_up

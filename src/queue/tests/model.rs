@@ -28,6 +28,7 @@ struct Message {
 
 /// What the queue is meant to do, message by message.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is a plain fact of its own, as a model has them
 struct Model {
     flight: Vec<Message>,
     waiting: Vec<Message>,
