@@ -174,12 +174,12 @@ impl SubscriptionQueue {
         })
     }
 
-    /// The client is here.
-    pub(crate) fn go_live(&self) -> Depth {
+    /// The client is here. Returns what the queue holds for it, and what was given up if it comes again.
+    pub(crate) fn go_live(&self) -> (Depth, Option<GivenUp>) {
         self.change(|state| {
             state.progress = Shared::now();
-            state.queue.go_live();
-            state.queue.depth()
+            let given_up = state.queue.go_live();
+            (state.queue.depth(), given_up)
         })
     }
 
@@ -220,6 +220,11 @@ impl SubscriptionQueue {
             state.progress = now;
             state.queue.bring_all_back()
         })
+    }
+
+    /// After how long without an acknowledgement what is in flight comes again.
+    pub(crate) fn ack_timeout(&self) -> Duration {
+        self.ack_timeout
     }
 
     /// When to look at the acknowledgements, if something is in flight.

@@ -102,6 +102,8 @@ pub(crate) struct Got {
     pub(crate) handle: u32,
     pub(crate) number: u64,
     pub(crate) redelivered: bool,
+    /// Of the first message of a Deliver that says so: what was given back starts here.
+    pub(crate) returns: bool,
     pub(crate) topic: String,
     pub(crate) payload: Vec<u8>,
 }
@@ -328,6 +330,7 @@ fn messages_of(deliver: &Deliver<'_>) -> Vec<Got> {
         handle: deliver.handle.0,
         number: record.number,
         redelivered: deliver.redelivered,
+        returns: deliver.returns && record.number == deliver.first,
         topic: deliver.topic.to_owned(),
         payload: record.payload.to_vec(),
     };

@@ -2,7 +2,7 @@
 
 use cordboard::{
     name::SubscriptionHandle,
-    wire::{ClientFrame, Code, Disconnect, Headers, Publish, RegistrationRequest},
+    wire::{ClientFrame, Code, Disconnect, Headers, Publish, RegistrationRequest, SubscribeRequest},
 };
 
 use crate::fixture::{Raw, Reply, broker, eventually, publish};
@@ -262,4 +262,29 @@ async fn a_shutdown_tells_every_client_and_counts_what_is_lost() {
     assert!(broker.stopped().await);
     let counters = broker.counters();
     assert_eq!((counters.actors, counters.tasks, counters.unsettled), (0, 0, 0));
+}
+
+/// A wish outside its bounds is granted as far as they go, and the answer says how far; a subscription that is there keeps what
+/// it was granted.
+#[tokio::test]
+async fn what_is_granted_is_told() {
+    let broker = broker().await;
+    let wishes = RegistrationRequest { keep_alive_ms: Some(1), reclaim_ms: Some(u64::MAX), ..RegistrationRequest::new("wishes") };
+    let (mut raw, response) = Raw::register_with(&broker, wishes).await;
+    assert_eq!((response.keep_alive_ms, response.reclaim_ms), (500, 86_400_000));
+    assert_eq!(response.server, format!("cordboard/{}", env!("CARGO_PKG_VERSION")));
+    for (filter, wish, granted, existing) in [
+        ("a", None, 30_000, false),
+        ("b", Some(1), 100, false),
+        ("c", Some(u64::MAX), 86_400_000, false),
+        ("b", Some(5_000), 100, true),
+    ] {
+        let request = SubscribeRequest { request: 1, filter: filter.to_owned(), ack_timeout_ms: wish, group: None };
+        raw.send(&ClientFrame::SubscribeRequest(request)).await;
+        match raw.next().await {
+            Reply::Subscribed(ack) => assert_eq!((ack.ack_timeout_ms, ack.existing), (granted, existing), "{filter}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    broker.shutdown().await;
 }

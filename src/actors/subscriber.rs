@@ -99,6 +99,7 @@ impl Actor for Subscriber {
             request,
             filter: state.queue.id.filter.clone(),
             handle: state.queue.handle,
+            ack_timeout_ms: state.queue.ack_timeout().as_millis() as u64,
             existing: false,
         });
         let message = SessionMsg::Serving { queue: Arc::clone(&state.queue), subscriber: myself, ack };
@@ -140,7 +141,9 @@ impl State {
         if matches!(self.mode, Mode::Live { .. }) {
             self.give_up(self.queue.park());
         }
-        let held = self.queue.go_live().queued();
+        let (depth, given_up) = self.queue.go_live();
+        self.give_up(given_up);
+        let held = depth.queued();
         let draining = held > 0;
         self.mode = Mode::Live { epoch, outbound, settles, draining, turning: false };
         if draining {
@@ -168,14 +171,19 @@ impl State {
         current
     }
 
+    /// True if it is for the client of `epoch` to settle, and not for the writer.
+    fn settles(&self, epoch: Epoch) -> bool {
+        self.is_current(epoch) && matches!(self.mode, Mode::Live { settles: false, .. })
+    }
+
     fn ack(&mut self, epoch: Epoch, number: u64) {
-        if self.is_current(epoch) && !self.queue.ack(number) {
+        if self.settles(epoch) && !self.queue.ack(number) {
             self.shared.stats.bad_acks.add(1);
         }
     }
 
     fn nack(&mut self, epoch: Epoch, number: u64, what: Nack) {
-        if !self.is_current(epoch) {
+        if !self.settles(epoch) {
             return;
         }
         match what {

@@ -6,7 +6,8 @@
 //!
 //! Numbers grow, except when the broker goes back: after a loss, an `ack_timeout` or a nack it sends again from some message
 //! on. A frame that starts at or below the last number seen is such a return, and everything from there on in the buffer is
-//! forgotten, because it comes again.
+//! forgotten, because it comes again. After a nack only the frame that says so is the return: whatever comes before it was
+//! under way already.
 
 use std::{
     collections::VecDeque,
@@ -142,7 +143,7 @@ struct State {
     untold: Window,
     /// The next batch of acknowledgements has this inbox on its list.
     listed: bool,
-    /// A message was given back, and what comes is still from before.
+    /// A message was given back, and what comes is still from before, up to the frame that says otherwise.
     returning: bool,
     /// Raised when messages are given back or the handle changes: what was taken before is settled under other rules.
     round: u32,
@@ -245,14 +246,14 @@ impl Inbox {
     pub(super) fn receive(&self, deliver: &Deliver<'_>, frame: &Bytes) {
         let mut state = self.lock();
         let Some(mut batch) = Batch::new(deliver, frame, state.topic.as_ref()) else { return };
-        let goes_back = batch.first <= state.seen;
-        state.seen = batch.last();
-        if goes_back {
-            state.forget_from(batch.first);
-            state.returning = false;
-        } else if state.returning {
+        if state.returning && !deliver.returns {
             return;
         }
+        state.returning = false;
+        if batch.first <= state.seen {
+            state.forget_from(batch.first);
+        }
+        state.seen = batch.last();
         if batch.first <= state.done {
             let skip = state.done - batch.first + 1;
             if skip >= u64::from(batch.count) {

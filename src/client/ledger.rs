@@ -218,13 +218,14 @@ impl Ledger {
     }
 
     /// The session was resumed: settles what the broker has settled meanwhile; all the rest is sent again.
-    pub(super) fn resume(&mut self, settled: u64, failures: &[Failure], unknown_from: Option<u64>) {
+    pub(super) fn resume(&mut self, settled: u64, failures: &[Failure], unknown_to: Option<u64>) {
+        if let Some(to) = unknown_to {
+            // What was settled before keeps its outcome.
+            self.fail(0, to.saturating_add(1), &PublishError::OutcomeUnknown);
+        }
         for failure in failures {
             let reason = "it failed while the client was away".to_owned();
             self.fail(failure.sequence, u64::from(failure.count), &PublishError::Refused { code: failure.code, reason });
-        }
-        if let Some(from) = unknown_from {
-            self.fail(from, (settled + 1).saturating_sub(from), &PublishError::OutcomeUnknown);
         }
         self.settle(settled);
         self.handed = 0;
@@ -376,11 +377,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_outcomes_are_from_there_to_the_settled() {
+    fn unknown_outcomes_are_from_the_settled_up_to_there() {
         let mut ledger = filled(10, 1);
         assert_eq!(handed_over(&mut ledger).len(), 10);
-        ledger.resume(8, &[Failure { sequence: 2, count: 2, code: Code::Forbidden }], Some(7));
-        assert_eq!(ledger.take_failures().unwrap().0, 4);
+        ledger.settle(1);
+        ledger.resume(8, &[Failure { sequence: 6, count: 2, code: Code::Forbidden }], Some(4));
+        let (failed, first) = ledger.take_failures().unwrap();
+        assert!(matches!((failed, first), (5, PublishError::OutcomeUnknown)), "2 to 4 are unknown, 6 and 7 refused");
         assert_eq!(handed_over(&mut ledger), [9, 10]);
     }
 }

@@ -255,7 +255,7 @@ impl State {
         let mut events = Vec::new();
         self.link = Link::Up;
         self.ledger.set_credit(credit(&response));
-        let (session, resumed, settled, unknown) = (response.session, response.resumed, response.settled, response.unknown_from);
+        let (session, resumed, settled, unknown) = (response.session, response.resumed, response.settled, response.unknown_to);
         self.registration = response;
         self.lost_session.clone_from(&lost);
         if resumed {

@@ -12,7 +12,7 @@ use crate::{
     receipt::Sequences,
     room::{Guard, Room},
     shared::Shared,
-    wire::{DeliverNack, Disconnect, Publish, SubscribeRequest, UnsubscribeRequest},
+    wire::{DeliverNack, Disconnect, PREFIX, Publish, SubscribeRequest, UnsubscribeRequest},
 };
 
 /// Names kept by a reader, so that each is checked once; at the bound it starts again.
@@ -125,8 +125,8 @@ impl Chunker {
             self.first = publish.sequence;
         }
         self.count += 1;
+        self.bytes += (PREFIX + publish.length()) as u64;
         let bytes = publish.record_len() as u64;
-        self.bytes += bytes;
         match self.slot(publish.topic) {
             Ok(slot) => {
                 let open = self.open[slot].get_or_insert_with(|| {
@@ -180,7 +180,7 @@ impl Chunker {
         self.ingress.is_full() && self.own.used() > 0
     }
 
-    /// Bytes of publishes in the chunk so far.
+    /// Bytes of publishes in the chunk so far, as whole frames: what the client's credit is counted in.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -152,6 +152,7 @@ fn encode_head(delivery: &Delivery, out: &mut Vec<u8>) {
         first: run.first,
         accepted_ms: run.batch.accepted_ms(),
         redelivered: run.redelivered,
+        returns: run.returns,
         topic: run.batch.topic().as_str(),
         count: run.len,
         records_len: run.bytes() as usize,

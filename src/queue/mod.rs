@@ -55,8 +55,7 @@ pub(crate) struct Queue<R> {
     written: u64,
     /// Counts how often messages came back: what was taken before says so with the old pass.
     pass: u32,
-    /// `again` was said for this number and it has not been taken since.
-    replay: Option<u64>,
+    replay: Replay,
     live: bool,
     closed: bool,
     /// Nobody waits for this queue until it is half empty or its client resumes.
@@ -66,6 +65,15 @@ pub(crate) struct Queue<R> {
     poison: VecDeque<Poison>,
     poison_bytes: u64,
     dropped: Dropped,
+}
+
+/// What the client gave back with `again`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Replay {
+    /// It was said for this number, which has not been taken since.
+    from: Option<u64>,
+    /// The next run taken says that what was given back starts with it.
+    untold: bool,
 }
 
 /// Messages and their bytes.
@@ -135,7 +143,7 @@ impl<R> Queue<R> {
             taken: 0,
             written: 0,
             pass: 0,
-            replay: None,
+            replay: Replay::default(),
             live: false,
             closed: false,
             shedding: false,
@@ -160,7 +168,7 @@ impl<R> Queue<R> {
             return Appended::Closed;
         }
         let len = batch.len() - from;
-        let run = Run { batch: Arc::clone(batch), start: from, len, first: self.next, attempts: 0, redelivered: false };
+        let run = Run::new(Arc::clone(batch), from, len, self.next);
         self.next += u64::from(len);
         self.wait.add(&run);
         self.waiting.push_back(run);
@@ -255,10 +263,11 @@ impl<R> Queue<R> {
             messages -= u64::from(len);
             bytes = bytes.saturating_sub(run.bytes());
             self.taken = self.taken.max(run.last());
-            self.replay = self.replay.filter(|number| *number > run.last());
+            self.replay.from = self.replay.from.filter(|number| *number > run.last());
             self.flight.add(&run);
             self.in_flight.push_back(run.clone());
-            out.push(run);
+            // Of the copy that goes out only: what comes back later does not say it again.
+            out.push(Run { returns: std::mem::take(&mut self.replay.untold), ..run });
         }
         false
     }
@@ -294,7 +303,7 @@ impl<R> Queue<R> {
         if number > self.taken {
             return None;
         }
-        let number = self.replay.map_or(number, |replay| number.min(replay - 1));
+        let number = self.replay.from.map_or(number, |replay| number.min(replay - 1));
         let before = self.flight.messages + self.wait.messages;
         settle(&mut self.in_flight, &mut self.flight, number);
         // What came back may be acknowledged late, from the copy that was sent before.
@@ -302,14 +311,16 @@ impl<R> Queue<R> {
         Some(before - self.flight.messages - self.wait.messages)
     }
 
-    /// The client gives `number` and all after it back; what was never sent is not its to give. Returns what was given up
-    /// for it.
+    /// The client gives `number` and all after it back; what was never sent is not its to give. The next run taken tells it
+    /// that everything before was under way already, whether or not `number` itself is there to come again. Returns what was
+    /// given up for it.
     pub(crate) fn again(&mut self, number: u64) -> Option<GivenUp> {
         if number == 0 || number > self.taken {
             return None;
         }
         // What was asked for before is still owed, too.
-        self.replay = Some(self.replay.map_or(number, |replay| replay.min(number)));
+        let from = self.replay.from.map_or(number, |before| before.min(number));
+        self.replay = Replay { from: Some(from), untold: true };
         self.bring_back(number)
     }
 
@@ -402,7 +413,7 @@ impl<R> Queue<R> {
         let messages = all.len() as u64;
         for poison in all {
             let batch = Arc::new(poison.into_batch(room));
-            let run = Run { batch, start: 0, len: 1, first: self.next, attempts: 0, redelivered: true };
+            let run = Run { redelivered: true, ..Run::new(batch, 0, 1, self.next) };
             self.next += 1;
             self.wait.add(&run);
             self.waiting.push_back(run);
@@ -413,16 +424,21 @@ impl<R> Queue<R> {
         messages
     }
 
-    /// The client is here: receipts may be held for it.
-    pub(crate) fn go_live(&mut self) {
-        self.live = true;
+    /// The client is here: receipts may be held for it. A queue that was live already has lost whoever served it, and with it
+    /// perhaps what was taken or an `again`: everything comes back, and says so. Returns what was given up for it.
+    pub(crate) fn go_live(&mut self) -> Option<GivenUp> {
         self.shedding = false;
+        if !std::mem::replace(&mut self.live, true) {
+            return None;
+        }
+        self.replay.untold = true;
+        self.bring_all_back()
     }
 
     /// The client is gone: what was in flight comes back, nobody waits for this queue any more.
     pub(crate) fn park(&mut self, now: Instant) -> Option<GivenUp> {
         self.live = false;
-        self.replay = None;
+        self.replay = Replay::default();
         let given_up = self.bring_all_back();
         self.shed(now, DropReason::QueueFull);
         given_up

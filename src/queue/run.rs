@@ -15,9 +15,16 @@ pub(crate) struct Run {
     /// How often its first message was written and came back. Whoever came back is alone in its run.
     pub(crate) attempts: u32,
     pub(crate) redelivered: bool,
+    /// What was given back with `again` starts here.
+    pub(crate) returns: bool,
 }
 
 impl Run {
+    /// `len` messages of `batch` from `start` on, which nobody has seen.
+    pub(crate) fn new(batch: Arc<Batch>, start: u32, len: u32, first: u64) -> Self {
+        Self { batch, start, len, first, attempts: 0, redelivered: false, returns: false }
+    }
+
     /// The number of its last message.
     pub(crate) fn last(&self) -> u64 {
         self.first + u64::from(self.len) - 1
@@ -29,14 +36,8 @@ impl Run {
 
     /// Keeps the first `len` messages and returns the others.
     pub(crate) fn split_off(&mut self, len: u32) -> Self {
-        let rest = Self {
-            batch: Arc::clone(&self.batch),
-            start: self.start + len,
-            len: self.len - len,
-            first: self.first + u64::from(len),
-            attempts: 0,
-            redelivered: self.redelivered,
-        };
+        let rest = Self::new(Arc::clone(&self.batch), self.start + len, self.len - len, self.first + u64::from(len));
+        let rest = Self { redelivered: self.redelivered, ..rest };
         self.len = len;
         rest
     }

@@ -187,6 +187,77 @@ fn two_messages_asked_for_again_are_both_sent_again() {
     assert_eq!(take(&mut queue, now), [(2, 2, true), (3, 3, true), (4, 4, true)]);
 }
 
+/// The numbers that runs start with, and whether they say that what was given back starts there.
+fn starts(queue: &mut Queue<u32>, now: Instant) -> Vec<(u64, bool)> {
+    let mut out = Vec::new();
+    queue.take(u64::MAX, u64::MAX, now, &mut out);
+    out.iter().map(|run| (run.first, run.returns)).collect()
+}
+
+/// A client knows what was under way when it said `again`: all that comes before the first run after it, which says so, once.
+#[test]
+fn the_first_run_after_again_says_so() {
+    let (mut queue, now) = live(6);
+    assert_eq!(starts(&mut queue, now), [(1, false)]);
+    queue.again(2);
+    assert_eq!(starts(&mut queue, now), [(2, true)]);
+    queue.ack(4);
+    assert_eq!(starts(&mut queue, now), [(5, false)]);
+    queue.bring_all_back();
+    assert_eq!(starts(&mut queue, now), [(5, false)]);
+}
+
+/// Two that were said one after another are honoured by one run.
+#[test]
+fn two_agains_without_a_run_between_them_share_one() {
+    let (mut queue, now) = live(4);
+    send(&mut queue, now);
+    queue.again(3);
+    queue.again(2);
+    assert_eq!(starts(&mut queue, now), [(2, true), (3, false), (4, false)]);
+    queue.again(4);
+    assert_eq!(starts(&mut queue, now), [(4, true)]);
+}
+
+/// What was given back may have expired, or become poison by it: then the run that says so starts later, if need be with what
+/// is appended later.
+#[test]
+fn what_is_not_there_to_come_again_is_passed_over_by_the_run_that_says_so() {
+    let (mut queue, now) = (Queue::<u32>::new(BOUNDS), Instant::now());
+    queue.go_live();
+    let made = |id, ttl| Made { id, len: 8, ttl };
+    queue.append(&batch(&[made(1, Some(SECOND)), made(2, None)], now), 0, || None, now);
+    for attempt in 1..=BOUNDS.attempts {
+        send(&mut queue, now);
+        assert_eq!(queue.again(2).is_some(), attempt == BOUNDS.attempts);
+    }
+    queue.again(1);
+    assert_eq!(starts(&mut queue, now + SECOND), []);
+    queue.append(&plain(1, now), 0, || None, now);
+    assert_eq!(starts(&mut queue, now + SECOND), [(3, true)]);
+}
+
+/// A new connection has given nothing back yet.
+#[test]
+fn what_was_given_back_is_forgotten_with_the_connection() {
+    let (mut queue, now) = live(2);
+    send(&mut queue, now);
+    queue.again(1);
+    queue.park(now);
+    queue.go_live();
+    assert_eq!(starts(&mut queue, now), [(1, false), (2, false)]);
+}
+
+/// Whoever served a live queue has failed, and an `again` may have gone with it: everything comes back and says so.
+#[test]
+fn a_queue_that_gets_a_new_subscriber_brings_everything_back() {
+    let (mut queue, now) = live(4);
+    send(&mut queue, now);
+    queue.ack(1);
+    assert_eq!(queue.go_live(), None);
+    assert_eq!(starts(&mut queue, now), [(2, true), (3, false)]);
+}
+
 #[test]
 fn nobody_gives_back_what_was_never_sent() {
     let (mut queue, now) = live(6);

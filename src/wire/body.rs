@@ -11,6 +11,7 @@ use serde::{
 };
 
 use super::{Kind, WireError};
+use crate::name::MAX_LABEL_BYTES;
 
 /// How deep maps and lists may nest, counting what is ignored; our own need 3.
 const MAX_NESTING: usize = 7;
@@ -85,6 +86,21 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: us
     }
 
     input.deserialize_any(List::<T, MAX>(PhantomData))
+}
+
+/// A list of 1 to `MAX` entries.
+pub(super) fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(input: D) -> Result<Vec<T>, D::Error> {
+    let list = list::<_, _, MAX>(input)?;
+    if list.is_empty() { Err(serde::de::Error::custom("a list is empty; it names at least one")) } else { Ok(list) }
+}
+
+/// A name of 1 to 128 bytes, or none.
+pub(super) fn label<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    let label: Option<String> = Option::deserialize(input)?;
+    if label.as_ref().is_some_and(|label| label.is_empty() || label.len() > MAX_LABEL_BYTES) {
+        return Err(serde::de::Error::custom(format_args!("a name is empty or longer than {MAX_LABEL_BYTES} bytes")));
+    }
+    Ok(label)
 }
 
 pub(super) fn one() -> u32 {

@@ -13,6 +13,10 @@ use crate::name::SubscriptionHandle;
 
 /// Flag of a Deliver: its messages may have been delivered before.
 const REDELIVERED: u8 = 1;
+/// Flag of a Deliver: what the client gave back with `again` starts here.
+const RETURNS: u8 = 2;
+/// The flags of a Deliver.
+pub(super) const FLAGS: u8 = REDELIVERED | RETURNS;
 
 /// Messages of one topic for one subscription, numbered `first`, `first + 1`, and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct Deliver<'a> {
     pub accepted_ms: u64,
     /// They may have been delivered before.
     pub redelivered: bool,
+    /// What the client gave back with `again` starts here.
+    pub returns: bool,
     /// Their topic.
     pub topic: &'a str,
     /// How many there are; at least one.
@@ -50,8 +56,8 @@ impl<'a> Deliver<'a> {
         let table_len = usize::try_from((u64::from(count) + 1) * 4).unwrap_or(usize::MAX);
         let table = reader.bytes(table_len, "table")?;
         let records = reader.rest();
-        let deliver =
-            Self { handle, first, accepted_ms, redelivered: raw.flags & REDELIVERED != 0, topic, count, table, records };
+        let (redelivered, returns) = (raw.flags & REDELIVERED != 0, raw.flags & RETURNS != 0);
+        let deliver = Self { handle, first, accepted_ms, redelivered, returns, topic, count, table, records };
         deliver.check()?;
         Ok(deliver)
     }
@@ -100,6 +106,7 @@ impl<'a> Deliver<'a> {
             first: self.first,
             accepted_ms: self.accepted_ms,
             redelivered: self.redelivered,
+            returns: self.returns,
             topic: self.topic,
             count: self.count,
             records_len: self.records.len(),
@@ -164,6 +171,8 @@ pub struct DeliverHead<'a> {
     pub accepted_ms: u64,
     /// They may have been delivered before.
     pub redelivered: bool,
+    /// What the client gave back with `again` starts here.
+    pub returns: bool,
     /// Their topic.
     pub topic: &'a str,
     /// How many there are; at least one.
@@ -190,7 +199,9 @@ impl DeliverHead<'_> {
         let length = u32::try_from(self.length()).expect("a Deliver is cut far below 4 GiB");
         out.reserve(PREFIX + 2 + self.body_before_table());
         out.extend_from_slice(&length.to_be_bytes());
-        out.extend_from_slice(&[Kind::Deliver as u8, if self.redelivered { REDELIVERED } else { 0 }]);
+        let redelivered = if self.redelivered { REDELIVERED } else { 0 };
+        let returns = if self.returns { RETURNS } else { 0 };
+        out.extend_from_slice(&[Kind::Deliver as u8, redelivered | returns]);
         out.extend_from_slice(&self.handle.0.to_be_bytes());
         out.extend_from_slice(&self.first.to_be_bytes());
         out.extend_from_slice(&self.accepted_ms.to_be_bytes());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{HEADER, PREFIX, WireError};
+use super::{HEADER, PREFIX, WireError, deliver, publish};
 
 /// The kinds of frame. Control frames count from 0x01 and carry a `MessagePack` map, hot frames from 0x10 and have fixed bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +75,8 @@ impl Kind {
     /// The flag bits it has; all others are reserved.
     fn flags(self) -> u8 {
         match self {
-            Self::Publish | Self::Deliver => 1,
+            Self::Publish => publish::HAS_HEADERS,
+            Self::Deliver => deliver::FLAGS,
             _ => 0,
         }
     }

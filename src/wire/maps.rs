@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Code, VERSION, WireError,
-    body::{is_default, is_one, list, one, or_default, or_one},
+    body::{is_default, is_one, label, list, one, or_default, or_one, some},
 };
 use crate::name::{Epoch, Filter, SessionId, SubscriptionHandle};
 
 /// The most versions a list of them names.
 const MAX_VERSIONS: usize = 16;
-/// The most failures a response tells; before them the outcome is unknown.
+/// The most failures a response tells: the latest. The outcomes before them are unknown.
 pub const MAX_FAILURES: usize = 1_000;
 /// The most subscriptions a response can name.
 const MAX_SUBSCRIPTIONS: usize = 65_536;
@@ -86,13 +86,13 @@ impl TryFrom<String> for AckMode {
 /// The first frame of a client. protocol.md, "Registration".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationRequest {
-    /// The protocol versions the client speaks; at most 16.
-    #[serde(deserialize_with = "list::<_, _, MAX_VERSIONS>")]
+    /// The protocol versions the client speaks: 1 to 16.
+    #[serde(deserialize_with = "some::<_, _, MAX_VERSIONS>")]
     pub versions: Vec<u16>,
     /// What it calls itself: a label, for people.
     pub name: String,
-    /// Who it says it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Who it says it is, in 1 to 128 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "label")]
     pub user: Option<String>,
     /// The proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,9 +175,9 @@ pub struct RegistrationResponse {
     /// Which of those after the client's `settled` failed; at most 1,000 entries.
     #[serde(default, deserialize_with = "list::<_, _, MAX_FAILURES>")]
     pub failures: Vec<Failure>,
-    /// Outcomes of the sequences from here to `settled` are no longer known.
+    /// The outcomes after the client's `settled` up to here are no longer known; `failures` is complete after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unknown_from: Option<u64>,
+    pub unknown_to: Option<u64>,
     /// The subscriptions that have survived.
     #[serde(default, deserialize_with = "list::<_, _, MAX_SUBSCRIPTIONS>")]
     pub subscriptions: Vec<HandleOf>,
@@ -227,6 +227,8 @@ pub struct SubscribeAck {
     pub filter: Filter,
     /// The subscription's number in this session.
     pub handle: SubscriptionHandle,
+    /// After how long without an acknowledgement messages come again.
+    pub ack_timeout_ms: u64,
     /// It was there already.
     pub existing: bool,
 }

@@ -158,7 +158,7 @@ impl Publisher {
         let response = self.raw.response().await;
         assert!(response.resumed && response.epoch > self.epoch, "{}: {response:?}", self.name);
         assert!(response.settled >= self.settled, "{}: what was settled is settled", self.name);
-        assert!(response.failures.is_empty() && response.unknown_from.is_none(), "{}: {response:?}", self.name);
+        assert!(response.failures.is_empty() && response.unknown_to.is_none(), "{}: {response:?}", self.name);
         self.epoch = response.epoch;
         self.settle(response.settled);
         let from = (self.settled + 1).saturating_sub(self.rng.below(3));

@@ -52,7 +52,7 @@ struct Feed {
     /// The last number that came on this connection, and all that did.
     cursor: u64,
     here: BTreeSet<u64>,
-    /// Given back, and not seen again yet.
+    /// Given back, and what comes is still from before.
     replay: Option<u64>,
 }
 
@@ -84,13 +84,15 @@ impl Feed {
         assert_eq!(got.topic, TOPICS[topic]);
         assert!(matches(&self.filter, &got.topic.parse().unwrap()), "{got:?} does not match {}", self.filter);
         assert!(got.number > self.confirmed, "{got:?} was settled, up to {}", self.confirmed);
-        if self.replay == Some(got.number) {
-            assert!(got.redelivered, "{got:?} was given back");
-            self.replay = None;
-            // Those after it are on their way again, too, and are not the client's to give back before they have come.
-            self.here.split_off(&got.number);
-        } else {
-            assert!(got.number > self.cursor, "{got:?} came after {}", self.cursor);
+        match self.replay {
+            // Nothing expires here: what was given back comes again, and first.
+            Some(number) if got.returns => {
+                assert!(got.number == number && got.redelivered, "{got:?} instead of {number}, which was given back");
+                self.replay = None;
+                // Those after it are on their way again, too, and are not the client's to give back before they have come.
+                self.here.split_off(&got.number);
+            }
+            _ => assert!(!got.returns && got.number > self.cursor, "{got:?} came after {}", self.cursor),
         }
         self.cursor = got.number;
         self.here.insert(got.number);

@@ -30,7 +30,7 @@ async fn nobody_knows_more_to_be_settled_than_is() {
     let mut request = RegistrationRequest::new("liar");
     (request.session, request.settled) = (Some(response.session), Some(u64::MAX));
     let (mut raw, again) = Raw::register_with(&broker, request).await;
-    assert_eq!((again.resumed, again.settled, again.unknown_from), (true, 1, None));
+    assert_eq!((again.resumed, again.settled, again.unknown_to), (true, 1, None));
     raw.sequence = 1;
     raw.publish("a", "y").await;
     broker.shutdown().await;

@@ -27,6 +27,63 @@ async fn a_repeated_failure_is_told_as_a_failure() {
     scene.end().await;
 }
 
+/// A repeat of what is pending is answered once, with it: an acknowledgement of nothing is no answer.
+#[tokio::test]
+async fn a_repeat_before_its_outcome_is_answered_with_it() {
+    let scene = Scene::set().await;
+    for round in 0..20 {
+        let (mut raw, _) = Raw::register(&scene.broker, "eager").await;
+        let (mut bytes, topic) = (Vec::new(), format!("eager/{round}"));
+        for sequence in [1, 1, 2, 1, 2, 2] {
+            publish(sequence, &topic, b"x").encode(&mut bytes);
+        }
+        raw.send_bytes(&bytes).await;
+        let mut last = 0;
+        while last < 2 {
+            match raw.next().await {
+                Reply::Acked(sequence) => {
+                    assert!(sequence >= last.max(1), "{sequence} after {last}");
+                    last = sequence;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        raw.disconnect(true).await;
+    }
+    scene.end().await;
+}
+
+/// After `again`, what was under way comes unmarked, and then the Deliver that says where the return starts; also if what was
+/// given back is put aside by this very attempt, and if nothing is left but what is published later.
+#[tokio::test]
+async fn a_client_is_told_where_what_it_gave_back_starts() {
+    let mut scene = Scene::set().await;
+    let (mut raw, _) = Raw::register(&scene.broker, "giver").await;
+    let handle = raw.subscribe("back").await;
+    for text in ["a", "b"] {
+        scene.canary.publish("back", text).await;
+    }
+    let got = raw.messages(2).await;
+    assert!(got.iter().all(|message| !message.returns));
+    let again = |number| ClientFrame::DeliverNack(DeliverNack { handle, number, what: Nack::Again });
+    for _ in 1..5 {
+        raw.send(&again(2)).await;
+        let got = raw.messages(1).await;
+        assert_eq!((got[0].number, got[0].redelivered, got[0].returns), (2, true, true));
+        // The writer tells the queue that it was written after the client has it: only then does the attempt count.
+        raw.settle().await;
+    }
+    raw.send(&again(2)).await;
+    scene.canary.publish("back", "c").await;
+    let got = raw.messages(1).await;
+    assert_eq!((got[0].number, got[0].redelivered, got[0].returns), (3, false, true));
+    raw.ack(handle, 3).await;
+    scene.canary.publish("back", "d").await;
+    let got = raw.messages(1).await;
+    assert_eq!((got[0].number, got[0].returns), (4, false));
+    scene.end().await;
+}
+
 /// Row 35: who publishes and is gone before the answer has published all the same.
 #[tokio::test]
 async fn a_publisher_that_is_gone_before_its_answer_has_published() {
@@ -206,16 +263,21 @@ async fn acknowledgements_of_nothing_are_counted() {
     scene.end().await;
 }
 
-/// `ack: none` settles what was written: an acknowledgement is ignored, and nothing comes again.
+/// `ack: none` settles what was written: what the client says of it is ignored, and nothing comes again.
 #[tokio::test]
 async fn without_acknowledgements_nothing_comes_again() {
     let mut scene = Scene::set().await;
     let request = RegistrationRequest { ack: cordboard::wire::AckMode::None, ..RegistrationRequest::new("trusting") };
     let (mut raw, response) = Raw::register_with(&scene.broker, request).await;
-    raw.subscribe("t").await;
+    let handle = raw.subscribe("t").await;
+    scene.canary.publish("t", "0").await;
+    assert_eq!(raw.messages(1).await[0].text(), "0");
+    raw.send(&ClientFrame::DeliverNack(DeliverNack { handle, number: 1, what: Nack::Again })).await;
+    raw.settle().await;
     scene.canary.publish("t", "1").await;
-    assert_eq!(raw.messages(1).await[0].text(), "1");
-    eventually_true("it is settled", || scene.broker.counters().acknowledged >= 1).await;
+    let got = raw.messages(1).await;
+    assert_eq!((got[0].text().as_str(), got[0].returns), ("1", false));
+    eventually_true("it is settled", || scene.broker.counters().acknowledged >= 2).await;
     raw.reset();
     scene.canary.publish("t", "2").await;
     let (mut raw, _) = Raw::resume(&scene.broker, "trusting", response.session).await;

@@ -40,7 +40,7 @@ prop_compose! {
 
 prop_compose! {
     fn registration()(
-        versions in vec(any::<u16>(), 0..=16), name in any::<String>(), user in option::of(any::<String>()),
+        versions in vec(any::<u16>(), 1..=16), name in any::<String>(), user in option::of(".{1,32}"),
         password in option::of(any::<String>()), session in option::of(any::<[u8; 16]>()), keep_alive_ms in any::<Option<u64>>(),
         reclaim_ms in any::<Option<u64>>(), ack in select(vec![AckMode::Explicit, AckMode::None]),
         settled in any::<Option<u64>>(),
@@ -87,7 +87,7 @@ prop_compose! {
         (version, session, resumed, epoch, server) in any::<(u16, [u8; 16], bool, u64, String)>(),
         (keep_alive_ms, reclaim_ms, max_frame, max_topic_bytes, max_topic_levels) in any::<(u64, u64, u32, u16, u16)>(),
         (window_messages, window_bytes, credit_messages, credit_bytes) in any::<(u32, u64, u32, u64)>(),
-        (settled, unknown_from) in any::<(u64, Option<u64>)>(),
+        (settled, unknown_to) in any::<(u64, Option<u64>)>(),
         failures in vec((any::<(u64, u32)>(), code()), 0..20),
         subscriptions in vec((filter(), handle()), 0..20),
     ) -> RegistrationResponse {
@@ -95,7 +95,7 @@ prop_compose! {
             version, session: SessionId::from_bytes(session), resumed, epoch: Epoch(epoch), server, keep_alive_ms, reclaim_ms,
             max_frame, max_topic_bytes, max_topic_levels, window_messages, window_bytes, credit_messages, credit_bytes, settled,
             failures: failures.into_iter().map(|((sequence, count), code)| Failure { sequence, count, code }).collect(),
-            unknown_from,
+            unknown_to,
             subscriptions: subscriptions.into_iter().map(|(filter, handle)| HandleOf { filter, handle }).collect(),
         }
     }
@@ -113,9 +113,11 @@ prop_compose! {
 fn server_frame() -> impl Strategy<Value = ServerFrame<'static>> {
     prop_oneof![
         response().prop_map(ServerFrame::RegistrationResponse),
-        (any::<u32>(), filter(), handle(), any::<bool>()).prop_map(|(request, filter, handle, existing)| {
-            ServerFrame::SubscribeAck(SubscribeAck { request, filter, handle, existing })
-        }),
+        (any::<u32>(), filter(), handle(), any::<u64>(), any::<bool>()).prop_map(
+            |(request, filter, handle, ack_timeout_ms, existing)| {
+                ServerFrame::SubscribeAck(SubscribeAck { request, filter, handle, ack_timeout_ms, existing })
+            }
+        ),
         (any::<u32>(), filter(), any::<bool>())
             .prop_map(|(request, filter, existed)| ServerFrame::UnsubscribeAck(UnsubscribeAck { request, filter, existed })),
         (filter(), handle(), code(), any::<String>(), any::<u64>()).prop_map(|(filter, handle, code, reason, lost)| {
@@ -205,7 +207,7 @@ proptest! {
     #[test]
     fn any_run_of_a_block_is_a_deliver_of_its_messages(
         messages in vec(message(), 1..20), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(),
-        base in 0..u32::MAX - 100_000, redelivered in any::<bool>(), first in 0..u64::MAX - 20,
+        base in 0..u32::MAX - 100_000, (redelivered, returns) in any::<(bool, bool)>(), first in 0..u64::MAX - 20,
     ) {
         let (mut records, mut offsets) = (Vec::new(), vec![base]);
         for message in &messages {
@@ -220,7 +222,7 @@ proptest! {
         let (from, to) = (from.min(to), from.max(to) + 1);
 
         let deliver = Deliver {
-            handle: SubscriptionHandle(3), first, accepted_ms: 9, redelivered, topic: "a/é", count: (to - from) as u32,
+            handle: SubscriptionHandle(3), first, accepted_ms: 9, redelivered, returns, topic: "a/é", count: (to - from) as u32,
             table: &table[from * 4..(to + 1) * 4],
             records: &records[(offsets[from] - base) as usize..(offsets[to] - base) as usize],
         };

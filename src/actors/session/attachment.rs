@@ -137,13 +137,13 @@ impl State {
 
     fn response(&self, attach: &Attach) -> RegistrationResponse {
         let config = &self.shared.config;
-        let (failures, unknown_from) = self.publishing.failures(attach.settled);
+        let (failures, unknown_to) = self.publishing.failures(attach.settled);
         RegistrationResponse {
             version: wire::VERSION,
             session: self.id,
             resumed: attach.resumed,
             epoch: attach.epoch,
-            server: concat!("cordboard ", env!("CARGO_PKG_VERSION")).to_owned(),
+            server: concat!("cordboard/", env!("CARGO_PKG_VERSION")).to_owned(),
             keep_alive_ms: attach.keep_alive.as_millis() as u64,
             reclaim_ms: attach.reclaim.as_millis() as u64,
             max_frame: config.connections.max_frame_bytes as u32,
@@ -155,7 +155,7 @@ impl State {
             credit_bytes: config.publishing.credit_bytes as u64,
             settled: self.publishing.settled(),
             failures,
-            unknown_from,
+            unknown_to,
             subscriptions: self.subscriptions.handles(),
         }
     }

@@ -68,12 +68,11 @@ impl Publishing {
         self.pending.is_empty()
     }
 
-    /// The failures after `known`, and from where outcomes are unknown because too many were forgotten.
+    /// The failures after `known`, and up to where outcomes are unknown because too many were forgotten.
     pub(super) fn failures(&self, known: u64) -> (Vec<Failure>, Option<u64>) {
         // Nobody knows what is not settled, whatever a client says.
         let known = known.min(self.settled);
-        let first = known + 1;
-        (self.failures_in(first, u64::MAX).collect(), (self.forgotten > known).then_some(first))
+        (self.failures_in(known + 1, u64::MAX).collect(), (self.forgotten > known).then_some(self.forgotten))
     }
 
     fn failures_in(&self, first: u64, last: u64) -> impl Iterator<Item = Failure> {
@@ -156,7 +155,9 @@ impl State {
         }
         if last < expected {
             // All of it came before. What is settled is answered again; what is pending will be answered once.
-            if let Some(attached) = &self.attached {
+            if let Some(attached) = &self.attached
+                && first <= self.publishing.settled
+            {
                 attached.outbound.publish_ack(self.publishing.settled);
             }
             return true;
@@ -361,22 +362,22 @@ mod tests {
             // One connection knew this much, the next knows that: never less.
             let forgotten = forgotten.min(known);
             publishing.forget_failures(forgotten);
-            let (told, unknown_from) = publishing.failures(known);
+            let (told, unknown_to) = publishing.failures(known);
             prop_assert_eq!(named(&told), all.into_iter().filter(|n| *n > known).collect::<Vec<_>>());
-            prop_assert_eq!(unknown_from, None);
+            prop_assert_eq!(unknown_to, None);
         }
     }
 
-    /// I5: failures are bounded, and from where they were forgotten the outcome is unknown, not success.
+    /// I5: failures are bounded, and up to where they were forgotten the outcome is unknown, not success.
     #[test]
     fn too_many_failures_are_unknown_outcomes() {
         let (mut publishing, credit) = publishing();
         let last = MAX_FAILURES as u64 + 5;
         let chunk = publishing.open(last, credit.spend(1, 1));
         publishing.settle(chunk, (1..=last).map(|n| refusal(n, 1)).collect());
-        let (failures, unknown_from) = publishing.failures(0);
-        assert_eq!((failures.len(), failures[0].sequence, unknown_from), (MAX_FAILURES, 6, Some(1)));
-        assert_eq!(publishing.failures(3).1, Some(4));
+        let (failures, unknown_to) = publishing.failures(0);
+        assert_eq!((failures.len(), failures[0].sequence, unknown_to), (MAX_FAILURES, 6, Some(5)));
+        assert_eq!(publishing.failures(3).1, Some(5));
         // Whoever knows what was forgotten knows everything.
         assert_eq!(publishing.failures(5).1, None);
     }

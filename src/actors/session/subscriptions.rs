@@ -24,7 +24,8 @@ use crate::{
     },
 };
 
-/// The longest ack timeout a client may ask for.
+/// The shortest ack timeout a client may ask for, and the longest.
+const MIN_ACK_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_ACK_TIMEOUT: Duration = Duration::from_hours(24);
 /// Requests that may wait on one filter.
 const MAX_WAITING: usize = 64;
@@ -41,6 +42,7 @@ pub(super) struct Subscriptions {
 #[derive(Debug)]
 struct Subscription {
     handle: SubscriptionHandle,
+    ack_timeout: Duration,
     phase: Phase,
     /// Requests that came while another one on this filter was being handled.
     waiting: VecDeque<Waiting>,
@@ -74,7 +76,6 @@ enum Phase {
 struct Asked {
     epoch: Epoch,
     request: u32,
-    ack_timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -136,8 +137,9 @@ impl State {
             return self.refuse_request(id, Code::Forbidden, "you may not subscribe to this filter");
         }
         match self.subscriptions.filters.get_mut(&filter) {
-            Some(Subscription { phase: Phase::Serving, handle, .. }) => {
-                let ack = SubscribeAck { request: id, filter, handle: *handle, existing: true };
+            Some(Subscription { phase: Phase::Serving, handle, ack_timeout, .. }) => {
+                let ack_timeout_ms = ack_timeout.as_millis() as u64;
+                let ack = SubscribeAck { request: id, filter, handle: *handle, ack_timeout_ms, existing: true };
                 self.reply(&ServerFrame::SubscribeAck(ack));
             }
             Some(subscription) if subscription.waiting.len() < MAX_WAITING => {
@@ -158,27 +160,28 @@ impl State {
         self.subscriptions.last_handle += 1;
         let handle = SubscriptionHandle(self.subscriptions.last_handle);
         let ack_timeout = request.ack_timeout_ms.map_or(self.shared.config.queues.ack_timeout, |ms| {
-            Duration::from_millis(ms).clamp(Duration::from_millis(100), MAX_ACK_TIMEOUT)
+            Duration::from_millis(ms).clamp(MIN_ACK_TIMEOUT, MAX_ACK_TIMEOUT)
         });
-        let asked = Asked { epoch: self.epoch(), request: request.request, ack_timeout };
+        let asked = Asked { epoch: self.epoch(), request: request.request };
         let phase = Phase::Starting { asked };
-        self.subscriptions.filters.insert(filter.clone(), Subscription { handle, phase, waiting: VecDeque::new() });
-        let Some(topic) = filter.exact() else { return self.create(filter, handle, asked, None) };
+        self.subscriptions.filters.insert(filter.clone(), Subscription { handle, ack_timeout, phase, waiting: VecDeque::new() });
+        let Some(topic) = filter.exact() else { return self.create(filter, asked, None) };
         match self.routes.get(&topic) {
             Some(Route::Known(known)) if known.cell.life() == Life::Open => {
                 let known = known.clone();
-                self.create(filter, handle, asked, Some(known));
+                self.create(filter, asked, Some(known));
             }
             _ => self.look_up(&topic).subscription = true,
         }
     }
 
-    fn create(&mut self, filter: Filter, handle: SubscriptionHandle, asked: Asked, topic: Option<TopicRef>) {
+    fn create(&mut self, filter: Filter, asked: Asked, topic: Option<TopicRef>) {
+        let Some(Subscription { handle, ack_timeout, .. }) = self.subscriptions.filters.get(&filter) else { return };
         let create = Create {
             id: SubscriptionId { session: self.id, filter },
-            handle,
+            handle: *handle,
             identity: self.identity.clone(),
-            ack_timeout: asked.ack_timeout,
+            ack_timeout: *ack_timeout,
             request: asked.request,
             session: self.myself.clone(),
             topic,
@@ -190,12 +193,12 @@ impl State {
     /// The topic of an exact subscription was looked up.
     pub(super) fn topic_for_subscription(&mut self, topic: &TopicName, found: &Result<TopicRef, (Code, String)>) {
         let filter = Filter::from(topic.clone());
-        let Some(Subscription { handle, phase: Phase::Starting { asked }, .. }) = self.subscriptions.filters.get(&filter) else {
+        let Some(Subscription { phase: Phase::Starting { asked }, .. }) = self.subscriptions.filters.get(&filter) else {
             return;
         };
-        let (handle, asked) = (*handle, *asked);
+        let asked = *asked;
         match found {
-            Ok(topic) => self.create(filter, handle, asked, Some(topic.clone())),
+            Ok(topic) => self.create(filter, asked, Some(topic.clone())),
             Err((code, reason)) => self.subscribe_refused(&filter, asked.request, *code, reason),
         }
     }

@@ -111,7 +111,7 @@ async fn deliveries_wait_for_the_one_who_subscribes() {
         assert_eq!((request.session, request.settled), (Some(session), None));
         let mut bytes = Vec::new();
         ServerFrame::RegistrationResponse(resumed(41, &[("t/#", 9), ("old", 4)])).encode(&mut bytes);
-        bytes.extend(delivery(9, 7, true, &["kept"]));
+        bytes.extend(delivery(9, 7, (true, false), &["kept"]));
         peer.stream.write_all(&bytes).await.unwrap();
         peer
     };

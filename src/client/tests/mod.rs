@@ -145,7 +145,13 @@ impl Peer {
 
     /// Delivers `payloads` on `handle`, numbered from `first`.
     async fn deliver(&mut self, handle: u32, first: u64, redelivered: bool, payloads: &[&str]) {
-        let bytes = delivery(handle, first, redelivered, payloads);
+        let bytes = delivery(handle, first, (redelivered, false), payloads);
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    /// Delivers what was given back.
+    async fn deliver_back(&mut self, handle: u32, first: u64, payloads: &[&str]) {
+        let bytes = delivery(handle, first, (true, true), payloads);
         self.stream.write_all(&bytes).await.unwrap();
     }
 }
@@ -171,7 +177,7 @@ fn said(frame: ClientFrame<'_>) -> Said {
 }
 
 /// A Deliver frame on topic `t/1`.
-fn delivery(handle: u32, first: u64, redelivered: bool, payloads: &[&str]) -> Vec<u8> {
+fn delivery(handle: u32, first: u64, (redelivered, returns): (bool, bool), payloads: &[&str]) -> Vec<u8> {
     let (mut table, mut records) = (0_u32.to_be_bytes().to_vec(), Vec::new());
     for payload in payloads {
         records.push(0);
@@ -184,6 +190,7 @@ fn delivery(handle: u32, first: u64, redelivered: bool, payloads: &[&str]) -> Ve
         first,
         accepted_ms: 1_700_000_000_000,
         redelivered,
+        returns,
         topic: "t/1",
         count: payloads.len() as u32,
         table: &table,
@@ -195,7 +202,13 @@ fn delivery(handle: u32, first: u64, redelivered: bool, payloads: &[&str]) -> Ve
 
 fn subscribe_ack(request: u32, filter: &str, handle: u32, existing: bool) -> ServerFrame<'static> {
     let filter = filter.parse().unwrap();
-    ServerFrame::SubscribeAck(SubscribeAck { request, filter, handle: SubscriptionHandle(handle), existing })
+    ServerFrame::SubscribeAck(SubscribeAck {
+        request,
+        filter,
+        handle: SubscriptionHandle(handle),
+        ack_timeout_ms: 30_000,
+        existing,
+    })
 }
 
 /// A new session with small limits and no keep-alive to disturb the script.
@@ -217,7 +230,7 @@ fn welcome() -> RegistrationResponse {
         credit_bytes: 4096,
         settled: 0,
         failures: Vec::new(),
-        unknown_from: None,
+        unknown_to: None,
         subscriptions: Vec::new(),
     }
 }

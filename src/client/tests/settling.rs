@@ -41,9 +41,10 @@ async fn what_is_given_back_comes_again_in_order() {
     third.ack();
     first.ack();
     assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 1 });
-    // Sent before the broker heard of it, then the return.
+    // Sent before the broker heard of it: something new, and what nobody acknowledged in time. Then the return.
     peer.deliver(1, 4, false, &["d"]).await;
-    peer.deliver(1, 2, true, &["b", "c", "d"]).await;
+    peer.deliver(1, 1, true, &["a", "b", "c", "d"]).await;
+    peer.deliver_back(1, 2, &["b", "c", "d"]).await;
     let mut numbers = Vec::new();
     for _ in 0..3 {
         let held = soon(stream.next()).await.unwrap();
@@ -55,6 +56,40 @@ async fn what_is_given_back_comes_again_in_order() {
     }
     assert_eq!(numbers, [2, 3, 4]);
     assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 4 });
+}
+
+/// What was given back may have expired: the return starts behind it, and before it nothing is taken for it.
+#[tokio::test]
+async fn what_is_given_back_need_not_come_again() {
+    let broker = Broker::start().await;
+    let (_client, mut peer, mut stream) = explicit(&broker).await;
+    peer.deliver(1, 1, false, &["a", "b"]).await;
+    soon(stream.next()).await.unwrap().again();
+    assert_eq!(peer.hear().await, Said::Nack { handle: 1, number: 1, what: Nack::Again });
+    peer.deliver(1, 3, false, &["under way"]).await;
+    peer.deliver_back(1, 4, &["d"]).await;
+    peer.deliver(1, 5, false, &["e"]).await;
+    for number in [4, 5] {
+        let held = soon(stream.next()).await.unwrap();
+        assert_eq!(held.number, number);
+        held.ack();
+        assert_eq!(peer.hear().await, Said::Ack { handle: 1, number });
+    }
+}
+
+/// Nobody gave anything back on the new connection: what comes first on it is taken as it comes.
+#[tokio::test]
+async fn what_was_given_back_before_a_loss_is_not_waited_for_after_it() {
+    let broker = Broker::start().await;
+    let (_client, mut peer, mut stream) = explicit(&broker).await;
+    peer.deliver(1, 1, false, &["a", "b"]).await;
+    soon(stream.next()).await.unwrap().again();
+    assert_eq!(peer.hear().await, Said::Nack { handle: 1, number: 1, what: Nack::Again });
+    drop(peer);
+    let mut peer = broker.welcome(resumed(0, &[("t/#", 1)])).await;
+    peer.deliver(1, 1, true, &["a", "b"]).await;
+    assert_eq!(soon(stream.next()).await.unwrap().number, 1);
+    assert_eq!(soon(stream.next()).await.unwrap().number, 2);
 }
 
 /// The broker's acknowledgement timeout: what waits here untaken comes again and is not handed out twice.

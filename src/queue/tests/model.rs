@@ -28,6 +28,7 @@ struct Message {
 
 /// What the queue is meant to do, message by message.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is a plain fact of its own, as a model has them
 struct Model {
     flight: Vec<Message>,
     waiting: Vec<Message>,
@@ -37,6 +38,8 @@ struct Model {
     written: u64,
     pass: u32,
     replay: Option<u64>,
+    /// `again` was said and nothing was taken since.
+    returns: bool,
     live: bool,
     closed: bool,
     shedding: bool,
@@ -155,6 +158,7 @@ impl Model {
             return None;
         }
         self.replay = Some(self.replay.map_or(number, |replay| replay.min(number)));
+        self.returns = true;
         self.bring_back(number)
     }
 
@@ -222,8 +226,17 @@ impl Model {
         all.len() as u64
     }
 
+    fn go_live(&mut self) -> Option<GivenUp> {
+        self.shedding = false;
+        if !std::mem::replace(&mut self.live, true) {
+            return None;
+        }
+        self.returns = true;
+        self.bring_back(0)
+    }
+
     fn park(&mut self, now: Instant) -> Option<GivenUp> {
-        (self.live, self.replay) = (false, None);
+        (self.live, self.replay, self.returns) = (false, None, false);
         let given_up = self.bring_back(0);
         self.shed(now);
         given_up
@@ -367,6 +380,9 @@ impl Pair {
                 let mut out = Vec::new();
                 let short_of_bytes = queue.take(*messages, *bytes, *now, &mut out);
                 assert_eq!((told(&out), short_of_bytes), model.take(*messages, *bytes, *now));
+                let returns = !out.is_empty() && std::mem::take(&mut model.returns);
+                let says: Vec<bool> = out.iter().map(|run| run.returns).collect();
+                assert_eq!(says, (0..out.len()).map(|at| at == 0 && returns).collect::<Vec<_>>());
             }
             Step::Written { stale, number } => {
                 let number = model.taken.saturating_sub(*number);
@@ -391,8 +407,7 @@ impl Pair {
             Step::BringAllBack => assert_eq!(queue.bring_all_back(), model.bring_back(0)),
             Step::Park => assert_eq!(queue.park(*now), model.park(*now)),
             Step::GoLive => {
-                queue.go_live();
-                (model.live, model.shedding) = (true, false);
+                assert_eq!(queue.go_live(), model.go_live());
             }
             Step::HoldExpired => {
                 queue.hold_expired(*now);
