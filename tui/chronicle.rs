@@ -93,9 +93,10 @@ mod tests {
             principal: "ana".parse().unwrap(),
             action: cordboard::events::Action::Publish,
             name: "a\u{1b}[2J\nb".into(),
+            times: 1,
         };
         let expected =
-            r"right refused action=publish name=a\u{1b}[2J\u{a}b principal=ana session=00112233445566778899aabbccddeeff";
+            r"right refused action=publish name=a\u{1b}[2J\u{a}b principal=ana session=00112233445566778899aabbccddeeff times=1";
         assert_eq!(line(&event), expected);
         let event = Event::BacklogOverflowed { topic: "t".parse().unwrap(), dropped: 7, why: DropReason::BacklogFull };
         assert_eq!(line(&event), "backlog overflowed dropped=7 topic=t why=backlog_full");
