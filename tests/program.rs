@@ -248,7 +248,7 @@ fn failures_have_words_and_codes() {
     fails(&["serve", "--state-dir", "/dev/null/state"], 1, "name another with --state-dir");
     fails(&["serve", "--listen", "127.0.0.1:1", "--listen", "127.0.0.1:1"], 2, "make no sense");
     fails(&["pub", "t", "x", "--server", "::::"], 2, "localhost");
-    fails(&["--listen", "192.0.2.1:1"], 1, "192.0.2.1:1");
+    fails(&["--listen", "192.0.2.1:1"], 2, "192.0.2.1:1");
 }
 
 /// Once drains and stops in order, and says so; a hang-up does nothing.
@@ -270,8 +270,9 @@ fn a_stop_says_what_it_has_cost() {
     let serve = Serve::start();
     serve.publish("orders", "one");
     let (_, log) = serve.end_by(Signal::TERM);
-    assert_eq!(log.matches("lost").count(), 1, "{log}");
-    assert!(log.contains("stopped lost=1 message, 3 B"), "{log}");
+    assert!(log.contains("stopped lost=1 message, "), "{log}");
+    assert_eq!(log.matches("1 message").count(), 1, "{log}");
+    assert!(!log.contains("messages="), "{log}");
 }
 
 /// Two brokers do not write into one log; a broker that was killed is in nobody's way.
@@ -279,15 +280,17 @@ fn a_stop_says_what_it_has_cost() {
 fn a_state_directory_is_one_brokers() {
     let mut serve = Serve::start();
     let state = serve.state.path().to_owned();
-    // An address that is nobody's: a second broker ends here or there.
-    let second = || text(&cordboard(&state, "").args(["serve", "--listen", "192.0.2.1:1"]).output().unwrap().stderr);
+    // Nobody can listen where somebody does: a second broker ends there, if it comes that far.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let second = || text(&cordboard(&state, "").args(["serve", "--listen", &address]).output().unwrap().stderr);
     let said = second();
     let wanted = format!("another broker uses the state directory {}", state.display());
     assert!(said.contains(&wanted) && said.contains("--state-dir"), "{said}");
     serve.child.kill().unwrap();
     serve.child.wait().unwrap();
     let said = second();
-    assert!(said.contains("cannot listen on 192.0.2.1:1"), "{said}");
+    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
 }
 
 /// Without a terminal there is no console, and the broker serves all the same.
