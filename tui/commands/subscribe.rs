@@ -74,7 +74,6 @@ async fn print_messages(
         _ = signals.next() => End::Asked,
     };
     unless_nobody_reads(printing.settle())?;
-    printing.tell_again();
     let over = printing.streams.iter().find_map(ExplicitSubscription::over);
     match (ended, over) {
         (End::Asked, _) => Ok(Exit::Done.into()),
@@ -214,7 +213,6 @@ impl Printing {
             }
         }
         let settled = self.settle();
-        self.tell_again();
         match (settled, over == count) {
             (Err(error), _) => Poll::Ready(Err(error)),
             (Ok(()), true) => Poll::Ready(Ok(None)),
@@ -224,18 +222,10 @@ impl Printing {
 
     fn print(&mut self, index: usize, held: Held) -> io::Result<()> {
         self.output.print(&held)?;
-        let redelivered = held.redelivered;
-        self.again += u64::from(redelivered);
+        self.again += u64::from(held.redelivered);
         // The later one acknowledges the earlier, too.
         self.unsettled[index] = Some(held);
-        if !self.output.is_full() {
-            return Ok(());
-        }
-        self.settle()?;
-        if !redelivered {
-            self.tell_again();
-        }
-        Ok(())
+        if self.output.is_full() { self.settle() } else { Ok(()) }
     }
 
     /// Says how much may have been printed before: a kill between a line and its acknowledgement cannot be told from one
@@ -250,6 +240,8 @@ impl Printing {
 
     /// Writes out, and only then acknowledges; without delay, for what is written and not acknowledged may be printed twice.
     fn settle(&mut self) -> io::Result<()> {
+        // First the warning: whoever has the line twice has read it.
+        self.tell_again();
         let written = self.output.flush();
         for held in self.unsettled.iter_mut().filter_map(Option::take) {
             if written.is_ok() {
