@@ -1,5 +1,5 @@
-//! The price of an order: what it destroys, what it keeps, what follows from it. Counted from the board, again each second
-//! while a dialog is open, and sent along as the order's precondition.
+//! The price of an order: what it destroys, what it keeps, what follows from it. Counted from the board, again with
+//! all news while a dialog is open, and sent along as the order's precondition.
 
 use cordboard::{
     Board,
@@ -147,7 +147,7 @@ impl Price {
     pub(crate) fn changed_since(&self, before: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         if self.gone && !before.gone {
-            changes.push("it is gone: nothing is left to do".to_owned());
+            return vec!["it is gone: nothing is left to do".to_owned()];
         }
         match self.loss.cmp(&before.loss) {
             std::cmp::Ordering::Greater => changes.push(format!("+{} to be lost", counted(self.loss - before.loss, "message"))),

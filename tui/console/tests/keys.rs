@@ -100,12 +100,14 @@ fn pause_freezes_the_screen_its_clock_and_the_life_of_its_rows() {
 fn a_paused_console_draws_nothing_until_something_is_held_back() {
     let mut bench = on_sessions();
     bench.type_("p");
-    bench.state.dirty = false;
-    bench.tick(at(NOW + 10));
+    bench.state.drawn();
+    bench.now = at(NOW + 10);
+    bench.tell(Msg::Tick);
     assert!(!bench.state.dirty);
     bench.hear(Event::Accepting { on: false });
     assert!(!bench.state.dirty);
-    bench.tick(at(NOW + 11));
+    bench.now = at(NOW + 11);
+    bench.tell(Msg::Tick);
     assert!(bench.state.dirty);
 }
 
@@ -147,6 +149,7 @@ fn a_filter_narrows_while_it_is_typed_and_esc_brings_the_old_one_back() {
 #[test]
 fn enter_leads_from_an_alarm_to_its_object_and_esc_leads_back() {
     let mut bench = Bench::busy((120, 36));
+    bench.type_("g");
     let subject = bench.state.subject().expect("an alarm");
     assert!(subject.subscription().is_some());
     bench.press(KeyCode::Enter);

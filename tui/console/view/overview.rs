@@ -96,7 +96,7 @@ fn flow(state: &State, buffer: &mut Buffer, area: Rect) {
     let total = if area.width >= 50 {
         format!("{} published  {} delivered", count(taken), count(written))
     } else {
-        format!("{} in  {} out", count_in(taken, 7), count_in(written, 7))
+        format!("{} in  {} out", count_in(taken, 6), count_in(written, 6))
     };
     put(buffer, area, (0, 4), "in all", theme.dim());
     put(buffer, area, (8, 4), &total, theme.text());
@@ -167,8 +167,8 @@ fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
         };
         let end = put(buffer, area, (28, at), &fit(&fate, columns + 8), style);
         let holds = format!(
-            "{:>9} queued   {}",
-            count(session.row.depth.queued()),
+            "{:>9} to lose  {}",
+            count(session.row.depth.queued() + session.row.depth.poison),
             counted(session.row.subscriptions.len() as u64, "sub")
         );
         put(buffer, area, (end.max(28 + columns as u16 + 6), at), &holds, theme.text());
