@@ -311,3 +311,21 @@ fn no_size_is_too_small() {
         }
     }
 }
+
+/// A dead row has lost what it held; that it still holds it would be a second truth.
+#[test]
+fn the_detail_of_a_row_that_ended_says_how_it_ended_and_nothing_of_before() {
+    let mut bench = on_sessions();
+    bench.ends(billing_7(), SessionEnd::Reclaimed);
+    bench.tick(at(NOW + 1));
+    let screen = bench.screen();
+    for said in ["9f3c..e1a2 billing-7 ─", "14:22:07Z   reclaimed, 1s ago", "1,242 messages: 1,204 queued, 38 poison"] {
+        assert!(screen.contains(said), "{said}: {screen}");
+    }
+    for before in ["waiting ", "peer closed", "/s out", "if ended"] {
+        assert!(!screen.contains(before), "{before}: {screen}");
+    }
+    bench.press(KeyCode::Enter);
+    let page = bench.screen();
+    assert!(page.contains("Session 9f3c..e1a2 billing-7") && page.contains("its subscriptions ended with it"), "{page}");
+}

@@ -130,7 +130,7 @@ fn needs(state: &State, buffer: &mut Buffer, area: Rect) {
         let (sign, style) = if line.urgent { ("!!", theme.bad()) } else { ("!", theme.warning()) };
         put(buffer, area, (1, at), sign, style);
         put(buffer, area, (4, at), line.rule.word(), style);
-        let label = line.subject.label(&model.board);
+        let label = line.subject.label_in(model);
         put(buffer, area, (about, at), &fit(&label, usize::from(what - about - 1)), theme.strong());
         put(buffer, area, (what, at), &line.what, theme.text());
         if focused && cursor == Some(y) {
