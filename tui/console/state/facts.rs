@@ -89,13 +89,8 @@ impl State {
 
     fn session_facts(&self, session: &Session<'_>) -> Vec<Line> {
         let row = session.row;
-        let client = format!(
-            "user {}   {}   epoch {}   {} old",
-            safe(&row.principal),
-            session.peer(usize::MAX),
-            row.epoch,
-            session.age()
-        );
+        let client =
+            format!("user {}   {}   epoch {}   {} old", safe(&row.principal), session.peer(usize::MAX), row.epoch, session.age());
         if let Some(ended) = session.ended {
             return self.last_facts(ended, client);
         }
@@ -152,11 +147,7 @@ impl State {
 
     /// What is left to say of what has ended. What it held until then is in what was lost, not beside it.
     fn last_facts<Row>(&self, ended: &Ended<Row>, was: String) -> Vec<Line> {
-        vec![
-            ("ended", Saying::Loud(ended.end(self.shown().now))),
-            ("lost", Saying::Loud(ended.loss())),
-            ("was", text(was)),
-        ]
+        vec![("ended", Saying::Loud(ended.end(self.shown().now))), ("lost", Saying::Loud(ended.loss())), ("was", text(was))]
     }
 
     fn subscription_facts(&self, row: &Subscription<'_>) -> Vec<Line> {

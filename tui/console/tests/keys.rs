@@ -329,3 +329,40 @@ fn the_detail_of_a_row_that_ended_says_how_it_ended_and_nothing_of_before() {
     let page = bench.screen();
     assert!(page.contains("Session 9f3c..e1a2 billing-7") && page.contains("its subscriptions ended with it"), "{page}");
 }
+
+/// What was typed and means nothing here must not read as if it had been applied.
+#[test]
+fn a_filter_term_that_is_not_understood_is_told_for_as_long_as_it_stands() {
+    let mut bench = on_sessions();
+    bench.type_("/size>3");
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert!(bench.screen().contains("NOT by size>3: no field size"), "{}", bench.screen());
+    assert!(!bench.screen().contains("shown by"), "{}", bench.screen());
+    bench.type_("/ client~billing-and-a-very-long-name-that-leaves-no-room-for-anything-else");
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert!(bench.screen().contains("NOT by size>3"), "{}", bench.screen());
+}
+
+/// An alarm on a limit names it: it is the broker's only for want of a better owner.
+#[test]
+fn an_alarm_on_a_limit_names_the_limit() {
+    let mut bench = Bench::empty((80, 24));
+    bench.hear(Event::LimitHit { limit: "topics.max".into(), who: "ana".into(), times: 3 });
+    bench.settle();
+    assert!(bench.screen().contains("topics.max by ana: 3 times"), "{}", bench.screen());
+}
+
+/// Nothing is drained for a subscription that is new.
+#[test]
+fn a_new_subscription_goes_live_and_one_with_dead_letters_is_drained() {
+    let mut bench = Bench::busy((120, 36));
+    let held = super::fixture::subscription(billing_7(), "orders/eu");
+    let newest = |bench: &Bench| bench.state.live.log.entries().last().map(|entry| entry.name());
+    bench.joins(id([1, 2], [3, 4]), "new", "10.0.0.9:1", &["hello"]);
+    assert_eq!(newest(&bench), Some("subscription.live"));
+    bench.hear(Event::SubscriptionDraining { id: held.clone(), held: 811 });
+    bench.hear(Event::SubscriptionDrained { id: held });
+    assert_eq!(newest(&bench), Some("subscription.drained"));
+}

@@ -150,7 +150,12 @@ fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
     let area = pane(buffer, area, theme, ("Next to be reclaimed", &remark), focused);
     let (ids, cursor) = state.reclaim.window(rows);
     if ids.is_empty() {
-        put(buffer, area, (1, 0), "every session has its client", theme.dim());
+        let calm = match model.board.sessions.len() {
+            _ if !model.is_known() => "nothing heard from the broker yet",
+            0 => "no sessions yet: cordboard sub 'orders/#' --name billing",
+            _ => "every session has its client",
+        };
+        put(buffer, area, (1, 0), calm, theme.dim());
     }
     for (y, id) in ids.iter().enumerate() {
         let Some(session) = Session::find(model, *id) else { continue };
