@@ -171,7 +171,7 @@ const TIMERS: &[Context] = &[Overview, Sessions, SessionPage];
 const OF_TOPICS: &[Context] = &[Topics, TopicPage];
 const OF_SUBSCRIPTIONS: &[Context] = &[DeadLetters, SubscriptionPage, SessionPage, TopicPage];
 const QUESTIONS: &[Context] = &[Dialog, Context::Quit, Context::Sort];
-const ESCAPABLE: &[Context] = &[Dialog, Context::Quit, Context::Sort, Context::Filter, Context::Help];
+const ESCAPABLE: &[Context] = &[Dialog, Context::Quit, Context::Sort, Context::Filter];
 const SCROLLED: &[Context] = &[Context::Quit, Context::Sort, Context::Help];
 
 /// The table. The footer shows hints in this order, as many as fit.
@@ -264,8 +264,16 @@ pub(crate) static TABLE: &[Binding] = &[
         "Esc",
         (Act::Cancel, Group::Question),
         ESCAPABLE,
-        "nothing happens",
+        "cancels",
         "cancel: nothing happens",
+    ),
+    bind(
+        &[code(KeyCode::Esc), control('c')],
+        "Esc",
+        (Act::Cancel, Group::Question),
+        &[Context::Help],
+        "closes",
+        "close the help",
     ),
     bind(
         &[code(KeyCode::Tab), code(KeyCode::Right)],

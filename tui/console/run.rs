@@ -165,7 +165,7 @@ impl<S: Source> Loop<'_, S> {
             self.tell(Msg::Resize(size.0, size.1));
         }
         screen.draw(|frame| draw(&self.state, frame))?;
-        self.state.dirty = false;
+        self.state.drawn();
         self.drawn = Some(Instant::now());
         Ok(())
     }

@@ -174,7 +174,7 @@ fn incidents(model: &Model, lines: &mut Vec<Attention>) {
                 (*subject == Subject::Broker, Rule::Restarted, format!("{} {ago} ago: {why}", counted(count, "failure")))
             }
             Trouble::Poisoned => (false, Rule::Poison, format!("{} given up {ago} ago {why}", number(count))),
-            Trouble::Limit => (false, Rule::Limit, format!("{} {ago} ago: {why}", counted(count, "time"))),
+            Trouble::Limit => (false, Rule::Limit, format!("{why}: {} {ago} ago", counted(count, "time"))),
             Trouble::Registrations if count >= BURST => {
                 (false, Rule::Refusals, format!("{} {ago} ago: {why}", counted(count, "registration")))
             }

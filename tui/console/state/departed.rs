@@ -11,7 +11,7 @@ use cordboard::{
     name::{SessionId, TopicName},
 };
 
-use super::text::{age, counted, safe};
+use super::text::{age, bytes, clock, count, counted, safe};
 
 /// How long they stay.
 const STAY_MS: u64 = 5_000;
@@ -33,6 +33,23 @@ pub(crate) struct Ended<Row> {
 }
 
 impl<Row> Ended<Row> {
+    /// `14:22:03Z   evicted by ana, 4s ago: OPS-114`
+    pub(crate) fn end(&self, now: Moment) -> String {
+        let ago = age(self.at.up.until(now.up).as_millis() as u64);
+        format!("{}   {}, {ago} ago{}", clock(self.at.wall), self.why, self.because)
+    }
+
+    /// `88 messages: 81 queued, 7 poison (1.9 MiB)`: what the end cost, and it says so for good.
+    pub(crate) fn loss(&self) -> String {
+        let Lost { queued, poison, backlog, .. } = self.lost;
+        if self.lost.is_nothing() {
+            return "nothing".to_owned();
+        }
+        let parts = [(queued, "queued"), (poison, "poison"), (backlog, "in the backlog")];
+        let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
+        format!("{}: {} ({})", counted(self.lost.messages(), "message"), parts.join(", "), bytes(self.lost.bytes))
+    }
+
     /// `evicted by ana, 4s ago, 88 messages lost: OPS-114`. The reason last: it may be long, and its operator knows it.
     pub(crate) fn epitaph(&self, now: Moment) -> String {
         let ago = age(self.at.up.until(now.up).as_millis() as u64);

@@ -1,5 +1,5 @@
-//! The dialog before an order that costs something. It holds an id, not a row; it counts the price anew each second; the
-//! focus starts on Cancel, and Enter alone never confirms.
+//! The dialog before an order that costs something. It holds an id, not a row; it counts the price anew
+//! with all news; the focus starts on Cancel, and Enter alone never confirms.
 
 use cordboard::Board;
 use tui_input::Input;
@@ -26,8 +26,10 @@ pub(crate) struct Dialog {
     pub(crate) deed: Deed,
     /// Its price when the dialog opened.
     pub(crate) before: Price,
-    /// Its price at the last count, as shown.
+    /// Its price at the last count.
     pub(crate) price: Price,
+    /// Its price in the last frame: the one that is agreed to.
+    pub(crate) seen: Price,
     /// Where the next key goes.
     pub(crate) focus: Focus,
     /// Why it is done, for the audit.
@@ -47,6 +49,7 @@ impl Dialog {
             typed: deed.always_typed() || price.loss > 0,
             deed,
             before: price.clone(),
+            seen: price.clone(),
             price,
             focus: Focus::Cancel,
             reason: Input::default(),

@@ -4,6 +4,7 @@ use cordboard::events::Depth;
 
 use super::{
     State,
+    departed::Ended,
     price::{Deed, Price},
     subject::Subject,
     tables::{
@@ -56,6 +57,16 @@ impl State {
         }
     }
 
+    /// True if `subject` is shown only because it has just ended.
+    pub(crate) fn is_over(&self, subject: &Subject) -> bool {
+        let departed = &self.shown().departed;
+        match subject {
+            Subject::Session(id) => departed.sessions.contains_key(id),
+            Subject::Topic(topic) => departed.topics.contains_key(topic),
+            Subject::Subscription(_) | Subject::Broker => false,
+        }
+    }
+
     /// What is being done to `subject` now.
     pub(crate) fn under_way(&self, subject: &Subject) -> Option<&'static str> {
         self.given.iter().find(|given| given.subject == *subject).map(super::orders::Given::word)
@@ -78,22 +89,18 @@ impl State {
 
     fn session_facts(&self, session: &Session<'_>) -> Vec<Line> {
         let row = session.row;
+        let client =
+            format!("user {}   {}   epoch {}   {} old", safe(&row.principal), session.peer(usize::MAX), row.epoch, session.age());
+        if let Some(ended) = session.ended {
+            return self.last_facts(ended, client);
+        }
         let (since, why) = session.since();
         let price = Price::of(&Deed::Evict(session.id), &self.shown().board);
         let state = format!("{}   {} {}", session.state().to_uppercase(), clock(since.wall), why);
         let mut lines = vec![
             ("state", if row.is_attached() { text(state) } else { Saying::Loud(state) }),
             ("reclaim", timer(session)),
-            (
-                "client",
-                text(format!(
-                    "user {}   {}   epoch {}   {} old",
-                    safe(&row.principal),
-                    session.peer(usize::MAX),
-                    row.epoch,
-                    session.age()
-                )),
-            ),
+            ("client", text(client)),
             ("holds", text(holds(&row.depth))),
             ("flow", text(format!("{}/s in   {}/s out", count(row.publish_rate), count(row.deliver_rate)))),
         ];
@@ -114,37 +121,33 @@ impl State {
 
     fn topic_facts(&self, topic: &Topic<'_>) -> Vec<Line> {
         let row = topic.row;
+        let restarts = counted(u64::from(row.restarts), "restart");
+        let made = format!("{} ago by {}   {restarts}", topic.age(), safe(&row.by));
+        if let Some(ended) = topic.ended {
+            return self.last_facts(ended, made);
+        }
         let backlog = row.sample.as_ref().map_or(0, |sample| sample.backlog_bytes);
         let last =
             topic.last_publish().map_or_else(|| "never published to".to_owned(), |_| format!("last {} ago", topic.quiet_for()));
-        let exact = count(row.subscribers.len() as u64);
-        let mut lines = vec![
-            ("made", text(format!("{} ago by {}   {}", topic.age(), safe(&row.by), counted(u64::from(row.restarts), "restart")))),
-            (
-                "subs",
-                text(match topic.last_publish() {
-                    Some(_) => format!("{exact} exact   {} matched at the last publish", count(topic.matched())),
-                    None => format!("{exact} exact"),
-                }),
-            ),
+        let matched = match topic.matched() {
+            Some(matched) => format!("{} at the last publish, wildcards too", count(matched)),
+            None => "not known before the first publish".to_owned(),
+        };
+        let price = Price::of(&Deed::Kill(topic.name.clone()), &self.shown().board);
+        let exact = counted(row.subscribers.len() as u64, "exact subscription");
+        vec![
+            ("made", text(made)),
+            ("match", text(format!("{matched}   backlog {} ({})", count(topic.backlog()), bytes(backlog)))),
+            ("exact", text(format!("{} subs: {}", count(row.subscribers.len() as u64), holds(&row.depth)))),
             ("flow", text(format!("{}/s published   {}/s fanned out   {}", count(topic.rate()), count(topic.fan_out()), last))),
             ("60 s", Saying::Rates(topic.rates())),
-            ("holds", text(format!("{}   backlog {} ({})", holds(&row.depth), count(topic.backlog()), bytes(backlog)))),
-        ];
-        lines.push(if let Some(epitaph) = topic.epitaph() {
-            ("ended", Saying::Loud(epitaph))
-        } else {
-            let price = Price::of(&Deed::Kill(topic.name.clone()), &self.shown().board);
-            (
-                "if killed",
-                text(format!(
-                    "{} lost, {} gone",
-                    counted(price.loss, "message"),
-                    counted(row.subscribers.len() as u64, "exact subscription")
-                )),
-            )
-        });
-        lines
+            ("if killed", text(format!("{} lost, {exact} gone", counted(price.loss, "message")))),
+        ]
+    }
+
+    /// What is left to say of what has ended. What it held until then is in what was lost, not beside it.
+    fn last_facts<Row>(&self, ended: &Ended<Row>, was: String) -> Vec<Line> {
+        vec![("ended", Saying::Loud(ended.end(self.shown().now))), ("lost", Saying::Loud(ended.loss())), ("was", text(was))]
     }
 
     fn subscription_facts(&self, row: &Subscription<'_>) -> Vec<Line> {

@@ -47,6 +47,8 @@ struct Term {
 pub(crate) struct Filter {
     text: String,
     terms: Vec<Term>,
+    applied: Vec<String>,
+    left_out: Vec<String>,
     problem: Option<String>,
 }
 
@@ -65,11 +67,18 @@ impl Filter {
     /// Understands `text` for a list that has `fields`.
     pub(crate) fn parse(text: &str, fields: &'static [&'static str]) -> Self {
         let mut filter = Self { text: text.trim().to_owned(), ..Self::default() };
-        for word in text.split_whitespace() {
-            let (not, word) = word.strip_prefix('!').map_or((false, word), |rest| (true, rest));
+        for written in text.split_whitespace() {
+            let (not, word) = written.strip_prefix('!').map_or((false, written), |rest| (true, rest));
             match ask(word, fields) {
-                Ok(ask) => filter.terms.extend(ask.map(|ask| Term { not, ask })),
-                Err(problem) => filter.problem = Some(problem),
+                Ok(Some(ask)) => {
+                    filter.terms.push(Term { not, ask });
+                    filter.applied.push(written.to_owned());
+                }
+                Ok(None) => filter.left_out.push(written.to_owned()),
+                Err(problem) => {
+                    filter.left_out.push(written.to_owned());
+                    filter.problem = Some(problem);
+                }
             }
         }
         filter
@@ -78,6 +87,16 @@ impl Filter {
     /// As it was written.
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The terms that decide which rows pass, as they were written.
+    pub(crate) fn applied(&self) -> String {
+        self.applied.join(" ")
+    }
+
+    /// The terms that decide nothing: not understood, or half written.
+    pub(crate) fn left_out(&self) -> String {
+        self.left_out.join(" ")
     }
 
     /// What of it was not understood, and is left out of account.
@@ -195,6 +214,8 @@ mod tests {
         check("dlg>5", true);
         check("orders:eu", true);
         assert_eq!(Filter::parse("dlg>5", FIELDS).problem(), Some("no field dlg; there are state dlq topic"));
+        let half = Filter::parse("billing dlg>5 !dlq>", FIELDS);
+        assert_eq!((half.applied().as_str(), half.left_out().as_str()), ("billing", "dlg>5 !dlq>"));
         assert_eq!(Filter::parse("dlq>x", FIELDS).problem(), Some("dlq> wants a number, as in dlq>100"));
         check("10.0.4.17:50110", false);
     }

@@ -20,6 +20,8 @@ const SIGNS: &[(&str, &str)] = &[
     ("~~", "ended; stays for 5 s with the reason"),
     ("r", "its actor was restarted"),
     ("DLQ", "dead letters: what waits for a client that is away"),
+    ("EXACT", "topic: subscriptions to just its name; HELD is what they hold"),
+    ("MATCH", "topic: all that got its last publish, wildcards included"),
     ("poison", "messages given up after too many attempts; R and P move them"),
     ("lag", "events that have happened and are not on the screen yet"),
     ("lost", "events that were never read; the board was fetched anew"),

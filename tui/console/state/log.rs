@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use cordboard::{
     Board,
-    events::{Event, Stamped},
+    events::{Event, Stamped, SubscriptionState},
     name::ClientName,
 };
 
@@ -19,6 +19,8 @@ use super::{
 pub(crate) struct Entry {
     stamped: Arc<Stamped>,
     client: Option<ClientName>,
+    /// A subscription came to life without a queue that had to be drained first.
+    at_once: bool,
 }
 
 impl Entry {
@@ -34,7 +36,7 @@ impl Entry {
 
     /// Its name.
     pub(crate) fn name(&self) -> &'static str {
-        name(&self.stamped.event).0
+        if self.at_once { "subscription.live" } else { name(&self.stamped.event).0 }
     }
 
     /// How loudly it is told.
@@ -91,11 +93,17 @@ impl Log {
             (_, Some(Subject::Subscription(id))) => board.sessions.get(&id.session).map(|row| row.client.clone()),
             _ => None,
         };
+        let at_once = match &stamped.event {
+            Event::SubscriptionDrained { id } => {
+                board.subscriptions.get(id).is_none_or(|row| row.state != SubscriptionState::Draining)
+            }
+            _ => false,
+        };
         if self.entries.len() == Self::KEPT {
             self.entries.pop_front();
             self.forgotten += 1;
         }
-        self.entries.push_back(Arc::new(Entry { stamped: stamped.clone(), client }));
+        self.entries.push_back(Arc::new(Entry { stamped: stamped.clone(), client, at_once }));
     }
 
     /// All that are kept, oldest first.

@@ -191,6 +191,14 @@ impl State {
         self.held.as_deref().unwrap_or(&self.live)
     }
 
+    /// A frame was drawn: the operator has seen what it shows.
+    pub(crate) fn drawn(&mut self) {
+        self.dirty = false;
+        if let Modal::Dialog(dialog) = &mut self.modal {
+            dialog.seen = dialog.price.clone();
+        }
+    }
+
     /// Events that have happened since the screen was frozen.
     pub(crate) fn held_back(&self) -> Option<u64> {
         self.held.as_ref().map(|held| self.live.board.number.saturating_sub(held.board.number))

@@ -1,5 +1,5 @@
-//! The price of an order: what it destroys, what it keeps, what follows from it. Counted from the board, again each second
-//! while a dialog is open, and sent along as the order's precondition.
+//! The price of an order: what it destroys, what it keeps, what follows from it. Counted from the board, again with
+//! all news while a dialog is open, and sent along as the order's precondition.
 
 use cordboard::{
     Board,
@@ -147,7 +147,7 @@ impl Price {
     pub(crate) fn changed_since(&self, before: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         if self.gone && !before.gone {
-            changes.push("it is gone: nothing is left to do".to_owned());
+            return vec!["it is gone: nothing is left to do".to_owned()];
         }
         match self.loss.cmp(&before.loss) {
             std::cmp::Ordering::Greater => changes.push(format!("+{} to be lost", counted(self.loss - before.loss, "message"))),
@@ -170,11 +170,15 @@ impl Price {
     }
 }
 
-/// `1,204 queued, 38 poison messages (1.9 MiB)`, or what to say if there are none.
+/// `the session, 3 subscriptions, 1,204 queued, 38 poison messages (1.9 MiB)`: things, and what they hold if they do.
+fn with_messages(things: String, depth: &Depth) -> String {
+    if depth.queued() + depth.poison == 0 { things } else { format!("{things}, {}", messages(depth)) }
+}
+
+/// `1,204 queued, 38 poison messages (1.9 MiB)`
 fn messages(depth: &Depth) -> String {
     let queued = depth.queued();
     match (queued, depth.poison) {
-        (0, 0) => "no messages".to_owned(),
         (_, 0) => format!("{} ({})", counted(queued, "queued message"), bytes(depth.bytes)),
         (0, _) => format!("{} ({})", counted(depth.poison, "poison message"), bytes(depth.bytes)),
         (_, _) => format!("{} queued, {} poison messages ({})", count(queued), count(depth.poison), bytes(depth.bytes)),
@@ -192,7 +196,7 @@ fn evict(board: &Board, id: SessionId) -> Price {
     Price {
         gone: false,
         target: format!("{} {}  {}  {state}", id.short(), safe(&row.client), row.peer),
-        destroyed: format!("the session, {}, {}", counted(subs, "subscription"), messages(&row.depth)),
+        destroyed: with_messages(format!("the session, {}", counted(subs, "subscription")), &row.depth),
         kept: "topics, their other subscriptions, what was acknowledged".to_owned(),
         side,
         loss: row.depth.queued() + row.depth.poison,
@@ -229,7 +233,7 @@ fn drop_connection(board: &Board, id: SessionId) -> Price {
         gone: false,
         target: format!("{} {}  {}", id.short(), safe(&row.client), row.peer),
         destroyed: "the connection, nothing else".to_owned(),
-        kept: format!("the session, {}, {}", counted(row.subscriptions.len() as u64, "subscription"), messages(&row.depth)),
+        kept: with_messages(format!("the session, {}", counted(row.subscriptions.len() as u64, "subscription")), &row.depth),
         side: vec![format!("its reclaim timer starts: {} to come back", left(row.reclaim_ms))],
         loss: 0,
         epoch: Some(row.epoch),
@@ -252,7 +256,7 @@ fn kill(board: &Board, topic: &TopicName) -> Price {
     Price {
         gone: false,
         target: format!("{}  {}", safe(topic), counted(subs, "exact subscription")),
-        destroyed: format!("the topic, {}, {}{behind}", counted(subs, "exact subscription"), messages(&row.depth)),
+        destroyed: with_messages(format!("the topic, {}", counted(subs, "exact subscription")), &row.depth) + &behind,
         kept: "sessions; what subscriptions with wildcards hold".to_owned(),
         side,
         loss: row.depth.queued() + row.depth.poison + backlog,
@@ -316,7 +320,7 @@ fn shut_down(board: &Board) -> Price {
     let behind = if backlog == 0 { String::new() } else { format!(", {} in backlogs", count(backlog)) };
     Price {
         target: format!("{} pid {}", safe(&board.broker.host), board.broker.pid),
-        destroyed: format!("{}, {}{behind}", counted(board.sessions.len() as u64, "session"), messages(depth)),
+        destroyed: with_messages(counted(board.sessions.len() as u64, "session"), depth) + &behind,
         kept: "nothing: queues are in memory".to_owned(),
         side: vec![format!(
             "{} told, and drained first",

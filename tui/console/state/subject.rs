@@ -2,11 +2,12 @@
 
 use cordboard::{
     Board,
+    board::SessionRow,
     events::Event,
     name::{SessionId, SubscriptionId, TopicName},
 };
 
-use super::text::safe;
+use super::{model::Model, text::safe};
 
 /// A thing in the broker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +25,17 @@ pub(crate) enum Subject {
 impl Subject {
     /// What people call it: `9f3c..e1a2 billing-7`, `orders/eu`, `orders/eu of billing-7`.
     pub(crate) fn label(&self, board: &Board) -> String {
-        let client = |id: &SessionId| board.sessions.get(id).map(|row| safe(&row.client));
+        self.label_by(|id| board.sessions.get(id))
+    }
+
+    /// The same, and a session that has just ended is still called by its client's name.
+    pub(crate) fn label_in(&self, model: &Model) -> String {
+        let ended = |id: &SessionId| model.departed.sessions.get(id).map(|ended| &ended.row);
+        self.label_by(|id| model.board.sessions.get(id).or_else(|| ended(id)))
+    }
+
+    fn label_by<'a>(&self, session: impl Fn(&SessionId) -> Option<&'a SessionRow>) -> String {
+        let client = |id: &SessionId| session(id).map(|row| safe(&row.client));
         match self {
             Self::Broker => "broker".to_owned(),
             Self::Session(id) => match client(id) {

@@ -276,10 +276,11 @@ impl Bench {
         update(&mut self.state, self.now, msg)
     }
 
-    /// A second has passed, and it is `now`.
+    /// A second has passed, it is `now`, and a frame shows it.
     pub(super) fn tick(&mut self, now: Moment) {
         self.now = now;
         self.tell(Msg::Tick);
+        self.state.drawn();
     }
 
     /// Time enough for every list to be rebuilt.

@@ -103,12 +103,14 @@ fn pause_freezes_the_screen_its_clock_and_the_life_of_its_rows() {
 fn a_paused_console_draws_nothing_until_something_is_held_back() {
     let mut bench = on_sessions();
     bench.type_("p");
-    bench.state.dirty = false;
-    bench.tick(at(NOW + 10));
+    bench.state.drawn();
+    bench.now = at(NOW + 10);
+    bench.tell(Msg::Tick);
     assert!(!bench.state.dirty);
     bench.hear(Event::Accepting { on: false });
     assert!(!bench.state.dirty);
-    bench.tick(at(NOW + 11));
+    bench.now = at(NOW + 11);
+    bench.tell(Msg::Tick);
     assert!(bench.state.dirty);
 }
 
@@ -150,6 +152,7 @@ fn a_filter_narrows_while_it_is_typed_and_esc_brings_the_old_one_back() {
 #[test]
 fn enter_leads_from_an_alarm_to_its_object_and_esc_leads_back() {
     let mut bench = Bench::busy((120, 36));
+    bench.type_("g");
     let subject = bench.state.subject().expect("an alarm");
     assert!(subject.subscription().is_some());
     bench.press(KeyCode::Enter);
@@ -311,4 +314,59 @@ fn no_size_is_too_small() {
             bench.frame();
         }
     }
+}
+
+/// A dead row has lost what it held; that it still holds it would be a second truth.
+#[test]
+fn the_detail_of_a_row_that_ended_says_how_it_ended_and_nothing_of_before() {
+    let mut bench = on_sessions();
+    bench.ends(billing_7(), SessionEnd::Reclaimed);
+    bench.tick(at(NOW + 1));
+    let screen = bench.screen();
+    for said in ["9f3c..e1a2 billing-7 ─", "14:22:07Z   reclaimed, 1s ago", "1,242 messages: 1,204 queued, 38 poison"] {
+        assert!(screen.contains(said), "{said}: {screen}");
+    }
+    for before in ["waiting ", "peer closed", "/s out", "if ended"] {
+        assert!(!screen.contains(before), "{before}: {screen}");
+    }
+    bench.press(KeyCode::Enter);
+    let page = bench.screen();
+    assert!(page.contains("Session 9f3c..e1a2 billing-7") && page.contains("its subscriptions ended with it"), "{page}");
+}
+
+/// What was typed and means nothing here must not read as if it had been applied.
+#[test]
+fn a_filter_term_that_is_not_understood_is_told_for_as_long_as_it_stands() {
+    let mut bench = on_sessions();
+    bench.type_("/size>3");
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert!(bench.screen().contains("NOT by size>3: no field size"), "{}", bench.screen());
+    assert!(!bench.screen().contains("shown by"), "{}", bench.screen());
+    bench.type_("/ client~billing-and-a-very-long-name-that-leaves-no-room-for-anything-else");
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert!(bench.screen().contains("NOT by size>3"), "{}", bench.screen());
+}
+
+/// An alarm on a limit names it: it is the broker's only for want of a better owner.
+#[test]
+fn an_alarm_on_a_limit_names_the_limit() {
+    let mut bench = Bench::empty((80, 24));
+    bench.hear(Event::LimitHit { limit: "topics.max".into(), who: "ana".into(), times: 3 });
+    bench.settle();
+    assert!(bench.screen().contains("topics.max by ana: 3 times"), "{}", bench.screen());
+}
+
+/// Nothing is drained for a subscription that is new.
+#[test]
+fn a_new_subscription_goes_live_and_one_with_dead_letters_is_drained() {
+    let mut bench = Bench::busy((120, 36));
+    let held = super::fixture::subscription(billing_7(), "orders/eu");
+    let newest = |bench: &Bench| bench.state.live.log.entries().last().map(|entry| entry.name());
+    bench.joins(id([1, 2], [3, 4]), "new", "10.0.0.9:1", &["hello"]);
+    assert_eq!(newest(&bench), Some("subscription.live"));
+    bench.hear(Event::SubscriptionDraining { id: held.clone(), held: 811 });
+    bench.hear(Event::SubscriptionDrained { id: held });
+    assert_eq!(newest(&bench), Some("subscription.drained"));
 }

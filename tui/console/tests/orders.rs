@@ -94,6 +94,8 @@ fn a_price_that_appears_under_the_dialog_takes_the_phrase_after_all() {
     assert_eq!(bench.type_("y"), []);
     bench.settle();
     assert!(bench.screen().contains("+7 messages to be lost since this was opened"), "{}", bench.screen());
+    bench.press(KeyCode::Tab);
+    bench.press(KeyCode::Tab);
     bench.type_("EVICT");
     let effects = bench.press(KeyCode::Enter);
     assert_eq!(order(&effects).1.loss, Some(7));
@@ -270,4 +272,19 @@ fn stopping_to_accept_asks_and_accepting_again_does_not() {
     assert_eq!(order(&bench.type_("y")).0, &Control::Accept { on: false });
     bench.hear(Event::Accepting { on: false });
     assert_eq!(order(&bench.type_("A")).0, &Control::Accept { on: true });
+}
+
+/// Two numbers for one thing on one screen are one too many: what an alarm, a row and a dialog say comes from the same news.
+#[test]
+fn an_alarm_a_row_and_a_dialog_say_one_number() {
+    let mut bench = Bench::busy((80, 24));
+    bench.press(KeyCode::Tab);
+    bench.now.up.0 += 500;
+    bench.holds(&[(billing_7(), "orders/us", [500, 0, 0, 0])]);
+    assert!(bench.screen().contains("1,349 to be lost"), "{}", bench.screen());
+    assert!(bench.screen().contains("1,349 to lose"), "{}", bench.screen());
+    bench.type_("2x");
+    bench.holds(&[(billing_7(), "orders/us", [600, 0, 0, 0])]);
+    assert_eq!(dialog(&bench).price.loss, 1_449);
+    assert!(bench.screen().contains("+100 messages to be lost"), "{}", bench.screen());
 }

@@ -17,13 +17,11 @@ use super::{
     },
 };
 
-/// How often attention is assessed at most, and by how much less often for every hundred rows.
-const ASSESS_MS: u64 = 1_000;
-
 /// Takes one message.
 pub(crate) fn update(state: &mut State, at: Moment, msg: Msg) -> Vec<Effect> {
     state.clock = at;
-    if state.held.is_none() {
+    // Keys do not move the shown moment: what a row counts down and what an alarm says of it would part until the next second.
+    if state.held.is_none() && !matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..)) {
         state.live.now = at;
     }
     let effect = match msg {
@@ -80,22 +78,29 @@ fn hear(state: &mut State, news: News) {
     }
     state.live.hearing.lag = news.lag;
     state.given.retain(|given| given.outcome.is_none() || given.is_under_way(&state.live.board));
+    recount(state);
     if state.held.is_none() {
         state.dirty = true;
         state.mark_stale();
+        assess_paced(state);
     }
 }
 
-/// A second has passed: countdowns move, what was shown long enough goes, an open question is counted anew.
+/// Counts the price of an open question anew, so that it says what the rows behind it say.
+fn recount(state: &mut State) {
+    if let Modal::Dialog(dialog) = &mut state.modal {
+        dialog.recount(&state.live.board);
+        state.dirty = true;
+    }
+}
+
+/// A second has passed: countdowns move, what was shown long enough goes.
 fn tick(state: &mut State) {
     let now = state.clock;
     if state.status.as_ref().is_some_and(|status| status.is_over(now)) {
         (state.status, state.dirty) = (None, true);
     }
-    if let Modal::Dialog(dialog) = &mut state.modal {
-        dialog.recount(&state.live.board);
-        state.dirty = true;
-    }
+    recount(state);
     if state.held.is_some() {
         let told = state.held_back();
         state.dirty |= told != state.told;
@@ -106,9 +111,15 @@ fn tick(state: &mut State) {
     if state.live.pass(now) {
         state.mark_stale();
     }
+    assess_paced(state);
+}
+
+/// Assesses whenever something changed, so that an alarm and the row that it is about say one number; with very many rows
+/// not so often that the console would do nothing else.
+fn assess_paced(state: &mut State) {
     let rows = state.live.board.sessions.len() + state.live.board.topics.len() + state.live.board.subscriptions.len();
-    let pause = ASSESS_MS + rows as u64 / 100;
-    if state.assessed.is_none_or(|last| last.until(now.up).as_millis() as u64 + 50 >= pause) {
+    let pause = rows as u64 / 100;
+    if state.assessed.is_none_or(|last| last.until(state.clock.up).as_millis() as u64 >= pause) {
         assess(state);
     }
 }

@@ -107,7 +107,7 @@ fn give(state: &mut State, subject: Subject, control: Control, reason: String, p
 /// dearer in number is for the gate to judge by what the screen showed.
 pub(super) fn confirm(state: &mut State) -> Option<Effect> {
     let Modal::Dialog(dialog) = &mut state.modal else { return None };
-    let seen = dialog.price.precondition(&dialog.deed);
+    let seen = dialog.seen.precondition(&dialog.deed);
     let was_typed = dialog.is_typed();
     dialog.recount(&state.live.board);
     if dialog.price.gone {

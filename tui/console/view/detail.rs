@@ -50,12 +50,17 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
     }
     let buffer = frame.buffer_mut();
     let mut x = put(buffer, area, (1, 0), what, theme.strong());
-    if !list.filter().is_empty() || problem.is_some() {
-        let shown = format!("   {} shown by: {}", count(list.order().len() as u64), list.filter().text());
-        x = put(buffer, area, (x, 0), &shown, theme.warning());
+    let left_out = list.filter().left_out();
+    // What does not count is told even where what counts must be cut for it.
+    let left_out = if left_out.is_empty() { left_out } else { format!("   NOT by {left_out}") };
+    if !list.filter().is_empty() {
+        let shown = format!("   {} shown by: {}", count(list.order().len() as u64), list.filter().applied());
+        let line = Rect { width: area.width.saturating_sub(width(&left_out) as u16), ..area };
+        x = put(buffer, line, (x, 0), &shown, theme.warning());
     }
+    x = put(buffer, area, (x, 0), &left_out, theme.bad());
     x = match problem {
-        Some(problem) => put(buffer, area, (x + 3, 0), problem, theme.bad()),
+        Some(problem) => put(buffer, area, (x, 0), &format!(": {problem}"), theme.bad()),
         None => put(buffer, area, (x + 3, 0), more, theme.dim()),
     };
     if T::SORTS.len() > 1 {
@@ -82,7 +87,7 @@ pub(super) fn nothing<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect
 
 /// Draws the detail of `subject`: its facts, and as many of its members as there is room for.
 pub(super) fn draw(state: &State, subject: &Subject, buffer: &mut Buffer, area: Rect) {
-    let title = subject.label(&state.shown().board);
+    let title = subject.label_in(state.shown());
     let facts = state.facts(subject);
     let inside = pane(buffer, area, state.theme, (&title, "Enter opens"), false);
     if facts.is_empty() {
@@ -124,12 +129,13 @@ pub(super) fn members(state: &State, page: &Page, buffer: &mut Buffer, area: Rec
     let (theme, model) = (state.theme, state.shown());
     let rows = usize::from(area.height.saturating_sub(1));
     if page.len(model) == 0 {
-        put(buffer, area, (1, 0), "no subscriptions", theme.dim());
+        let none = if state.is_over(&page.subject) { "its subscriptions ended with it" } else { "no subscriptions" };
+        put(buffer, area, (1, 0), none, theme.dim());
         return;
     }
     if let Subject::Subscription(id) = &page.subject {
         put(buffer, area, (1, 0), "SESSION", theme.title());
-        let line = Subject::Session(id.session).label(&model.board);
+        let line = Subject::Session(id.session).label_in(model);
         put(buffer, area, (2, 1), &line, theme.strong());
         put(buffer, area, (0, 1), ">", theme.text());
         let height = area.height.min(2).saturating_sub(1);
@@ -150,7 +156,7 @@ fn member_row(state: &State, member: &Subject) -> Row {
     let theme = state.theme;
     let found = member.subscription().and_then(|id| Subscription::find(state.shown(), id));
     let Some(subscription) = found else {
-        let cells = vec![(member.label(&state.shown().board), theme.ended())];
+        let cells = vec![(member.label_in(state.shown()), theme.ended())];
         return Row { cells, span: Some((1, ("ended".to_owned(), theme.ended()))), ..Row::default() };
     };
     let [waiting, in_flight, dead, poison, dropped] = dead_letters::figures(state, &subscription);

@@ -39,6 +39,8 @@ fn said(state: &State, dialog: &Dialog, columns: usize) -> Vec<Line> {
     let changes = price.changed_since(&dialog.before);
     let (text, style) = if changes.is_empty() {
         ("nothing since this was opened (recounted each second)".to_owned(), theme.dim())
+    } else if price.gone {
+        (changes.join("; "), theme.warning())
     } else {
         (format!("{} since this was opened", changes.join("; ")), theme.warning())
     };

@@ -96,7 +96,7 @@ fn flow(state: &State, buffer: &mut Buffer, area: Rect) {
     let total = if area.width >= 50 {
         format!("{} published  {} delivered", count(taken), count(written))
     } else {
-        format!("{} in  {} out", count_in(taken, 7), count_in(written, 7))
+        format!("{} in  {} out", count_in(taken, 6), count_in(written, 6))
     };
     put(buffer, area, (0, 4), "in all", theme.dim());
     put(buffer, area, (8, 4), &total, theme.text());
@@ -130,7 +130,7 @@ fn needs(state: &State, buffer: &mut Buffer, area: Rect) {
         let (sign, style) = if line.urgent { ("!!", theme.bad()) } else { ("!", theme.warning()) };
         put(buffer, area, (1, at), sign, style);
         put(buffer, area, (4, at), line.rule.word(), style);
-        let label = line.subject.label(&model.board);
+        let label = line.subject.label_in(model);
         put(buffer, area, (about, at), &fit(&label, usize::from(what - about - 1)), theme.strong());
         put(buffer, area, (what, at), &line.what, theme.text());
         if focused && cursor == Some(y) {
@@ -150,7 +150,12 @@ fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
     let area = pane(buffer, area, theme, ("Next to be reclaimed", &remark), focused);
     let (ids, cursor) = state.reclaim.window(rows);
     if ids.is_empty() {
-        put(buffer, area, (1, 0), "every session has its client", theme.dim());
+        let calm = match model.board.sessions.len() {
+            _ if !model.is_known() => "nothing heard from the broker yet",
+            0 => "no sessions yet: cordboard sub 'orders/#' --name billing",
+            _ => "every session has its client",
+        };
+        put(buffer, area, (1, 0), calm, theme.dim());
     }
     for (y, id) in ids.iter().enumerate() {
         let Some(session) = Session::find(model, *id) else { continue };
@@ -167,8 +172,8 @@ fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
         };
         let end = put(buffer, area, (28, at), &fit(&fate, columns + 8), style);
         let holds = format!(
-            "{:>9} queued   {}",
-            count(session.row.depth.queued()),
+            "{:>9} to lose  {}",
+            count(session.row.depth.queued() + session.row.depth.poison),
             counted(session.row.subscriptions.len() as u64, "sub")
         );
         put(buffer, area, (end.max(28 + columns as u16 + 6), at), &holds, theme.text());

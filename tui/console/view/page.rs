@@ -18,7 +18,7 @@ pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &G
         Subject::Subscription(_) => "Subscription",
         Subject::Broker => "Broker",
     };
-    let title = format!("{kind} {}", page.subject.label(&state.shown().board));
+    let title = format!("{kind} {}", page.subject.label_in(state.shown()));
     let inside = pane(buffer, geometry.body, state.theme, (&title, "Esc back"), true);
     let facts = state.facts(&page.subject);
     if facts.is_empty() {

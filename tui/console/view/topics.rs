@@ -16,15 +16,15 @@ use crate::console::state::{
 
 const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
-    name("TOPIC", Size::Fill(16, 60), 0),
-    number("SUBS", 5, 0),
-    number("MATCHED", 7, 100),
+    name("TOPIC", Size::Fill(14, 60), 0),
+    number("EXACT", 6, 0),
+    number("MATCH", 6, 0),
     number("PUB/s", 7, 0),
     number("FAN-OUT/s", 10, 90),
     text("60 s", Size::Fill(10, 30), 0),
     number("BACKLOG", 8, 0),
     number("HELD", 8, 0),
-    number("POISON", 7, 100),
+    number("POISON", 7, 115),
     number("LAST", 6, 0),
 ];
 
@@ -62,8 +62,8 @@ fn row(state: &State, name: &cordboard::name::TopicName, columns: usize) -> Row 
     let cells = vec![
         (topic.letters().to_owned(), theme.warning()),
         (topic.label(), theme.strong()),
-        quiet(topic.row.subscribers.len() as u64, 5),
-        quiet(topic.matched(), 7),
+        quiet(topic.row.subscribers.len() as u64, 6),
+        topic.matched().map_or_else(|| ("-".to_owned(), theme.dim()), |matched| quiet(matched, 6)),
         quiet(topic.rate(), 7),
         quiet(topic.fan_out(), 10),
         (sparkline::line(theme, &topic.rates(), columns), theme.figure()),

@@ -22,7 +22,8 @@ pub(crate) struct Topic<'a> {
     pub(crate) name: &'a TopicName,
     /// What is known of it.
     pub(crate) row: &'a TopicRow,
-    ended: Option<&'a Ended<TopicRow>>,
+    /// It ended.
+    pub(crate) ended: Option<&'a Ended<TopicRow>>,
     model: &'a Model,
 }
 
@@ -48,7 +49,7 @@ impl<'a> Topic<'a> {
     pub(crate) fn letters(&self) -> &'static str {
         if self.ended.is_some() {
             "~~"
-        } else if self.rate() > 0 && self.matched() == 0 && self.row.subscribers.is_empty() {
+        } else if self.rate() > 0 && self.matched() == Some(0) && self.row.subscribers.is_empty() {
             "!"
         } else if self.row.restarts > 0 {
             "r"
@@ -57,9 +58,9 @@ impl<'a> Topic<'a> {
         }
     }
 
-    /// Subscriptions that its last publish went to, wildcards included.
-    pub(crate) fn matched(&self) -> u64 {
-        self.row.sample.as_ref().map_or(0, |sample| sample.matched)
+    /// Subscriptions that its last publish went to, wildcards included; not known before the first.
+    pub(crate) fn matched(&self) -> Option<u64> {
+        self.row.sample.as_ref().map(|sample| sample.matched)
     }
 
     /// Messages accepted a second.
@@ -108,8 +109,8 @@ impl Facts for Topic<'_> {
         Some(match field {
             "topic" => text(self.name.as_str()),
             "by" => text(self.row.by.as_str()),
-            "subs" => number(self.row.subscribers.len() as u64),
-            "matched" => number(self.matched()),
+            "exact" => number(self.row.subscribers.len() as u64),
+            "match" => number(self.matched().unwrap_or(0)),
             "pub" => number(self.rate()),
             "fanout" => number(self.fan_out()),
             "backlog" => number(self.backlog()),
@@ -131,14 +132,15 @@ impl Table for Topics {
     const SORTS: &'static [Sort] = &[
         Sort { name: "HELD", descending: true },
         Sort { name: "TOPIC", descending: false },
-        Sort { name: "SUBS", descending: true },
+        Sort { name: "EXACT", descending: true },
+        Sort { name: "MATCH", descending: true },
         Sort { name: "PUB/s", descending: true },
         Sort { name: "FAN-OUT/s", descending: true },
         Sort { name: "BACKLOG", descending: true },
         Sort { name: "LAST", descending: true },
     ];
     const FIELDS: &'static [&'static str] =
-        &["topic", "by", "subs", "matched", "pub", "fanout", "backlog", "held", "poison", "restarts"];
+        &["topic", "by", "exact", "match", "pub", "fanout", "backlog", "held", "poison", "restarts"];
 
     fn rows(model: &Model) -> impl Iterator<Item = Topic<'_>> {
         let alive = model.board.topics.iter().map(move |(name, row)| Topic { name, row, ended: None, model });
@@ -157,7 +159,8 @@ impl Table for Topics {
     fn value(topic: &Topic<'_>, sort: &'static str) -> Value {
         Value::Number(match sort {
             "TOPIC" => return Value::Text(topic.name.as_str().to_lowercase()),
-            "SUBS" => topic.row.subscribers.len() as u64,
+            "EXACT" => topic.row.subscribers.len() as u64,
+            "MATCH" => topic.matched().map_or(0, |matched| matched + 1),
             "PUB/s" => topic.rate(),
             "FAN-OUT/s" => topic.fan_out(),
             "BACKLOG" => topic.backlog(),
