@@ -167,7 +167,7 @@ async fn leaving_is_a_question_with_three_answers() {
     console.press("\t\tSHUT DOWN\r");
     assert_eq!(console.eventually_ended(), 0);
     console.eventually_given_back();
-    console.eventually(&["shut down, 1 message"]);
+    console.eventually(&["the broker has stopped, 1 message"]);
     let end = soon(shop.ended()).await;
     assert!(matches!(&end, ClientEnd::Lost { why } if why.contains("503")), "{end:?}");
 }

@@ -343,7 +343,7 @@ mod tests {
     fn what_was_mistyped_is_repeated_in_visible_characters() {
         for line in ["sub a\u{202e}b/#/c", "pub t x --ttl \u{202e}", "su\u{202e}b", "sub a --\u{1b}[2J"] {
             let said = printable(parse(line).unwrap_err()).to_string();
-            assert!(!said.contains(|c| c == '\u{202e}' || c == '\u{1b}'), "{said:?}");
+            assert!(!said.contains(['\u{202e}', '\u{1b}']), "{said:?}");
             assert!(said.contains("\\u{"), "{said:?}");
         }
     }

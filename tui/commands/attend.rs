@@ -30,14 +30,9 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
                     return;
                 }
             }
-            Ok(Leave::ShutDown) => {
-                say("shutting down");
-                runtime.block_on(handle.shutdown());
-                return farewell("shut down", handle);
-            }
             Ok(Leave::BrokerEnded) => {
                 runtime.block_on(handle.stopped());
-                return farewell("the broker has stopped", handle);
+                return farewell(handle);
             }
             Ok(Leave::TerminalGone) => {
                 screen.show(true);
@@ -54,10 +49,10 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
 }
 
 /// Says how it ended and what that cost: the log, which says it too, is not shown.
-fn farewell(ended: &str, handle: &Handle) {
+fn farewell(handle: &Handle) {
     match chronicle::last_loss(handle) {
-        Some(lost) => say(format_args!("{ended}, {} lost", chronicle::loss(&lost))),
-        None => say(ended),
+        Some(lost) => say(format_args!("the broker has stopped, {} lost", chronicle::loss(&lost))),
+        None => say("the broker has stopped"),
     }
 }
 

@@ -66,8 +66,6 @@ pub(crate) enum Effect {
 pub(crate) enum Leave {
     /// The broker goes on without it.
     Detach,
-    /// The operator wants the broker to end.
-    ShutDown,
     /// The broker has ended.
     BrokerEnded,
     /// There is no terminal any more; the broker goes on.

@@ -271,7 +271,7 @@ async fn what_is_not_a_broker_is_found_out() {
 #[tokio::test]
 async fn a_lost_connection_is_closed_before_the_next_is_tried() {
     let broker = Broker::start().await;
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let connect = broker.client().reconnect(Backoff { first: hour, max: hour, attempts: 1 }).connect();
     let (client, mut peer) = tokio::join!(connect, broker.welcome(welcome()));
     let _client = client.unwrap();
