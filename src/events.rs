@@ -35,7 +35,7 @@ pub struct Lost {
     pub poison: u64,
     /// Were waiting in a topic's backlog for its first subscriber.
     pub backlog: u64,
-    /// Their payload bytes in all.
+    /// Bytes of their records in all: payloads, headers, and one each.
     pub bytes: u64,
 }
 
@@ -473,7 +473,7 @@ pub struct Depth {
     pub in_flight: u64,
     /// Messages given up after too many attempts, kept for an operator.
     pub poison: u64,
-    /// Payload bytes of them all.
+    /// Bytes of their records in all: payloads, headers, and one each.
     pub bytes: u64,
     /// Messages dropped so far.
     pub dropped: u64,
