@@ -59,12 +59,14 @@ pub enum Control {
         /// Take them.
         on: bool,
     },
+    /// Drain and stop the broker; what queues and backlogs still hold is lost.
+    Shutdown,
 }
 
 impl Control {
     /// True if messages may be lost by it: refused when no audit record can be written.
     pub fn destroys(&self) -> bool {
-        matches!(self, Self::EvictSession { .. } | Self::KillTopic { .. } | Self::Purge { .. })
+        matches!(self, Self::EvictSession { .. } | Self::KillTopic { .. } | Self::Purge { .. } | Self::Shutdown)
     }
 
     /// The order's name, as in the audit record.
@@ -79,6 +81,7 @@ impl Control {
             Self::Redeliver { .. } => "redeliver",
             Self::Accept { on: true } => "accept",
             Self::Accept { on: false } => "stop accepting",
+            Self::Shutdown => "shut down",
         }
     }
 
@@ -91,7 +94,7 @@ impl Control {
             | Self::ExtendSession { session, .. } => session.to_string(),
             Self::KillTopic { topic } => topic.to_string(),
             Self::Purge { subscription } | Self::Redeliver { subscription } => subscription.to_string(),
-            Self::Accept { .. } => "broker".to_owned(),
+            Self::Accept { .. } | Self::Shutdown => "broker".to_owned(),
         }
     }
 }

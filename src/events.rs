@@ -107,6 +107,8 @@ pub enum SessionEnd {
     },
     /// Its client ended it with `Disconnect{end: true}`.
     Ended,
+    /// It was detached while as many sessions as may be were detached already.
+    NoRoom,
     /// Its actor failed.
     Failed {
         /// The panic's or error's text.
@@ -210,11 +212,13 @@ pub enum Event {
         id: ListenerId,
         why: CloseReason,
     },
+    /// Registrations were refused. Rate-limited: `times` is all from this address since the last such event.
     RegistrationRefused {
         id: ListenerId,
         peer: SocketAddr,
         code: Code,
         why: String,
+        times: u64,
     },
 
     SessionCreated {
@@ -324,11 +328,13 @@ pub enum Event {
         lost: Lost,
     },
 
+    /// Rights were refused. Rate-limited: `times` is all in this session since the last such event.
     RightRefused {
         session: SessionId,
         principal: Principal,
         action: Action,
         name: String,
+        times: u64,
     },
     ManagerFailed {
         manager: String,
@@ -394,6 +400,8 @@ pub struct BrokerSample {
     pub ingress_bytes: u64,
     /// Connections refused by a cap or while not accepting.
     pub refused: u64,
+    /// Registrations refused, whatever the code.
+    pub refused_registrations: u64,
     /// Things dropped because they carried an older epoch (I4).
     pub stale: u64,
     /// Actor messages sent.

@@ -19,9 +19,9 @@ use crate::{
     actors::{self, BrokerMsg},
     auth,
     bus::Bus,
-    clock::Clock,
+    clock::{Clock, Moment},
     config::Config,
-    control::{Order, OrderRecord, Outcome},
+    control::{Control, Order, OrderRecord, Outcome},
     events::{Event, Lost},
     limits::Limits,
     room::Room,
@@ -40,7 +40,7 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}; choose another address, or end what listens there")]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -167,11 +167,13 @@ impl Handle {
         let shared = &self.inner.shared;
         let given = shared.clock.now();
         let queued_before = shared.bus.board().broker.depth.queued();
-        let outcome = if let Err(why) = self.admit(&order).await {
+        let outcome = if let Err(why) = self.admit(&order, given).await {
             Outcome::Refused { why }
         } else {
             let sent = order.clone();
-            let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, Some(ORDER));
+            // A shutdown has a deadline of its own.
+            let patience = (order.control != Control::Shutdown).then_some(ORDER);
+            let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, patience);
             match call.await {
                 Ok(CallResult::Success(outcome)) => outcome,
                 Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
@@ -185,31 +187,37 @@ impl Handle {
         outcome
     }
 
-    /// Why an order is not even passed on.
-    async fn admit(&self, order: &Order) -> Result<(), String> {
+    /// Why an order is not even passed on. One that destroys leaves its intent on record before it is.
+    async fn admit(&self, order: &Order, given: Moment) -> Result<(), String> {
         if self.is_read_only() {
-            return Err("the console is read-only".to_owned());
+            return Err("orders are not taken: read-only is on".to_owned());
         }
-        if order.control.destroys()
-            && let Some(file) = self.inner.audit.clone()
-        {
-            let shown = file.display().to_string();
-            append(file, Vec::new()).await.map_err(|error| format!("no audit record can be written to {shown}: {error}"))?;
+        if order.control.destroys() {
+            let intent = serde_json::json!({ "intent": order, "given": given });
+            self.write_down(&intent.to_string()).await.map_err(|error| format!("no audit record can be written: {error}"))?;
         }
         Ok(())
     }
 
     async fn record(&self, record: &OrderRecord) {
         let line = serde_json::to_string(record).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-        tracing::info!(target: "cordboard::audit", "{line}");
-        if let Some(file) = self.inner.audit.clone()
-            && let Err(error) = append(file, format!("{line}\n").into_bytes()).await
-        {
+        if let Err(error) = self.write_down(&line).await {
             tracing::error!(%error, "an audit record could not be written");
         }
     }
 
-    /// Drains and stops the broker: takes no more connections, lets publishers have their receipts, tells every client 503, all
+    /// One line of audit: to the log target, and to the file if there is one.
+    async fn write_down(&self, line: &str) -> io::Result<()> {
+        tracing::info!(target: "cordboard::audit", "{line}");
+        let Some(file) = self.inner.audit.clone() else { return Ok(()) };
+        let bytes = format!("{line}\n").into_bytes();
+        let name = file.display().to_string();
+        let write = move || OpenOptions::new().create(true).append(true).open(file)?.write_all(&bytes);
+        let written = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
+        written.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
+    }
+
+    /// Drains and stops the broker, as [`Control::Shutdown`] does but without asking the gate: takes no more connections, lets publishers have their receipts, tells every client 503, all
     /// within `connections.drain_deadline`. Returns what queues and backlogs still held.
     pub async fn shutdown(&self) -> Lost {
         let lost = match self.inner.broker.call(BrokerMsg::Shutdown, None).await {
@@ -227,10 +235,4 @@ impl Handle {
         let result = ended.wait_for(Option::is_some).await.map(|ended| *ended);
         result.ok().flatten().unwrap_or(false)
     }
-}
-
-/// Appends to the audit file, off the runtime's workers.
-async fn append(file: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
-    let write = move || OpenOptions::new().create(true).append(true).open(file)?.write_all(&bytes);
-    tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
 }

@@ -92,6 +92,7 @@ impl Shared {
             held_bytes: self.memory.used(),
             ingress_bytes: self.ingress.used(),
             refused: stats.refused_connections.get(),
+            refused_registrations: stats.refused_registrations.get(),
             stale: stats.stale.get(),
             casts: stats.casts.get(),
         }

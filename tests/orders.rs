@@ -190,6 +190,41 @@ async fn a_read_only_gate_refuses_and_every_order_is_on_record() {
     broker.shutdown().await;
 }
 
+/// The end of the broker is an order like any other: refused in read-only mode, priced, recorded.
+#[tokio::test]
+async fn a_shutdown_is_an_order_that_leaves_a_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("audit.jsonl");
+    let broker = broker_with(|config| config.audit.file = Some(file.clone())).await;
+    let (mut raw, _) = Raw::register(&broker, "c").await;
+    raw.publish("to/nobody", "x").await;
+    broker.set_read_only(true);
+    assert!(matches!(order(&broker, Control::Shutdown).await, Outcome::Refused { .. }));
+    broker.set_read_only(false);
+    let outcome = order(&broker, Control::Shutdown).await;
+    assert!(matches!(outcome, Outcome::Done { lost } if lost.backlog == 1), "{outcome}");
+    assert!(broker.stopped().await);
+    assert_eq!(raw.closing_error().await.code, Code::Unavailable);
+    let records = std::fs::read_to_string(&file).unwrap();
+    let kinds: Vec<_> = records.lines().map(|line| line.contains("\"intent\"")).collect();
+    assert_eq!(kinds, [false, true, false], "refused, then the intent, then how it ended");
+    assert!(matches!(order(&broker, Control::Shutdown).await, Outcome::Refused { .. }));
+}
+
+/// Who is over the bound is who ends: nobody else pays for it.
+#[tokio::test]
+async fn one_session_too_many_to_be_detached_ends_itself() {
+    let broker = broker_with(|config| config.sessions.max_detached = 1).await;
+    let (first, first_response) = Raw::register(&broker, "first").await;
+    drop(first);
+    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
+    let (second, second_response) = Raw::register(&broker, "second").await;
+    drop(second);
+    assert_eq!(ended(&broker, second_response.session).await.0, SessionEnd::NoRoom);
+    Raw::resume(&broker, "first", first_response.session).await;
+    broker.shutdown().await;
+}
+
 /// An order that destroys leaves a trace, or is not carried out.
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_destroyed() {

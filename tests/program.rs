@@ -158,6 +158,78 @@ fn an_interrupt_ends_sub_as_asked() {
     assert_eq!(sub.wait().unwrap().code(), Some(0));
 }
 
+/// The broker holds its receipts and the credit is used up: one signal ends a `pub` all the same, and it says what it left.
+#[test]
+fn a_signal_ends_pub_without_the_broker() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let serve = Serve::start();
+        let mut publish = serve.client(&["pub", "flood", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut lines = publish.stdin.take().unwrap();
+        lines.write_all(b"first\n").unwrap();
+        assert_eq!(text(&serve.run(&["sub", "flood", "-n", "1"]).stdout), "first\n");
+        signal_to(&serve.child, Signal::STOP);
+        fill(&mut lines);
+        signal_to(&publish, signal);
+        let output = publish.wait_with_output().unwrap();
+        signal_to(&serve.child, Signal::CONT);
+        assert_eq!(text(&output.stderr), "cordboard: interrupted before everything was acknowledged\n");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+/// Writes lines until nobody has taken one for a while.
+fn fill(lines: &mut std::process::ChildStdin) {
+    let patience = rustix::event::Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+    let block = b"xxxxxxx\n".repeat(512);
+    let is_taken = |lines: &std::process::ChildStdin| {
+        let mut wanted = [rustix::event::PollFd::new(lines, rustix::event::PollFlags::OUT)];
+        rustix::event::poll(&mut wanted, Some(&patience)).unwrap() == 1
+    };
+    // A pipe that can be written has room for a block: 4 KiB, which is what POLLOUT promises.
+    while is_taken(lines) {
+        lines.write_all(&block).unwrap();
+    }
+}
+
+/// Nobody comes back for a session without a name, so a failure ends it as success does.
+#[test]
+fn a_failure_leaves_no_session_behind() {
+    let serve = Serve::start();
+    let refused = serve.run(&["pub", "orders", "x", "--header", "ttl-ms=soon"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
+    let (_, log) = serve.end_by(Signal::TERM);
+    assert!(log.contains("session ended") && !log.contains("session detached"), "{log}");
+}
+
+/// A `sub` that is killed after it has printed a line does not print it again, or says that it may have.
+#[test]
+fn what_comes_again_is_told() {
+    let serve = Serve::start();
+    let lines = || (1..=20_u32).map(|number| number.to_string());
+    let mut printed = Vec::new();
+    let mut told = 0;
+    for number in lines() {
+        let mut sub = serve.client(&["sub", "orders", "--name", "billing"]).spawn().unwrap();
+        let mut output = BufReader::new(sub.stdout.take().unwrap());
+        serve.publish("orders", &number);
+        let mut line = String::new();
+        while line.trim() != number {
+            line.clear();
+            output.read_line(&mut line).unwrap();
+            printed.push(line.trim().to_owned());
+        }
+        sub.kill().unwrap();
+        let said = text(&sub.wait_with_output().unwrap().stderr);
+        let again = said.lines().filter(|line| line.ends_with("may have come before"));
+        told += again.map(|line| line.split(' ').next().unwrap().parse::<usize>().unwrap()).sum::<usize>();
+    }
+    printed.sort_by_key(|line| line.parse::<u32>().unwrap());
+    let again = printed.len() - lines().count();
+    printed.dedup();
+    assert_eq!(printed, lines().collect::<Vec<_>>());
+    assert!(again <= told, "{again} came again, {told} of them told");
+}
+
 /// What fails says what would work, and scripts can tell why by the code.
 #[test]
 fn failures_have_words_and_codes() {
@@ -175,7 +247,9 @@ fn failures_have_words_and_codes() {
     fails(&["pub", "t", "x", "--listen", "127.0.0.1"], 2, "--listen is for the broker");
     fails(&["serve", "--config", "/nonexistent/cordboard.toml"], 1, "/nonexistent/cordboard.toml");
     fails(&["serve", "--state-dir", "/dev/null/state"], 1, "name another with --state-dir");
-    fails(&["--listen", "192.0.2.1:1"], 1, "192.0.2.1:1");
+    fails(&["serve", "--listen", "127.0.0.1:1", "--listen", "127.0.0.1:1"], 2, "make no sense");
+    fails(&["pub", "t", "x", "--server", "::::"], 2, "localhost");
+    fails(&["--listen", "192.0.2.1:1"], 2, "192.0.2.1:1");
 }
 
 /// Once drains and stops in order, and says so; a hang-up does nothing.
@@ -189,6 +263,35 @@ fn signals_stop_a_broker_in_order() {
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("shutting down"), "{log}");
     }
+}
+
+/// What a stop has cost is said once.
+#[test]
+fn a_stop_says_what_it_has_cost() {
+    let serve = Serve::start();
+    serve.publish("orders", "one");
+    let (_, log) = serve.end_by(Signal::TERM);
+    assert!(log.contains("stopped lost=1 message, "), "{log}");
+    assert_eq!(log.matches("1 message").count(), 1, "{log}");
+    assert!(!log.contains("messages="), "{log}");
+}
+
+/// Two brokers do not write into one log; a broker that was killed is in nobody's way.
+#[test]
+fn a_state_directory_is_one_brokers() {
+    let mut serve = Serve::start();
+    let state = serve.state.path().to_owned();
+    // Nobody can listen where somebody does: a second broker ends there, if it comes that far.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let second = || text(&cordboard(&state, "").args(["serve", "--listen", &address]).output().unwrap().stderr);
+    let said = second();
+    let wanted = format!("another broker uses the state directory {}", state.display());
+    assert!(said.contains(&wanted) && said.contains("--state-dir"), "{said}");
+    serve.child.kill().unwrap();
+    serve.child.wait().unwrap();
+    let said = second();
+    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
 }
 
 /// Without a terminal there is no console, and the broker serves all the same.

@@ -3,7 +3,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use cordboard::{Follower, Handle, Printable, events::Event};
+use cordboard::{
+    Follower, Handle, Printable,
+    events::{Event, Lost},
+};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Events taken at once.
@@ -65,10 +69,30 @@ fn line(event: &Event) -> String {
     fields.iter().fold(name, |line, (key, value)| format!("{line} {key}={}", Printable(&shown(value))))
 }
 
-/// A value as a person reads it: text without quotes, a moment as its wall-clock time.
+/// What an end cost, as a person reads it.
+pub(crate) fn loss(lost: &Lost) -> String {
+    match lost.messages() {
+        0 => "nothing".to_owned(),
+        1 => format!("1 message, {} B", lost.bytes),
+        messages => format!("{messages} messages, {} B", lost.bytes),
+    }
+}
+
+/// What the broker's end cost; none if it has not ended, or not in order.
+pub(crate) fn last_loss(handle: &Handle) -> Option<Lost> {
+    handle.bus().follow_from_start().take(usize::MAX).events.iter().rev().find_map(|stamped| match stamped.event {
+        Event::Stopped { lost } => Some(lost),
+        _ => None,
+    })
+}
+
+/// A value as a person reads it: text without quotes, a moment as its wall-clock time, a loss in words.
 fn shown(value: &Value) -> String {
     if let Value::String(text) = value {
         return text.clone();
+    }
+    if let Ok(lost) = Lost::deserialize(value) {
+        return loss(&lost);
     }
     match value.get("wall").and_then(Value::as_u64) {
         Some(wall) => humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(wall)).to_string(),
@@ -93,13 +117,17 @@ mod tests {
             principal: "ana".parse().unwrap(),
             action: cordboard::events::Action::Publish,
             name: "a\u{1b}[2J\nb".into(),
+            times: 1,
         };
         let expected =
-            r"right refused action=publish name=a\u{1b}[2J\u{a}b principal=ana session=00112233445566778899aabbccddeeff";
+            r"right refused action=publish name=a\u{1b}[2J\u{a}b principal=ana session=00112233445566778899aabbccddeeff times=1";
         assert_eq!(line(&event), expected);
         let event = Event::BacklogOverflowed { topic: "t".parse().unwrap(), dropped: 7, why: DropReason::BacklogFull };
         assert_eq!(line(&event), "backlog overflowed dropped=7 topic=t why=backlog_full");
         assert!(is_trouble(&event));
+        let lost = |queued, bytes| line(&Event::Stopped { lost: Lost { queued, bytes, ..Lost::default() } });
+        assert_eq!(lost(0, 0), "stopped lost=nothing");
+        assert_eq!(lost(3, 12), "stopped lost=3 messages, 12 B");
         let deadline = Moment { up: Uptime(7), wall: UnixMillis(1_700_000_000_123) };
         assert_eq!(line(&Event::Draining { deadline }), "draining deadline=2023-11-14T22:13:20.123Z");
     }

@@ -1,14 +1,18 @@
 //! The command line, and what the program's exit codes mean.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ContextValue},
+};
 use cordboard::{
+    Printable,
     client::{ConnectError, FlushError, PublishError, SubscribeError},
     name::{ClientName, Filter, TopicName},
     wire::{Code, DEFAULT_PORT},
@@ -94,7 +98,7 @@ impl BrokerArgs {
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ServerArgs {
     /// The broker to talk to
-    #[arg(long, value_name = "HOST[:PORT]", env = "CORDBOARD_SERVER", default_value = "127.0.0.1:2673")]
+    #[arg(long, value_name = "HOST[:PORT]", env = "CORDBOARD_SERVER", default_value = "127.0.0.1:2673", value_parser = server)]
     pub(crate) server: String,
     /// Who to be; the password comes from the environment, see below
     #[arg(long, value_name = "NAME")]
@@ -169,6 +173,43 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     address
         .or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)))
         .ok_or_else(|| "give an IP address, with a port if it is not 2673: 127.0.0.1, 0.0.0.0:5000 or [::]:2673".to_owned())
+}
+
+/// `HOST`, `HOST:PORT`, or an IPv6 address with or without both brackets and port. Whether the host is there is found out later.
+fn server(text: &str) -> Result<String, String> {
+    let is_host =
+        |host: &str| !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control() || "[]:/@".contains(c));
+    let is_sound = match text.rsplit_once(':') {
+        None => is_host(text),
+        Some((host, port)) => {
+            let bracketed = |host: &str| host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(is_ipv6);
+            is_ipv6(text) || bracketed(text) || port.parse().is_ok_and(|port: u16| port > 0) && (is_host(host) || bracketed(host))
+        }
+    };
+    if is_sound {
+        Ok(text.to_owned())
+    } else {
+        Err("write a host, with a port if it is not 2673: localhost, 192.0.2.7:5000 or [::1]:2673".to_owned())
+    }
+}
+
+fn is_ipv6(text: &str) -> bool {
+    text.parse::<Ipv6Addr>().is_ok()
+}
+
+/// The error with what it repeats of the command line in visible characters: that may have come from anywhere (I7).
+pub(crate) fn printable(mut error: clap::Error) -> clap::Error {
+    let escaped: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(Printable(text).to_string()))),
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in escaped {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Names of operators follow the rules of names of clients: they are shown and recorded.
@@ -285,6 +326,26 @@ mod tests {
         assert_eq!(listen_address("::1").unwrap().to_string(), "[::1]:2673");
         assert_eq!(listen_address("0.0.0.0:0").unwrap().to_string(), "0.0.0.0:0");
         assert!(listen_address("localhost").unwrap_err().contains("IP address"));
+    }
+
+    #[test]
+    fn a_server_is_a_host_and_maybe_a_port() {
+        for sound in ["localhost", "h:1", "127.0.0.1:2673", "::1", "[::1]", "[fe80::1]:65535"] {
+            assert_eq!(server(sound).as_deref(), Ok(sound));
+        }
+        for unsound in ["", "::::", ":1", "h:", "h:0", "h:65536", "h:x", "a b", "[::1", "[h]:1", "tcp://h:1", "a:b:1"] {
+            assert!(server(unsound).is_err(), "{unsound:?}");
+        }
+    }
+
+    /// A mistake that is repeated does not turn a terminal's text around.
+    #[test]
+    fn what_was_mistyped_is_repeated_in_visible_characters() {
+        for line in ["sub a\u{202e}b/#/c", "pub t x --ttl \u{202e}", "su\u{202e}b", "sub a --\u{1b}[2J"] {
+            let said = printable(parse(line).unwrap_err()).to_string();
+            assert!(!said.contains(|c| c == '\u{202e}' || c == '\u{1b}'), "{said:?}");
+            assert!(said.contains("\\u{"), "{said:?}");
+        }
     }
 
     #[test]

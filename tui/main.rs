@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let arguments = cli::Cli::parse();
+    let arguments = cli::Cli::try_parse().unwrap_or_else(|error| cli::printable(error).exit());
     match commands::run(arguments) {
         Ok(code) => code,
         Err(error) => {

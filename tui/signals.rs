@@ -2,27 +2,44 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
+
+/// How long a question stands: an interrupt after that is a new one, and asks again.
+const QUESTION: Duration = Duration::from_secs(10);
 
 /// Whether an interrupt is answered with a question first: while the console is closed, a hand that still reaches for Ctrl-C
 /// must not end the broker.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct AskFirst(Arc<AtomicBool>);
+pub(crate) struct AskFirst(Arc<Mutex<Asking>>);
+
+#[derive(Debug, Default)]
+struct Asking {
+    on: bool,
+    asked: Option<Instant>,
+}
 
 impl AskFirst {
+    /// Two fields of plain data: true whatever panicked.
+    fn lock(&self) -> MutexGuard<'_, Asking> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ask at the next interrupt, or do not.
     #[cfg(feature = "console")]
     pub(crate) fn set(&self, on: bool) {
-        self.0.store(on, Relaxed);
+        *self.lock() = Asking { on, asked: None };
     }
 
-    /// True if this interrupt is to be answered with a question; the next one is not.
-    pub(crate) fn take(&self) -> bool {
-        self.0.swap(false, Relaxed)
+    /// True if an interrupt at `now` is to be answered with a question; the next one, if it comes soon, is the answer.
+    pub(crate) fn take(&self, now: Instant) -> bool {
+        let mut asking = self.lock();
+        let ask = asking.on && asking.asked.is_none_or(|asked| now.duration_since(asked) > QUESTION);
+        if ask {
+            asking.asked = Some(now);
+        }
+        ask
     }
 }
 
@@ -80,5 +97,24 @@ impl Signals {
             Ok(()) => Signal::Interrupt,
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(all(test, feature = "console"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_asked_again_when_it_is_forgotten() {
+        let (ask_first, now) = (AskFirst::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert!(!ask_first.take(now));
+        ask_first.set(true);
+        assert!(ask_first.take(now));
+        assert!(!ask_first.take(after(10)));
+        assert!(ask_first.take(after(11)));
+        assert!(!ask_first.take(after(12)));
+        ask_first.set(false);
+        assert!(!ask_first.take(after(60)));
     }
 }

@@ -3,7 +3,7 @@
 //! All of it is for its user's eyes only: a session id finds a session, and an audit record says who did what.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -24,6 +24,12 @@ pub(crate) enum StateDirError {
         path: PathBuf,
         /// What the operating system says.
         why: io::Error,
+    },
+    /// Logs and audit records of two brokers in one file would be nobody's.
+    #[error("another broker uses the state directory {}; stop it, or name another directory with --state-dir", path.display())]
+    Taken {
+        /// Which.
+        path: PathBuf,
     },
 }
 
@@ -48,6 +54,17 @@ impl StateDir {
         &self.0
     }
 
+    /// Takes it for the one broker that may log here, until the lock is dropped or the process ends, however it does.
+    pub(crate) fn lock(&self) -> Result<Lock, StateDirError> {
+        let unwritable = |why| StateDirError::Unwritable { path: self.0.clone(), why };
+        let file = private().open(self.0.join("broker.lock")).map_err(unwritable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(StateDirError::Taken { path: self.0.clone() }),
+            Err(TryLockError::Error(why)) => Err(unwritable(why)),
+        }
+    }
+
     /// Where the session of the named client is kept. One file for each broker, user and name.
     pub(crate) fn session_file(&self, server: &str, user: Option<&str>, name: &str) -> SessionFile {
         let key = match user {
@@ -56,6 +73,19 @@ impl StateDir {
         };
         SessionFile(self.0.join("sessions").join(file_name(&key)).join(file_name(name)))
     }
+}
+
+/// The operating system's lock on a state directory. A file that is left behind locks nothing.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "held, not used: dropped, it unlocks")] File);
+
+/// How to open a file that only its user may read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 fn default_path() -> Option<PathBuf> {
@@ -121,11 +151,7 @@ impl SessionFile {
         let directory = self.0.parent().unwrap_or(Path::new("."));
         make_private(directory)?;
         let new = directory.join(format!(".new-{}", std::process::id()));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
+        let mut file = private().open(&new)?;
         writeln!(file, "{session}")?;
         fs::rename(&new, &self.0)
     }
@@ -172,6 +198,17 @@ mod tests {
         file.write(SessionId::from_bytes([7; 16])).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&file.0), mode(file.0.parent().unwrap()), mode(state.path())), (0o600, 0o700, 0o700));
+    }
+
+    /// One broker at a time; the next may have it once the first is gone.
+    #[test]
+    fn a_directory_is_one_brokers() {
+        let (_root, state) = state_dir();
+        let lock = state.lock().unwrap();
+        let refused = state.lock().unwrap_err().to_string();
+        assert!(refused.contains(&state.path().display().to_string()) && refused.contains("--state-dir"), "{refused}");
+        drop(lock);
+        assert!(state.lock().is_ok());
     }
 
     /// Damaged or half written by something else: as if there were none.

@@ -36,7 +36,7 @@ const HASHING: usize = 2;
 const STOP: Duration = Duration::from_secs(2);
 /// How often a drain looks whether receipts are still held.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
-/// Keep-alive times and reclaim times a client may ask for.
+/// The shortest keep-alive time a client may ask for.
 const MIN_KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// What the broker can be asked.
@@ -170,6 +170,16 @@ impl Actor for Broker {
             BrokerMsg::Register(register) => state.register(register),
             BrokerMsg::EndExact(end) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::EndExact(end)),
             BrokerMsg::MakeRoom(make) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::MakeRoom(make)),
+            BrokerMsg::Order { order: Order { control: Control::Shutdown, precondition, .. }, reply } => {
+                let outcome = match precondition.check(None, state.held()) {
+                    Ok(()) => {
+                        myself.stop(None);
+                        Outcome::Done { lost: state.shut_down().await }
+                    }
+                    Err(refused) => refused,
+                };
+                let _ = reply.send(outcome);
+            }
             BrokerMsg::Order { order, reply } => state.order(order, reply),
             BrokerMsg::Shutdown(reply) => {
                 let lost = state.shut_down().await;
@@ -244,7 +254,15 @@ impl State {
                 self.tell(&self.managers.subscribers, SubscriberManagerMsg::Order { order, reply });
             }
             Control::Accept { on } => self.tell(&self.managers.listeners, ListenerManagerMsg::Accept { on, reply }),
+            Control::Shutdown => unreachable!("a shutdown is the broker's own and is carried out before this is asked"),
         }
+    }
+
+    /// Messages that the end of the broker would cost, as of the last sample.
+    fn held(&self) -> u64 {
+        let board = self.shared.bus.board();
+        let backlogs = board.topics.values().filter_map(|topic| topic.sample.as_ref()).map(|sample| sample.backlog);
+        board.broker.depth.queued() + board.broker.depth.poison + backlogs.sum::<u64>()
     }
 
     fn tick(&mut self) {
@@ -295,6 +313,9 @@ impl State {
     async fn shut_down(&mut self) -> Lost {
         let deadline = time::Instant::now() + self.shared.config.connections.drain_deadline;
         self.shared.emit(Event::Draining { deadline: self.shared.clock.at(deadline) });
+        if self.shared.accepting.swap(false, Relaxed) {
+            self.shared.emit(Event::Accepting { on: false });
+        }
         self.shared.draining.store(true, Relaxed);
         while self.shared.stats.unsettled.get() > 0 && time::Instant::now() < deadline {
             time::sleep(DRAIN_POLL).await;

@@ -274,8 +274,8 @@ impl State {
         self.shared.stats.refused_registrations.add(1);
         let Connection { id, peer, .. } = self.connection;
         // A client that tries again and again is counted, but told of once a second.
-        if self.shared.limits.hit("registrations", &peer.ip().to_string(), Shared::now()).is_some() {
-            self.shared.emit(Event::RegistrationRefused { id, peer, code, why: reason.clone() });
+        if let Some(times) = self.shared.limits.hit("registrations", &peer.ip().to_string(), Shared::now()) {
+            self.shared.emit(Event::RegistrationRefused { id, peer, code, why: reason.clone(), times });
         }
         if !again {
             return self.close(Goodbye::error(code, reason), CloseReason::Refused);

@@ -12,8 +12,9 @@ use std::{
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    sync::oneshot,
+    sync::{Semaphore, oneshot},
     task::JoinSet,
 };
 
@@ -34,6 +35,11 @@ use crate::{
 
 /// How long accepting pauses when the system refuses, for want of descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Clients that were turned away and may have a moment at the same time.
+const LEAVING: usize = 64;
+/// How long that moment is.
+const TURNED_AWAY: Duration = Duration::from_secs(1);
 
 /// What the listener manager can be asked.
 #[derive(Debug)]
@@ -66,6 +72,8 @@ pub(crate) struct State {
     listeners: HashMap<ActorId, Entry>,
     addresses: HashMap<IpAddr, usize>,
     goodbye: Option<RpcReplyPort<()>>,
+    /// Places for clients that were turned away and have a moment to read why.
+    leaving: Arc<Semaphore>,
     /// Ends accepting when it is dropped.
     _endpoints: JoinSet<()>,
     _alive: Living,
@@ -101,6 +109,7 @@ impl Actor for ListenerManager {
             listeners: HashMap::new(),
             addresses: HashMap::new(),
             goodbye: None,
+            leaving: Arc::new(Semaphore::new(LEAVING)),
             _endpoints: tasks,
             _alive: alive,
         })
@@ -169,11 +178,7 @@ impl State {
     async fn accepted(&mut self, myself: &ActorRef<ListenerManagerMsg>, socket: TcpStream, peer: SocketAddr) {
         if let Some((code, reason)) = self.refusal(peer.ip()) {
             self.shared.stats.refused_connections.add(1);
-            let mut frame = Vec::new();
-            ServerFrame::Error(ErrorFrame::new(code, reason)).encode(&mut frame);
-            // A fresh socket has room for it; a client that gets nothing sees the connection close.
-            let _ = socket.try_write(&frame);
-            return;
+            return self.turn_away(socket, code, reason);
         }
         let id = ListenerId(self.last_id.fetch_add(1, Relaxed) + 1);
         let outbound = Outbound::new(Arc::clone(&self.shared.stats), self.shared.config.connections.outbound_bytes as u64);
@@ -195,6 +200,25 @@ impl State {
             }
             // The client has gone again already.
             Err(error) => tracing::debug!(%error, %peer, "a listener did not start"),
+        }
+    }
+
+    /// Tells a client why it is not taken and gives it a moment to read that: a socket closed with something unread would be
+    /// reset. In a flood the moment is not given.
+    fn turn_away(&self, mut socket: TcpStream, code: Code, reason: &str) {
+        let mut frame = Vec::new();
+        ServerFrame::Error(ErrorFrame::new(code, reason)).encode(&mut frame);
+        // A fresh socket has room for it.
+        let _ = socket.try_write(&frame);
+        if let Ok(place) = Arc::clone(&self.leaving).try_acquire_owned() {
+            tokio::spawn(async move {
+                let gone = async {
+                    let _ = socket.shutdown().await;
+                    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+                };
+                let _ = tokio::time::timeout(TURNED_AWAY, gone).await;
+                drop(place);
+            });
         }
     }
 

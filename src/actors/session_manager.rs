@@ -338,11 +338,9 @@ impl State {
         self.detached += 1;
         self.deadlines.insert((deadline, gone.session));
         self.arm();
-        if self.detached > self.shared.config.sessions.max_detached
-            && let Some((_, soonest)) = self.deadlines.first().copied()
-        {
+        if self.detached > self.shared.config.sessions.max_detached {
             self.shared.limit_hit("sessions.max_detached", "broker");
-            self.end(soonest, SessionEnd::Reclaimed, None);
+            self.end(gone.session, SessionEnd::NoRoom, None);
         }
     }
 
@@ -393,7 +391,7 @@ impl State {
             }
             SessionEnd::Evicted { why, .. } => Goodbye::Evicted { reason: why.clone() },
             SessionEnd::Failed { .. } => Goodbye::error(Code::Internal, "the session has failed; register without its id"),
-            SessionEnd::Reclaimed | SessionEnd::Ended => Goodbye::Silent,
+            SessionEnd::Reclaimed | SessionEnd::Ended | SessionEnd::NoRoom => Goodbye::Silent,
         };
         let done = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded);
         let message = SessionMsg::End { goodbye, why: CloseReason::SessionEnded, done };
@@ -464,7 +462,11 @@ impl State {
             Control::DropConnection { .. } => self.drop_connection(id),
             Control::HoldSession { .. } => self.hold(id, order.operator),
             Control::ExtendSession { by_ms, .. } => self.extend(id, Duration::from_millis(by_ms), order.operator),
-            Control::KillTopic { .. } | Control::Purge { .. } | Control::Redeliver { .. } | Control::Accept { .. } => return,
+            Control::KillTopic { .. }
+            | Control::Purge { .. }
+            | Control::Redeliver { .. }
+            | Control::Accept { .. }
+            | Control::Shutdown => return,
         };
         let _ = reply.send(outcome);
     }
@@ -527,6 +529,7 @@ fn reason(why: &SessionEnd) -> String {
         SessionEnd::Evicted { why, .. } if why.is_empty() => "was evicted by an operator".to_owned(),
         SessionEnd::Evicted { why, .. } => format!("was evicted by an operator: {why}"),
         SessionEnd::Ended => "was ended by its client".to_owned(),
+        SessionEnd::NoRoom => "was ended: too many sessions were waiting for their clients (sessions.max_detached)".to_owned(),
         SessionEnd::Failed { .. } => "failed".to_owned(),
     }
 }

@@ -246,11 +246,11 @@ impl State {
         }
         let restarts = entry.failures.count(Shared::now(), window);
         let cell = Arc::clone(&entry.topic.cell);
-        self.shared.emit(Event::TopicRestarted { topic: topic.clone(), restarts, why: why.to_owned() });
-        if restarts >= limit {
-            self.begin_kill(myself, &topic, format!("the broker: {restarts} failures"), None);
+        if restarts > limit {
+            self.begin_kill(myself, &topic, format!("the broker: it failed {restarts} times, the last with {why}"), None);
             return self.ended(myself, who).await;
         }
+        self.shared.emit(Event::TopicRestarted { topic: topic.clone(), restarts, why: why.to_owned() });
         self.actors.remove(&who);
         let restarted = self.spawn(myself, cell).await?;
         // It matches again, and finds a backlog's subscription if one has come meanwhile.

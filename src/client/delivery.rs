@@ -66,6 +66,13 @@ impl Held {
         self.shared.acknowledge(&self.inbox, due);
     }
 
+    /// As [`ack`](Self::ack), but it does not wait for others to share a write with: for handlers whose work must not be done
+    /// twice, and that have just done a good deal of it.
+    pub fn ack_now(self) {
+        let due = self.inbox.acknowledge(self.delivery.number, self.round, self.delivery.payload.len());
+        self.shared.acknowledge(&self.inbox, due.hurried());
+    }
+
     /// Not done: this one and all after it come again, in order. Those after it that were taken cannot be settled any more.
     pub fn again(self) {
         self.shared.nack(&self.inbox, self.delivery.number, self.round, Nack::Again);

@@ -60,7 +60,7 @@ pub(super) async fn run(shared: Arc<Shared>, settings: Settings, backoff: Backof
     let mut attempt = 0;
     let end = loop {
         let since = Instant::now();
-        let why = match serve(&shared, &mut connection).await {
+        let why = match serve(&shared, connection).await {
             Stop::Over(end) => break end,
             Stop::Lost(why) => why,
         };
@@ -113,8 +113,8 @@ async fn come_back(
     }
 }
 
-/// Serves one connection to its end.
-async fn serve(shared: &Shared, connection: &mut Connection) -> Stop {
+/// Serves one connection to its end, and closes it: the broker must not have to wait for a client that waits to come back.
+async fn serve(shared: &Shared, mut connection: Connection) -> Stop {
     let (keep_alive, max_frame) = {
         let registration = &shared.state().registration;
         (Duration::from_millis(registration.keep_alive_ms), registration.max_frame as usize)

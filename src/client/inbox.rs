@@ -42,6 +42,13 @@ pub(super) enum AckDue {
     Now,
 }
 
+impl AckDue {
+    /// The same without delay.
+    pub(super) fn hurried(self) -> Self {
+        if self == Self::Nothing { self } else { Self::Now }
+    }
+}
+
 /// A Deliver frame, cut off from its connection.
 #[derive(Debug)]
 pub(super) struct Batch {

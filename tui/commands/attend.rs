@@ -7,6 +7,7 @@ use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::say;
 use crate::{
+    chronicle,
     console::{self, Leave},
     logging::Screen,
     signals::AskFirst,
@@ -18,10 +19,9 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
         // Nothing may write on the terminal while the console draws on it.
         screen.show(false);
         let options = console::Options { operator: operator.to_owned() };
-        let leave = console::run(handle, runtime.handle().clone(), options);
-        screen.show(true);
-        match leave {
+        match console::run(handle, runtime.handle().clone(), options) {
             Ok(Leave::Detach) => {
+                screen.show(true);
                 ask_first.set(true);
                 say("console closed, the broker goes on; Enter opens it again");
                 let again = runtime.block_on(wait(handle));
@@ -32,20 +32,32 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
             }
             Ok(Leave::ShutDown) => {
                 say("shutting down");
-                let lost = runtime.block_on(handle.shutdown());
-                say(format_args!("shut down, {} messages were not delivered", lost.messages()));
-                return;
+                runtime.block_on(handle.shutdown());
+                return farewell("shut down", handle);
             }
-            Ok(Leave::BrokerEnded) => return say("the broker has stopped"),
+            Ok(Leave::BrokerEnded) => {
+                runtime.block_on(handle.stopped());
+                return farewell("the broker has stopped", handle);
+            }
             Ok(Leave::TerminalGone) => {
+                screen.show(true);
                 tracing::info!("the terminal is gone; the broker goes on without a console");
                 return;
             }
             Err(error) => {
+                screen.show(true);
                 tracing::error!(%error, "the console failed; the broker goes on without it");
                 return;
             }
         }
+    }
+}
+
+/// Says how it ended and what that cost: the log, which says it too, is not shown.
+fn farewell(ended: &str, handle: &Handle) {
+    match chronicle::last_loss(handle) {
+        Some(lost) => say(format_args!("{ended}, {} lost", chronicle::loss(&lost))),
+        None => say(ended),
     }
 }
 
@@ -59,8 +71,10 @@ async fn wait(handle: &Handle) -> bool {
         // The broker may have ended first.
         let _ = pressed.send(matches!(read, Ok(1..)));
     });
-    tokio::select! {
+    let again = tokio::select! {
         again = enter => again.unwrap_or(false),
         _ = handle.stopped() => false,
-    }
+    };
+    // A broker that is on its way out has nothing more to be asked for: the end of the log is what there is to see.
+    again && handle.bus().board().broker.draining.is_none()
 }

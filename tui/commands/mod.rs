@@ -16,7 +16,8 @@ use cordboard::client::{Backoff, Builder, Client};
 use tokio::runtime::Runtime;
 
 use crate::{
-    cli::{Cli, Command, ServerArgs, UsageError},
+    cli::{Cli, Command, NotConnected, ServerArgs, UsageError},
+    signals::Signals,
     state_dir::StateDir,
 };
 
@@ -50,5 +51,13 @@ fn builder(server: &ServerArgs, name: &str, backoff: Backoff) -> Builder {
     match &server.user {
         Some(user) => builder.credentials(user, std::env::var("CORDBOARD_PASSWORD").unwrap_or_default()),
         None => builder,
+    }
+}
+
+/// Connects, unless an interrupt comes first.
+async fn connect(builder: Builder, signals: &mut Signals) -> anyhow::Result<Client> {
+    tokio::select! {
+        connected = builder.connect() => Ok(connected.map_err(NotConnected::from)?),
+        _ = signals.next() => anyhow::bail!("interrupted before there was a connection"),
     }
 }

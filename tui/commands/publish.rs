@@ -20,9 +20,9 @@ use cordboard::{
 };
 use tokio::sync::mpsc;
 
-use super::{builder, say};
+use super::{builder, connect, say};
 use crate::{
-    cli::{Exit, NotConnected, PubArgs},
+    cli::{Exit, PubArgs},
     signals::Signals,
 };
 
@@ -31,25 +31,44 @@ const LINES_AHEAD: usize = 1_024;
 /// A single message is not worth waiting long for.
 const ONE_SHOT: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(2), attempts: 5 };
 
+/// How long after an interrupt the broker may take to acknowledge what it has.
+const GRACE: Duration = Duration::from_secs(2);
+
 pub(super) async fn run(args: PubArgs) -> anyhow::Result<ExitCode> {
     let single = args.payload.as_deref().filter(|payload| *payload != "-");
     let backoff = if single.is_some() { ONE_SHOT } else { Backoff::default() };
-    let client = builder(&args.server, args.name.as_str(), backoff).connect().await.map_err(NotConnected::from)?;
-    let publisher = publisher(&client, &args)?;
+    let mut signals = Signals::catch()?;
+    let client = connect(builder(&args.server, args.name.as_str(), backoff), &mut signals).await?;
+    let (published, interrupted) = tokio::select! {
+        biased;
+        _ = signals.next() => (Ok(()), true),
+        published = publish(&client, &args, single) => (published, false),
+    };
+    // After a failure, too: nobody comes back for a session without a name.
+    let settled = tokio::select! {
+        settled = client.end() => settled.map_err(Into::into),
+        // Whoever asks twice does not want to wait.
+        _ = signals.next() => Err(unacknowledged()),
+        () = tokio::time::sleep(GRACE), if interrupted => Err(unacknowledged()),
+    };
+    published?;
+    settled?;
+    Ok(Exit::Done.into())
+}
+
+fn unacknowledged() -> anyhow::Error {
+    anyhow::anyhow!("interrupted before everything was acknowledged")
+}
+
+/// Publishes what the command line says: one message, or all lines.
+async fn publish(client: &Client, args: &PubArgs, single: Option<&str>) -> anyhow::Result<()> {
+    let publisher = publisher(client, args)?;
     if let Some(payload) = single {
         publisher.publish(payload).await?;
-        client.end().await?;
-    } else {
-        let mut signals = Signals::catch()?;
-        tokio::spawn(tell_losses(client.events()));
-        publish_lines(&publisher, read_lines(io::stdin()), &mut signals).await?;
-        tokio::select! {
-            settled = client.end() => settled?,
-            // Whoever asks twice does not want to wait.
-            _ = signals.next() => anyhow::bail!("interrupted before everything was acknowledged"),
-        }
+        return Ok(());
     }
-    Ok(Exit::Done.into())
+    tokio::spawn(tell_losses(client.events()));
+    publish_lines(&publisher, read_lines(io::stdin())).await
 }
 
 /// Says when the broker is away: input that stands still wants a reason.
@@ -74,27 +93,27 @@ fn publisher(client: &Client, args: &PubArgs) -> Result<Publisher, PublishError>
     }
 }
 
-/// Publishes every line, until there are no more or an interrupt comes.
-async fn publish_lines(
-    publisher: &Publisher,
-    mut lines: mpsc::Receiver<io::Result<Vec<u8>>>,
-    signals: &mut Signals,
-) -> anyhow::Result<()> {
+/// Publishes every line, until there are no more.
+async fn publish_lines(publisher: &Publisher, mut lines: mpsc::Receiver<io::Result<Vec<u8>>>) -> anyhow::Result<()> {
     // One message at a time is watched: what is refused once is mostly refused always, and said before the input ends.
     let mut watched: Option<Pending> = None;
-    loop {
-        let line = tokio::select! {
-            biased;
-            outcome = outcome(&mut watched) => {
-                outcome?;
-                continue;
-            }
-            _ = signals.next() => return Ok(()),
-            line = lines.recv() => line,
-        };
-        let Some(line) = line else { return Ok(()) };
-        let pending = publisher.enqueue(line.context("cannot read the standard input")?).await?;
+    while let Some(line) = watching(&mut watched, lines.recv()).await? {
+        let enqueued = publisher.enqueue(line.context("cannot read the standard input")?);
+        let pending = watching(&mut watched, enqueued).await??;
         watched.get_or_insert(pending);
+    }
+    Ok(())
+}
+
+/// Waits for `what`, unless the watched message fails first.
+async fn watching<T>(watched: &mut Option<Pending>, what: impl Future<Output = T>) -> Result<T, PublishError> {
+    tokio::pin!(what);
+    loop {
+        tokio::select! {
+            biased;
+            outcome = outcome(watched) => outcome?,
+            done = &mut what => return Ok(done),
+        }
     }
 }
 

@@ -1,6 +1,11 @@
 //! `cordboard serve`, and the broker's side of `cordboard console`: configuration, log, signals, an orderly end.
 
-use std::{future::Future, path::Path, process::ExitCode, time::Duration};
+use std::{
+    future::Future,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use cordboard::{Broker, Config, Handle};
@@ -9,7 +14,7 @@ use tokio::runtime::Runtime;
 use super::{runtime, say};
 use crate::{
     chronicle,
-    cli::{BrokerArgs, Exit},
+    cli::{BrokerArgs, Exit, UsageError},
     logging::{self, Logging},
     signals::{AskFirst, Signal, Signals},
     state_dir::StateDir,
@@ -23,6 +28,7 @@ const INTERRUPTED: i32 = 130;
 /// Runs the broker to its end, with a console in front of it if one is wanted and there is a terminal for it.
 pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> anyhow::Result<ExitCode> {
     let config = configure(&args, state.path())?;
+    let _lock = state.lock()?;
     let logging = logging::start(state)?;
     let runtime = runtime()?;
     // Before the broker is up, so that no signal finds it unprepared.
@@ -37,9 +43,10 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     runtime.spawn(obey(signals, handle.clone(), ask_first.clone()));
     // The first line is where the broker is: whoever started it may wait for that.
     announce(&handle, &logging);
-    logging.screen.show(true);
     if with_console {
         attend(&handle, &runtime, &logging, &ask_first, args.operator);
+    } else {
+        logging.screen.show(true);
     }
     let orderly = runtime.block_on(handle.stopped());
     // Its last lines are the shutdown's.
@@ -61,7 +68,8 @@ fn configure(args: &BrokerArgs, state: &Path) -> anyhow::Result<Config> {
         config.listen.clone_from(&args.listen);
     }
     config.audit.file.get_or_insert_with(|| state.join("audit.jsonl"));
-    config.validate().context("the configuration and the command line together make no sense")?;
+    let senseless = |error| UsageError(format!("the configuration and the command line together make no sense: {error}"));
+    config.validate().map_err(senseless)?;
     Ok(config)
 }
 
@@ -77,7 +85,7 @@ async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst) {
     loop {
         match signals.next().await {
             Signal::HangUp => tracing::info!("hang-up ignored: the configuration is read when the broker starts"),
-            Signal::Interrupt if ask_first.take() => {
+            Signal::Interrupt if ask_first.take(Instant::now()) => {
                 say("the broker is running: Enter opens the console, Ctrl-C again shuts the broker down");
             }
             Signal::Interrupt | Signal::Terminate => break,
@@ -85,8 +93,8 @@ async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst) {
     }
     tracing::info!("shutting down");
     let draining = async {
-        let lost = handle.shutdown().await;
-        tracing::info!(messages = lost.messages(), "shut down; what queues still held is lost");
+        // What it cost is the chronicle's last line.
+        handle.shutdown().await;
     };
     unless_interrupted(draining, &mut signals).await;
 }
@@ -108,15 +116,19 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
 #[cfg(feature = "console")]
 fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>) {
     match no_console() {
-        Some(why) => say(format_args!("no console: {why}; running as \"cordboard serve\"")),
+        Some(why) => {
+            say(format_args!("no console: {why}; running as \"cordboard serve\""));
+            logging.screen.show(true);
+        }
         None => super::attend::attend(handle, runtime, &logging.screen, ask_first, &operator.unwrap_or_else(user)),
     }
 }
 
 /// Says that there is no console.
 #[cfg(not(feature = "console"))]
-fn attend(_: &Handle, _: &Runtime, _: &Logging, _: &AskFirst, _: Option<String>) {
+fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: Option<String>) {
     say("no console: this program was built without it; running as \"cordboard serve\"");
+    logging.screen.show(true);
 }
 
 /// What stands in the console's way.
@@ -135,6 +147,7 @@ fn no_console() -> Option<&'static str> {
 fn user() -> String {
     let named = ["LOGNAME", "USER"].into_iter().find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
     let number = rustix::process::getuid().as_raw();
+    let named = named.or_else(|| name_of(number, &std::fs::read_to_string("/etc/passwd").ok()?));
     match named {
         // The environment says what its user wants; the number is the system's word.
         Some(name) => format!("{} (uid {number})", cordboard::Printable(&name)),
@@ -142,9 +155,37 @@ fn user() -> String {
     }
 }
 
+/// The name of user `number` in `passwd`, a file of lines `name:password:number:…`.
+#[cfg(feature = "console")]
+fn name_of(number: u32, passwd: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "console")]
+    #[test]
+    fn a_user_has_the_name_the_system_gives_it() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n+\n:x:7:7::/:\nana:x:1000:0::/home/ana:/bin/sh\n";
+        assert_eq!(name_of(1000, passwd).as_deref(), Some("ana"));
+        assert_eq!(name_of(0, passwd).as_deref(), Some("root"));
+        assert_eq!(name_of(7, passwd), None);
+    }
+
+    /// What clap could not see: it is the command line all the same.
+    #[test]
+    fn a_configuration_that_makes_no_sense_is_a_usage_error() {
+        let address = "127.0.0.1:7001".parse().unwrap();
+        let args = BrokerArgs { listen: vec![address, address], ..BrokerArgs::default() };
+        let error = configure(&args, Path::new("/")).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Usage, "{error}");
+    }
 
     #[test]
     fn the_command_line_wins_over_the_file() {

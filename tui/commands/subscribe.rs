@@ -19,9 +19,9 @@ use cordboard::{
 };
 use futures_core::Stream;
 
-use super::{builder, say};
+use super::{builder, connect, say};
 use crate::{
-    cli::{Exit, NotConnected, SubArgs},
+    cli::{Exit, SubArgs},
     signals::Signals,
     state_dir::{SessionFile, StateDir},
 };
@@ -39,34 +39,47 @@ pub(super) async fn run(args: SubArgs, state_dir: Option<PathBuf>) -> anyhow::Re
     if let Some(session) = file.as_ref().and_then(SessionFile::read) {
         builder = builder.session(session);
     }
-    let client = builder.connect().await.map_err(NotConnected::from)?;
-    let events = client.events();
-    if let Some(file) = &file {
-        file.write(client.session())?;
-        say(greeting(&client, client.lost_session().as_ref()));
-    }
-    let streams = subscribe(&client, &args.filters).await?;
-    let output = Output::new(args.with_topic());
-    let mut printing = Printing { streams, turn: 0, output, left: args.count, unsettled: Vec::new() };
     let mut signals = Signals::catch()?;
-    let ended = tokio::select! {
-        ended = printing.run() => ended?,
-        end = watch(events, file.as_ref()) => return Err(end.into()),
-        _ = signals.next() => End::Asked,
-    };
-    unless_nobody_reads(printing.settle())?;
-    let over = printing.streams.iter().find_map(ExplicitSubscription::over);
-    let outcome = match (ended, over) {
-        (End::Asked, _) => Ok(Exit::Done.into()),
-        (End::Streams, Some(over)) => Err(anyhow::anyhow!("nothing more can come: {} ({})", Printable(&over.reason), over.code)),
-        (End::Streams, None) => return Err(client.ended().await.into()),
-    };
+    let client = connect(builder, &mut signals).await?;
+    let outcome = print_messages(&client, &args, file.as_ref(), &mut signals).await;
+    // After a failure, too: nobody comes back for a session without a name.
     tokio::select! {
         () = leave(client, file.is_some()) => {}
         // Whoever asks twice does not want to wait for a goodbye.
         _ = signals.next() => {}
     }
     outcome
+}
+
+/// Prints what comes until there is enough of it, an interrupt comes, or nothing more can come.
+async fn print_messages(
+    client: &Client,
+    args: &SubArgs,
+    file: Option<&SessionFile>,
+    signals: &mut Signals,
+) -> anyhow::Result<ExitCode> {
+    let events = client.events();
+    if let Some(file) = file {
+        file.write(client.session())?;
+        say(greeting(client, client.lost_session().as_ref()));
+    }
+    let streams = tokio::select! {
+        streams = subscribe(client, &args.filters) => streams?,
+        _ = signals.next() => return Ok(Exit::Done.into()),
+    };
+    let mut printing = Printing::new(streams, Output::new(args.with_topic()), args.count);
+    let ended = tokio::select! {
+        ended = printing.run() => ended?,
+        end = watch(events, file) => return Err(end.into()),
+        _ = signals.next() => End::Asked,
+    };
+    unless_nobody_reads(printing.settle())?;
+    let over = printing.streams.iter().find_map(ExplicitSubscription::over);
+    match (ended, over) {
+        (End::Asked, _) => Ok(Exit::Done.into()),
+        (End::Streams, Some(over)) => Err(anyhow::anyhow!("nothing more can come: {} ({})", Printable(&over.reason), over.code)),
+        (End::Streams, None) => Err(client.ended().await.into()),
+    }
 }
 
 /// Subscribes to what was asked for, and to nothing else that an earlier run of the same name had.
@@ -162,11 +175,17 @@ struct Printing {
     left: Option<u64>,
     /// The last message of each stream that was printed, and not yet known to be written.
     unsettled: Vec<Option<Held>>,
+    /// Printed messages that an earlier run, or an earlier connection, may have printed too, and nothing was said about yet.
+    again: u64,
 }
 
 impl Printing {
+    fn new(streams: Vec<ExplicitSubscription>, output: Output, left: Option<u64>) -> Self {
+        let unsettled = streams.iter().map(|_| None).collect();
+        Self { streams, turn: 0, output, left, unsettled, again: 0 }
+    }
+
     async fn run(&mut self) -> io::Result<End> {
-        self.unsettled.resize_with(self.streams.len(), || None);
         while self.left != Some(0) {
             match std::future::poll_fn(|cx| self.poll_print(cx)).await {
                 Ok(Some(())) => {}
@@ -203,17 +222,30 @@ impl Printing {
 
     fn print(&mut self, index: usize, held: Held) -> io::Result<()> {
         self.output.print(&held)?;
+        self.again += u64::from(held.redelivered);
         // The later one acknowledges the earlier, too.
         self.unsettled[index] = Some(held);
         if self.output.is_full() { self.settle() } else { Ok(()) }
     }
 
-    /// Writes out, and only then acknowledges.
+    /// Says how much may have been printed before: a kill between a line and its acknowledgement cannot be told from one
+    /// before the line.
+    fn tell_again(&mut self) {
+        match std::mem::take(&mut self.again) {
+            0 => {}
+            1 => say("1 message may have come before"),
+            again => say(format_args!("{again} messages may have come before")),
+        }
+    }
+
+    /// Writes out, and only then acknowledges; without delay, for what is written and not acknowledged may be printed twice.
     fn settle(&mut self) -> io::Result<()> {
+        // First the warning: whoever has the line twice has read it.
+        self.tell_again();
         let written = self.output.flush();
         for held in self.unsettled.iter_mut().filter_map(Option::take) {
             if written.is_ok() {
-                held.ack();
+                held.ack_now();
             }
         }
         written

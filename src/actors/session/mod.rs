@@ -43,7 +43,7 @@ pub(crate) enum SessionMsg {
     Detach { epoch: Epoch },
     /// End: say goodbye, end the subscriptions, stop.
     End { goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded> },
-    /// Close the connection, if there is one; the session lives. Answers whether there was one.
+    /// Close the connection, if there is one; the session lives.
     Drop { goodbye: Goodbye },
     /// Handle what the reader read.
     Chunk(Box<Chunk>),
@@ -252,9 +252,9 @@ impl State {
 
     /// A right was refused: told on the bus, but not for each of a flood.
     fn right_refused(&self, action: Action, name: &str) {
-        if self.shared.limits.hit("rights", &self.id.to_string(), Shared::now()).is_some() {
+        if let Some(times) = self.shared.limits.hit("rights", &self.id.to_string(), Shared::now()) {
             let (session, principal) = (self.id, self.identity.principal.clone());
-            self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned() });
+            self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned(), times });
         }
     }
 

@@ -266,3 +266,15 @@ async fn what_is_not_a_broker_is_found_out() {
     let (client, _peer) = tokio::join!(broker.client().connect(), answer);
     assert!(matches!(client.unwrap_err(), ConnectError::NotABroker { .. }));
 }
+
+/// Who waits to come back has let go of the old connection: a broker that shuts down need not wait for it.
+#[tokio::test]
+async fn a_lost_connection_is_closed_before_the_next_is_tried() {
+    let broker = Broker::start().await;
+    let hour = Duration::from_secs(3_600);
+    let connect = broker.client().reconnect(Backoff { first: hour, max: hour, attempts: 1 }).connect();
+    let (client, mut peer) = tokio::join!(connect, broker.welcome(welcome()));
+    let _client = client.unwrap();
+    peer.stream.shutdown().await.unwrap();
+    assert_eq!(peer.hear_or_end().await, None);
+}

@@ -27,6 +27,21 @@ async fn only_the_holder_settles() {
     assert_eq!(peer.hear().await, Said::Nack { handle: 1, number: 3, what: Nack::Poison });
 }
 
+/// What is acknowledged in haste does not wait for company, not even while the clock stands still.
+#[tokio::test]
+async fn an_acknowledgement_in_haste_is_not_delayed() {
+    let broker = Broker::start().await;
+    let (_client, mut peer, mut stream) = explicit(&broker).await;
+    peer.deliver(1, 1, false, &["a"]).await;
+    let held = soon(stream.next()).await.unwrap();
+    tokio::time::pause();
+    held.ack_now();
+    settle_down().await;
+    peer.stream.try_read_buf(&mut peer.received).expect("it waits");
+    tokio::time::resume();
+    assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 1 });
+}
+
 /// After `again n`, what was under way is ignored until the broker has gone back, and nothing from n on is acknowledged.
 #[tokio::test]
 async fn what_is_given_back_comes_again_in_order() {

@@ -111,6 +111,7 @@ pub(crate) fn ending(why: &SessionEnd) -> String {
         SessionEnd::Reclaimed => "reclaimed".to_owned(),
         SessionEnd::Evicted { by, .. } => format!("evicted by {}", safe(by)),
         SessionEnd::Ended => "ended by its client".to_owned(),
+        SessionEnd::NoRoom => "ended, too many detached".to_owned(),
         SessionEnd::Failed { .. } => "failed".to_owned(),
     }
 }
@@ -119,6 +120,10 @@ pub(crate) fn ending(why: &SessionEnd) -> String {
 pub(crate) fn because(why: &SessionEnd) -> String {
     match why {
         SessionEnd::Evicted { why, .. } | SessionEnd::Failed { why } if !why.is_empty() => format!(": {}", safe(why)),
-        SessionEnd::Evicted { .. } | SessionEnd::Failed { .. } | SessionEnd::Reclaimed | SessionEnd::Ended => String::new(),
+        SessionEnd::Evicted { .. }
+        | SessionEnd::Failed { .. }
+        | SessionEnd::Reclaimed
+        | SessionEnd::Ended
+        | SessionEnd::NoRoom => String::new(),
     }
 }

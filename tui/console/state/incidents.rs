@@ -58,9 +58,11 @@ impl Incidents {
             Event::ManagerFailed { manager, why } => (Trouble::Restarted, 1, format!("{}: {}", safe(manager), safe(why))),
             Event::SubscriptionPoisoned { attempts, .. } => (Trouble::Poisoned, 1, format!("after {attempts} attempts")),
             Event::LimitHit { limit, who, times } => (Trouble::Limit, *times, format!("{} by {}", safe(limit), safe(who))),
-            Event::RegistrationRefused { code, why, .. } => (Trouble::Registrations, 1, format!("{code} {}", safe(why))),
-            Event::RightRefused { name, action, .. } => {
-                (Trouble::Rights, 1, format!("{} {}", super::words::action(*action), safe(name)))
+            Event::RegistrationRefused { code, why, times, .. } => {
+                (Trouble::Registrations, *times, format!("{code} {}", safe(why)))
+            }
+            Event::RightRefused { name, action, times, .. } => {
+                (Trouble::Rights, *times, format!("{} {}", super::words::action(*action), safe(name)))
             }
             _ => return,
         };

@@ -53,7 +53,8 @@ impl Was {
             | Control::ExtendSession { .. }
             | Control::Purge { .. }
             | Control::Redeliver { .. }
-            | Control::Accept { .. } => Self::Nothing,
+            | Control::Accept { .. }
+            | Control::Shutdown => Self::Nothing,
         }
     }
 
@@ -96,6 +97,7 @@ impl Given {
             Control::Purge { .. } => "purging…",
             Control::Redeliver { .. } => "redelivering…",
             Control::Accept { .. } => "asking…",
+            Control::Shutdown => "shutting down…",
         }
     }
 }

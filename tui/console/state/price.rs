@@ -36,17 +36,17 @@ pub(crate) enum Deed {
 }
 
 impl Deed {
-    /// The order it becomes; none for the end of the broker, which is the program's own deed.
-    pub(crate) fn control(&self) -> Option<Control> {
-        Some(match self {
+    /// The order it becomes.
+    pub(crate) fn control(&self) -> Control {
+        match self {
             Self::Evict(session) => Control::EvictSession { session: *session },
             Self::Drop(session) => Control::DropConnection { session: *session },
             Self::Kill(topic) => Control::KillTopic { topic: topic.clone() },
             Self::Purge(subscription) => Control::Purge { subscription: subscription.clone() },
             Self::Redeliver(subscription) => Control::Redeliver { subscription: subscription.clone() },
             Self::StopAccepting => Control::Accept { on: false },
-            Self::ShutDown => return None,
-        })
+            Self::ShutDown => Control::Shutdown,
+        }
     }
 
     /// What it is done to.
@@ -139,7 +139,7 @@ impl Price {
 
     /// What its operator wants to be still so.
     pub(crate) fn precondition(&self, deed: &Deed) -> Precondition {
-        let loss = matches!(deed, Deed::Evict(_) | Deed::Kill(_) | Deed::Purge(_)).then_some(self.loss);
+        let loss = matches!(deed, Deed::Evict(_) | Deed::Kill(_) | Deed::Purge(_) | Deed::ShutDown).then_some(self.loss);
         Precondition { epoch: self.epoch, loss }
     }
 

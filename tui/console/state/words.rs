@@ -162,7 +162,7 @@ pub(crate) fn detail(event: &Event) -> String {
         Event::ListenerOpened { id, peer } => format!("{id} {peer}"),
         Event::ListenerRegistered { id, .. } => id.to_string(),
         Event::ListenerClosed { id, why } => format!("{id} {}", close_reason(*why)),
-        Event::RegistrationRefused { id, peer, code, why } => format!("{id} {peer} {code} {}", safe(why)),
+        Event::RegistrationRefused { id, peer, code, why, .. } => format!("{id} {peer} {code} {}", safe(why)),
         Event::RightRefused { principal, action: what, name, .. } => {
             format!("{} may not {} {}", safe(principal), action(*what), safe(name))
         }

@@ -12,7 +12,7 @@ use cordboard::{
 use super::say;
 use crate::console::{
     keymap::Act,
-    msg::{Effect, Leave},
+    msg::Effect,
     state::{
         Modal, State,
         dialog::{Dialog, Focus},
@@ -62,7 +62,7 @@ fn question(state: &mut State, deed: Deed) {
     let asked = dialog.deed.control();
     if dialog.price.gone {
         say(state, dialog.price.target, Tone::Plain);
-    } else if state.given.iter().any(|given| Some(&given.control) == asked.as_ref()) {
+    } else if state.given.iter().any(|given| given.control == asked) {
         say(state, "that is under way already", Tone::Plain);
     } else {
         state.modal = Modal::Dialog(Box::new(dialog));
@@ -123,8 +123,7 @@ pub(super) fn confirm(state: &mut State) -> Option<Effect> {
     }
     let Modal::Dialog(dialog) = std::mem::replace(&mut state.modal, Modal::None) else { return None };
     state.mark_stale();
-    let Some(control) = dialog.deed.control() else { return Some(Effect::Leave(Leave::ShutDown)) };
-    Some(give(state, dialog.deed.subject(), control, dialog.reason.value().trim().to_owned(), seen))
+    Some(give(state, dialog.deed.subject(), dialog.deed.control(), dialog.reason.value().trim().to_owned(), seen))
 }
 
 /// The gate has answered.
