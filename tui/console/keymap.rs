@@ -150,15 +150,38 @@ const fn code(code: KeyCode) -> Stroke {
     Stroke { code, control: false }
 }
 
-const fn bind(
-    keys: &'static [Stroke],
-    label: &'static str,
-    (act, group): (Act, Group),
-    contexts: &'static [Context],
-    hint: &'static str,
-    help: &'static str,
-) -> Binding {
-    Binding { keys, label, act, contexts, hint, help, group }
+type Keys = &'static [Stroke];
+type Contexts = &'static [Context];
+type Text = &'static str;
+
+/// A key of the whole body that leads somewhere.
+const fn go(keys: Keys, label: Text, act: Act, hint: Text, help: Text) -> Binding {
+    Binding { keys, label, act, contexts: BODY, hint, help, group: Group::Go }
+}
+
+/// A key of the whole body that moves the cursor; everyone tries those, so the footer does not offer them.
+const fn moves(keys: Keys, label: Text, act: Act, help: Text) -> Binding {
+    Binding { keys, label, act, contexts: BODY, hint: "", help, group: Group::Move }
+}
+
+/// A key that changes what is shown.
+const fn look(keys: Keys, label: Text, act: Act, contexts: Contexts, hint: Text, help: Text) -> Binding {
+    Binding { keys, label, act, contexts, hint, help, group: Group::Look }
+}
+
+/// A key that gives an order, where there is something to give it to.
+const fn order(keys: Keys, label: Text, act: Act, contexts: Contexts, hint: Text, help: Text) -> Binding {
+    Binding { keys, label, act, contexts, hint, help, group: Group::Order }
+}
+
+/// A key of the whole body for the program itself.
+const fn program(keys: Keys, label: Text, act: Act, hint: Text, help: Text) -> Binding {
+    Binding { keys, label, act, contexts: BODY, hint, help, group: Group::Program }
+}
+
+/// A key of what stands before the body.
+const fn ask(keys: Keys, label: Text, act: Act, contexts: Contexts, hint: Text, help: Text) -> Binding {
+    Binding { keys, label, act, contexts, hint, help, group: Group::Question }
 }
 
 use Context::{DeadLetters, Dialog, Events, Overview, SessionPage, Sessions, SubscriptionPage, TopicPage, Topics};
@@ -176,151 +199,63 @@ const SCROLLED: &[Context] = &[Context::Quit, Context::Sort, Context::Help];
 
 /// The table. The footer shows hints in this order, as many as fit.
 pub(crate) static TABLE: &[Binding] = &[
-    bind(&[code(KeyCode::Enter)], "Enter", (Act::Open, Group::Go), BODY, "open", "open the object under the cursor"),
-    bind(&[code(KeyCode::Esc)], "Esc", (Act::Back, Group::Go), BODY, "", "back; in a list, clear the filter; never quits"),
-    bind(&[key('-')], "-", (Act::PreviousView, Group::Go), BODY, "", "the view before this one"),
-    bind(
-        &[key('1')],
-        "1",
-        (Act::Go(View::Overview), Group::Go),
-        BODY,
-        "",
-        "Overview: needs attention, figures, next to be reclaimed",
-    ),
-    bind(&[key('2')], "2", (Act::Go(View::Sessions), Group::Go), BODY, "", "Sessions"),
-    bind(&[key('4')], "4", (Act::Go(View::Topics), Group::Go), BODY, "", "Topics"),
-    bind(&[key('5')], "5", (Act::Go(View::DeadLetters), Group::Go), BODY, "", "Dead letters: what each subscription holds"),
-    bind(&[key('7')], "7", (Act::Go(View::Events), Group::Go), BODY, "", "Events"),
-    bind(&[code(KeyCode::Tab), code(KeyCode::BackTab)], "Tab", (Act::Pane, Group::Go), &[Overview], "pane", "the other pane"),
-    bind(&[key('j'), code(KeyCode::Down)], "j Down", (Act::Down, Group::Move), BODY, "", "down"),
-    bind(&[key('k'), code(KeyCode::Up)], "k Up", (Act::Up, Group::Move), BODY, "", "up"),
-    bind(&[key('g'), code(KeyCode::Home)], "g Home", (Act::First, Group::Move), BODY, "", "the first row"),
-    bind(
-        &[key('G'), code(KeyCode::End)],
-        "G End",
-        (Act::Last, Group::Move),
-        BODY,
-        "",
-        "the last row; in Events, follow what comes",
-    ),
-    bind(&[code(KeyCode::PageDown)], "PgDn", (Act::PageDown, Group::Move), BODY, "", "a page down"),
-    bind(&[code(KeyCode::PageUp)], "PgUp", (Act::PageUp, Group::Move), BODY, "", "a page up"),
-    bind(&[control('d')], "Ctrl-D", (Act::HalfDown, Group::Move), BODY, "", "half a page down"),
-    bind(&[control('u')], "Ctrl-U", (Act::HalfUp, Group::Move), BODY, "", "half a page up"),
-    bind(&[key('/')], "/", (Act::Filter, Group::Look), LISTS, "filter", "filter by words and terms, as under Filters"),
-    bind(&[key('s')], "s", (Act::Sort, Group::Look), SORTED, "sort", "sort by..."),
-    bind(&[key('S')], "S", (Act::Invert, Group::Look), SORTED, "", "sort the other way round"),
-    bind(&[key('x')], "x", (Act::Evict, Group::Order), TIMERS, "evict", "evict the session: it and all that its queues hold end"),
-    bind(
-        &[key('x')],
-        "x",
-        (Act::Kill, Group::Order),
-        OF_TOPICS,
-        "kill",
-        "kill the topic: exact subscriptions and what they hold end",
-    ),
-    bind(
-        &[key('D')],
-        "D",
-        (Act::Drop, Group::Order),
-        OF_SESSIONS,
-        "drop",
-        "drop the connection: the session lives, its timer starts",
-    ),
-    bind(&[key('H')], "H", (Act::Hold, Group::Order), TIMERS, "hold", "hold the reclaim timer"),
-    bind(&[key('+')], "+", (Act::Extend, Group::Order), TIMERS, "5 min", "give the reclaim timer 5 min more; ends a hold"),
-    bind(
-        &[key('R')],
-        "R",
-        (Act::Redeliver, Group::Order),
-        OF_SUBSCRIPTIONS,
-        "redeliver",
-        "put a subscription's poison back into its queue",
-    ),
-    bind(
-        &[key('P')],
-        "P",
-        (Act::Purge, Group::Order),
-        OF_SUBSCRIPTIONS,
-        "purge",
-        "throw away what a subscription holds, poison included",
-    ),
-    bind(&[key('A')], "A", (Act::Accepting, Group::Order), BODY, "", "stop accepting connections, or accept again"),
-    bind(&[key('d')], "d", (Act::Detail, Group::Look), LISTS, "detail", "show or hide the detail"),
-    bind(&[key('p')], "p", (Act::Pause, Group::Look), BODY, "pause", "freeze the screen; collection goes on, and is counted"),
-    bind(&[key('y')], "y", (Act::Copy, Group::Look), BODY, "", "copy the full id to the terminal's clipboard (OSC 52)"),
-    bind(
-        &[key('r')],
-        "r",
-        (Act::ReadOnly, Group::Program),
-        BODY,
-        "read-only",
-        "read-only on or off, for every order to this broker",
-    ),
-    bind(&[key('?')], "?", (Act::Help, Group::Program), BODY, "help", "this help; type to search it"),
-    bind(&[key('q'), control('c')], "q Ctrl-C", (Act::Quit, Group::Program), BODY, "quit", "ask: detach, shut down, cancel"),
-    bind(
-        &[code(KeyCode::Esc), control('c')],
-        "Esc",
-        (Act::Cancel, Group::Question),
-        ESCAPABLE,
-        "cancels",
-        "cancel: nothing happens",
-    ),
-    bind(
-        &[code(KeyCode::Esc), control('c')],
-        "Esc",
-        (Act::Cancel, Group::Question),
-        &[Context::Help],
-        "closes",
-        "close the help",
-    ),
-    bind(
-        &[code(KeyCode::Tab), code(KeyCode::Right)],
-        "Tab",
-        (Act::Next, Group::Question),
-        &[Dialog],
-        "next",
-        "the next field or button",
-    ),
-    bind(
-        &[code(KeyCode::BackTab), code(KeyCode::Left)],
-        "S-Tab",
-        (Act::Previous, Group::Question),
-        &[Dialog],
-        "",
-        "the field or button before",
-    ),
-    bind(
+    go(&[code(KeyCode::Enter)], "Enter", Act::Open, "open", "open the object under the cursor"),
+    go(&[code(KeyCode::Esc)], "Esc", Act::Back, "", "back; in a list, clear the filter; never quits"),
+    go(&[key('-')], "-", Act::PreviousView, "", "the view before this one"),
+    go(&[key('1')], "1", Act::Go(View::Overview), "", "Overview: needs attention, figures, next to be reclaimed"),
+    go(&[key('2')], "2", Act::Go(View::Sessions), "", "Sessions"),
+    go(&[key('4')], "4", Act::Go(View::Topics), "", "Topics"),
+    go(&[key('5')], "5", Act::Go(View::DeadLetters), "", "Dead letters: what each subscription holds"),
+    go(&[key('7')], "7", Act::Go(View::Events), "", "Events"),
+    Binding {
+        contexts: &[Overview],
+        ..go(&[code(KeyCode::Tab), code(KeyCode::BackTab)], "Tab", Act::Pane, "pane", "the other pane")
+    },
+    moves(&[key('j'), code(KeyCode::Down)], "j Down", Act::Down, "down"),
+    moves(&[key('k'), code(KeyCode::Up)], "k Up", Act::Up, "up"),
+    moves(&[key('g'), code(KeyCode::Home)], "g Home", Act::First, "the first row"),
+    moves(&[key('G'), code(KeyCode::End)], "G End", Act::Last, "the last row; in Events, follow what comes"),
+    moves(&[code(KeyCode::PageDown)], "PgDn", Act::PageDown, "a page down"),
+    moves(&[code(KeyCode::PageUp)], "PgUp", Act::PageUp, "a page up"),
+    moves(&[control('d')], "Ctrl-D", Act::HalfDown, "half a page down"),
+    moves(&[control('u')], "Ctrl-U", Act::HalfUp, "half a page up"),
+    look(&[key('/')], "/", Act::Filter, LISTS, "filter", "filter by words and terms, as under Filters"),
+    look(&[key('s')], "s", Act::Sort, SORTED, "sort", "sort by..."),
+    look(&[key('S')], "S", Act::Invert, SORTED, "", "sort the other way round"),
+    order(&[key('x')], "x", Act::Evict, TIMERS, "evict", "evict the session: it and all that its queues hold end"),
+    order(&[key('x')], "x", Act::Kill, OF_TOPICS, "kill", "kill the topic: exact subscriptions and what they hold end"),
+    order(&[key('D')], "D", Act::Drop, OF_SESSIONS, "drop", "drop the connection: the session lives, its timer starts"),
+    order(&[key('H')], "H", Act::Hold, TIMERS, "hold", "hold the reclaim timer"),
+    order(&[key('+')], "+", Act::Extend, TIMERS, "5 min", "give the reclaim timer 5 min more; ends a hold"),
+    order(&[key('R')], "R", Act::Redeliver, OF_SUBSCRIPTIONS, "redeliver", "put a subscription's poison back into its queue"),
+    order(&[key('P')], "P", Act::Purge, OF_SUBSCRIPTIONS, "purge", "throw away what a subscription holds, poison included"),
+    order(&[key('A')], "A", Act::Accepting, BODY, "", "stop accepting connections, or accept again"),
+    look(&[key('d')], "d", Act::Detail, LISTS, "detail", "show or hide the detail"),
+    look(&[key('p')], "p", Act::Pause, BODY, "pause", "freeze the screen; collection goes on, and is counted"),
+    look(&[key('y')], "y", Act::Copy, BODY, "", "copy the full id to the terminal's clipboard (OSC 52)"),
+    program(&[key('r')], "r", Act::ReadOnly, "read-only", "read-only on or off, for every order to this broker"),
+    program(&[key('?')], "?", Act::Help, "help", "this help; type to search it"),
+    program(&[key('q'), control('c')], "q Ctrl-C", Act::Quit, "quit", "ask: detach, shut down, cancel"),
+    ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, ESCAPABLE, "cancels", "cancel: nothing happens"),
+    ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, &[Context::Help], "closes", "close the help"),
+    ask(&[code(KeyCode::Tab), code(KeyCode::Right)], "Tab", Act::Next, &[Dialog], "next", "the next field or button"),
+    ask(&[code(KeyCode::BackTab), code(KeyCode::Left)], "S-Tab", Act::Previous, &[Dialog], "", "the field or button before"),
+    ask(
         &[code(KeyCode::Enter)],
         "Enter",
-        (Act::Press, Group::Question),
+        Act::Press,
         QUESTIONS,
         "press",
-        "press the button with the focus; on opening that is Cancel",
+        "press the button with the focus; at first Cancel has it",
     ),
-    bind(&[key('y')], "y", (Act::Yes, Group::Question), &[Dialog], "", "yes, where no message is lost; else a phrase is typed"),
-    bind(
-        &[code(KeyCode::Enter)],
-        "Enter",
-        (Act::Press, Group::Question),
-        &[Context::Filter],
-        "keep",
-        "keep the filter; an empty one shows all",
-    ),
-    bind(&[code(KeyCode::Down), code(KeyCode::Tab)], "Down", (Act::Down, Group::Question), SCROLLED, "", "down"),
-    bind(&[code(KeyCode::Up), code(KeyCode::BackTab)], "Up", (Act::Up, Group::Question), SCROLLED, "", "up"),
-    bind(&[code(KeyCode::PageDown)], "PgDn", (Act::PageDown, Group::Question), &[Context::Help], "", "a page down"),
-    bind(&[code(KeyCode::PageUp)], "PgUp", (Act::PageUp, Group::Question), &[Context::Help], "", "a page up"),
-    bind(&[key('d')], "d", (Act::Detach, Group::Question), &[Context::Quit], "detach", "leave the console; the broker goes on"),
-    bind(
-        &[key('s')],
-        "s",
-        (Act::ShutDown, Group::Question),
-        &[Context::Quit],
-        "shut down",
-        "end the broker; says first what is lost",
-    ),
+    ask(&[key('y')], "y", Act::Yes, &[Dialog], "", "yes, where no message is lost; else a phrase is typed"),
+    ask(&[code(KeyCode::Enter)], "Enter", Act::Press, &[Context::Filter], "keep", "keep the filter; an empty one shows all"),
+    ask(&[code(KeyCode::Down), code(KeyCode::Tab)], "Down", Act::Down, SCROLLED, "", "down"),
+    ask(&[code(KeyCode::Up), code(KeyCode::BackTab)], "Up", Act::Up, SCROLLED, "", "up"),
+    ask(&[code(KeyCode::PageDown)], "PgDn", Act::PageDown, &[Context::Help], "", "a page down"),
+    ask(&[code(KeyCode::PageUp)], "PgUp", Act::PageUp, &[Context::Help], "", "a page up"),
+    ask(&[key('d')], "d", Act::Detach, &[Context::Quit], "detach", "leave the console; the broker goes on"),
+    ask(&[key('s')], "s", Act::ShutDown, &[Context::Quit], "shut down", "end the broker; says first what is lost"),
 ];
 
 /// What `event` does in `context`.
