@@ -43,7 +43,11 @@ fn broker(state: &State, buffer: &mut Buffer, area: Rect) {
         (
             "connections",
             count(open),
-            format!("{} registering  {} refused", count(model.registering as u64), count(sample.refused + sample.refused_registrations)),
+            format!(
+                "{} registering  {} refused",
+                count(model.registering as u64),
+                count(sample.refused + sample.refused_registrations)
+            ),
             theme.text(),
         ),
         ("topics", count(board.topics.len() as u64), counted(board.subscriptions.len() as u64, "subscription"), theme.text()),
