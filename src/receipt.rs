@@ -181,7 +181,7 @@ mod tests {
         assert_eq!((stats.unsettled.get(), stats.refused_publishes.get()), (0, 0));
     }
 
-    /// DESIGN 3.4.2: an actor that fails with a group unanswered has answered: outcome unknown.
+    /// An actor that fails with a group unanswered has answered: outcome unknown.
     #[tokio::test]
     async fn a_receipt_that_nobody_answered_says_that_the_outcome_is_unknown() {
         let (settlement, stats, mut heard) = settlement().await;

@@ -105,7 +105,7 @@ async fn a_takeover_tells_the_displaced_connection() {
     broker.shutdown().await;
 }
 
-/// Row 20: a session that never was is 404, and the client may register anew on the same connection.
+/// A session that never was is 404, and the client may register anew on the same connection.
 #[tokio::test]
 async fn an_unknown_session_is_not_found_and_the_client_may_register_anew() {
     let broker = broker().await;
@@ -138,7 +138,7 @@ async fn an_ended_session_is_gone_with_its_reason() {
     broker.shutdown().await;
 }
 
-/// Row 31: a publish that comes again is answered again and not enqueued again.
+/// A publish that comes again is answered again and not enqueued again.
 #[tokio::test]
 async fn a_repeated_publish_is_answered_once_more_and_delivered_once() {
     let broker = broker().await;

@@ -26,7 +26,7 @@ async fn is_told(broker: &Handle, limit: &str, who: &str) {
     }
 }
 
-/// Row 16: the caps on connections, each with its code; who is in stays in, and the room of who leaves is given again.
+/// The caps on connections, each with its code; who is in stays in, and the room of who leaves is given again.
 #[tokio::test]
 async fn connections_beyond_a_cap_are_told_and_closed() {
     type Cap = fn(&mut cordboard::config::Connections);
@@ -102,7 +102,7 @@ fn of_user(name: &str) -> RegistrationRequest {
     RegistrationRequest { user: Some(name.into()), password: Some(name.to_owned().into()), ..RegistrationRequest::new(name) }
 }
 
-/// Row 50: one user's random names are refused; another user, and topics that are there, feel nothing.
+/// One user's random names are refused; another user, and topics that are there, feel nothing.
 #[tokio::test]
 async fn topics_are_bounded_in_all_by_user_and_by_rate() {
     type Limit = fn(&mut cordboard::config::Topics);

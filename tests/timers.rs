@@ -36,7 +36,7 @@ async fn a_detached_session_is_reclaimed_at_its_deadline_and_the_event_says_what
     broker.shutdown().await;
 }
 
-/// Row 21: at any moment around the deadline it is either resumed with its whole queue, or gone; never a half.
+/// At any moment around the deadline it is either resumed with its whole queue, or gone; never a half.
 #[tokio::test(start_paused = true)]
 async fn a_resume_around_the_deadline_gets_all_or_410() {
     for early in [1_000, 2, 1, 0] {
@@ -92,7 +92,7 @@ async fn a_held_session_outlives_its_deadline_until_it_is_extended() {
     broker.shutdown().await;
 }
 
-/// Row 4: the deadline is for the whole registration, not for each read.
+/// The deadline is for the whole registration, not for each read.
 #[tokio::test(start_paused = true)]
 async fn a_registration_that_drips_is_closed_at_the_deadline() {
     let broker = broker().await;
@@ -150,7 +150,7 @@ async fn a_message_nobody_acknowledges_comes_again_and_becomes_poison() {
     broker.shutdown().await;
 }
 
-/// 3.4.7: one slow client never stops a publisher: its receipt is held for two seconds at the most.
+/// One slow client never stops a publisher: its receipt is held for two seconds at the most.
 #[tokio::test(start_paused = true)]
 async fn a_publisher_waits_two_seconds_for_a_full_queue_and_then_no_more() {
     let broker = broker_with(|config| {

@@ -107,7 +107,7 @@ fn a_message_larger_than_the_window_is_sent_when_nothing_else_is_in_flight() {
     assert_eq!(send(&mut queue, now), [3]);
 }
 
-/// DESIGN 3.4.4: a Deliver is cut at 1 MiB, but carries at least one message.
+/// A Deliver is cut at 1 MiB, but carries at least one message.
 #[test]
 fn what_is_taken_is_cut_into_frames() {
     let bounds = Bounds { window_bytes: 8 << 20, bytes: 8 << 20, ..BOUNDS };
@@ -267,7 +267,7 @@ fn nobody_gives_back_what_was_never_sent() {
     assert_eq!(queue.ack(4), Some(4));
 }
 
-/// Row 44: the message that a client dies of is given up, and what is behind it flows.
+/// The message that a client dies of is given up, and what is behind it flows.
 #[test]
 fn a_message_that_came_back_too_often_becomes_poison() {
     let (mut queue, now) = live(3);
@@ -357,7 +357,7 @@ fn a_parked_queue_drops_its_oldest_at_the_bound() {
     assert_eq!(take(&mut queue, now)[0], (3, 1, false));
 }
 
-/// DESIGN 3.4.7: a live queue over its bound holds the receipt until there is room.
+/// A live queue over its bound holds the receipt until there is room.
 #[test]
 fn a_live_queue_holds_the_receipt_until_room_is_made() {
     let (mut queue, now) = live(10);

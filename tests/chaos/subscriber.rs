@@ -296,7 +296,7 @@ impl Subscriber {
         self.resumed(&response);
     }
 
-    /// Row 17: two connections resume at once. One has it, the other is told; the winner is the one with the higher epoch.
+    /// Two connections resume at once. One has it, the other is told; the winner is the one with the higher epoch.
     async fn race(&mut self) {
         let request = comes_back(&self.name, self.session, 0);
         let (one, two) =

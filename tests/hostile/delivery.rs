@@ -12,7 +12,7 @@ use cordboard::{
 use super::Scene;
 use crate::fixture::{Raw, Reply, baseline::order, eventually, eventually_true, publish};
 
-/// Row 31: the outcome of a publish that failed is told again, as a failure, to who repeats it.
+/// The outcome of a publish that failed is told again, as a failure, to who repeats it.
 #[tokio::test]
 async fn a_repeated_failure_is_told_as_a_failure() {
     let scene = Scene::set().await;
@@ -84,7 +84,7 @@ async fn a_client_is_told_where_what_it_gave_back_starts() {
     scene.end().await;
 }
 
-/// Row 35: who publishes and is gone before the answer has published all the same.
+/// Who publishes and is gone before the answer has published all the same.
 #[tokio::test]
 async fn a_publisher_that_is_gone_before_its_answer_has_published() {
     let mut scene = Scene::set().await;
@@ -106,7 +106,7 @@ async fn a_publisher_that_is_gone_before_its_answer_has_published() {
     scene.end().await;
 }
 
-/// Row 40: who does not read is bounded, closed as stalled, and nobody else's problem.
+/// Who does not read is bounded, closed as stalled, and nobody else's problem.
 #[tokio::test]
 async fn a_reader_that_does_not_read_is_closed_and_costs_a_bounded_queue() {
     const QUEUE: u64 = 16 << 20;
@@ -164,7 +164,7 @@ async fn what_found_no_room_in_the_connection_comes_when_there_is_some() {
     scene.end().await;
 }
 
-/// Row 44: a message that its subscriber crashes on is put aside after its last attempt, and the queue behind it flows.
+/// A message that its subscriber crashes on is put aside after its last attempt, and the queue behind it flows.
 #[tokio::test]
 async fn a_message_that_kills_its_reader_is_put_aside() {
     let mut scene = Scene::set_with(|config| config.queues.max_attempts = 3).await;
@@ -190,7 +190,7 @@ async fn a_message_that_kills_its_reader_is_put_aside() {
     scene.end().await;
 }
 
-/// Row 45: poison is bounded, the oldest goes first, and each loss is counted.
+/// Poison is bounded, the oldest goes first, and each loss is counted.
 #[tokio::test]
 async fn poison_beyond_its_bound_is_dropped_and_counted() {
     let mut scene = Scene::set_with(|config| config.queues.max_poison = 2).await;
@@ -215,7 +215,7 @@ async fn poison_beyond_its_bound_is_dropped_and_counted() {
     scene.end().await;
 }
 
-/// Rows 46, 47: what has expired is not delivered, in a queue or in a backlog, and counted.
+/// What has expired is not delivered, in a queue or in a backlog, and counted.
 #[tokio::test]
 async fn what_has_expired_is_counted_and_not_delivered() {
     let scene = Scene::set_with(|config| config.topics.backlog_life = Duration::from_millis(50)).await;

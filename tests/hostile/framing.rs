@@ -27,7 +27,7 @@ fn subscribe(filter: &str) -> Vec<u8> {
     encoded(&ClientFrame::SubscribeRequest(SubscribeRequest { request, filter, ack_timeout_ms: None, group: None }))
 }
 
-/// Rows 1, 2, 3, 8, 11, 14, 15: what cannot be is refused with its code, before registration and after, and closes.
+/// What cannot be is refused with its code, before registration and after, and closes.
 #[tokio::test]
 async fn what_is_no_frame_is_named_and_closes() {
     let scene = Scene::set().await;
@@ -88,7 +88,7 @@ async fn what_is_no_frame_is_named_and_closes() {
     scene.end().await;
 }
 
-/// Row 3: a frame of exactly the limit is a message like any other.
+/// A frame of exactly the limit is a message like any other.
 #[tokio::test]
 async fn a_frame_of_exactly_the_limit_is_delivered() {
     let scene = Scene::set().await;
@@ -101,7 +101,7 @@ async fn a_frame_of_exactly_the_limit_is_delivered() {
     scene.end().await;
 }
 
-/// Row 6: a thousand frames in one segment, and frames a byte a segment, say the same.
+/// A thousand frames in one segment, and frames a byte a segment, say the same.
 #[tokio::test]
 async fn it_does_not_matter_how_frames_are_cut() {
     let scene = Scene::set().await;
@@ -127,7 +127,7 @@ async fn it_does_not_matter_how_frames_are_cut() {
     scene.end().await;
 }
 
-/// Row 7: half a frame and then nothing is a lost connection, once.
+/// Half a frame and then nothing is a lost connection, once.
 #[tokio::test]
 async fn a_frame_that_is_never_finished_detaches_once() {
     let scene = Scene::set().await;
@@ -150,7 +150,7 @@ async fn a_frame_that_is_never_finished_detaches_once() {
     scene.end().await;
 }
 
-/// Rows 12, 13: what is no name is refused alone, with the number of what asked; the connection lives.
+/// What is no name is refused alone, with the number of what asked; the connection lives.
 #[tokio::test]
 async fn what_is_no_name_is_refused_alone() {
     let scene = Scene::set().await;

@@ -16,7 +16,7 @@ fn comes_back(session: SessionId) -> RegistrationRequest {
     RegistrationRequest { session: Some(session), ..RegistrationRequest::new("back") }
 }
 
-/// Row 4: the deadline is for the whole registration, however busy the connection looks.
+/// The deadline is for the whole registration, however busy the connection looks.
 #[tokio::test]
 async fn a_registration_that_drips_is_too_slow() {
     let scene = Scene::set_with(|config| config.connections.registration_deadline = Duration::from_millis(200)).await;
@@ -36,7 +36,7 @@ async fn a_registration_that_drips_is_too_slow() {
     scene.end().await;
 }
 
-/// Row 20, 26: an id that is wrong in one bit finds nothing, as often as it is tried; one that is no id is malformed.
+/// An id that is wrong in one bit finds nothing, as often as it is tried; one that is no id is malformed.
 #[tokio::test]
 async fn a_session_id_that_is_nearly_right_finds_nothing() {
     let scene = Scene::set().await;
@@ -77,7 +77,7 @@ async fn a_client_may_claim_anything_to_be_settled() {
     scene.end().await;
 }
 
-/// Row 19: two that take the session from each other lose no message over it, and leave one connection.
+/// Two that take the session from each other lose no message over it, and leave one connection.
 #[tokio::test]
 async fn a_takeover_ping_pong_loses_nothing() {
     let mut scene = Scene::set_with(|config| config.queues.max_attempts = u32::MAX).await;
@@ -97,7 +97,7 @@ async fn a_takeover_ping_pong_loses_nothing() {
     scene.end().await;
 }
 
-/// Row 24: a client that comes and goes has one timer and one session, not as many as it came.
+/// A client that comes and goes has one timer and one session, not as many as it came.
 #[tokio::test]
 async fn coming_and_going_quickly_leaves_one_session() {
     let scene = Scene::set().await;
