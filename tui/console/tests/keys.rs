@@ -207,6 +207,17 @@ fn q_asks_and_only_an_answer_leaves() {
     assert!(matches!(&given[..], [Effect::Order(_, order)] if order.control == Control::Shutdown), "{given:?}");
 }
 
+/// A row that has ended is still shown for a moment, and is not counted for it (I8).
+#[test]
+fn the_count_of_a_list_is_of_what_there_is() {
+    let mut bench = on_sessions();
+    let there = bench.state.live.board.sessions.len();
+    assert!(bench.screen().contains(&format!(" {there} sessions ")), "{}", bench.screen());
+    bench.ends(billing_7(), SessionEnd::Reclaimed);
+    let screen = bench.screen();
+    assert!(screen.contains(&format!(" {} sessions ", there - 1)) && screen.contains("reclaimed"), "{screen}");
+}
+
 /// Text pasted by mistake must not be taken for keys: an `x`, a `y` and a line end are in many a text.
 #[test]
 fn pasted_text_is_never_keys() {

@@ -37,7 +37,7 @@ const FATE_FROM: usize = 3;
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let (theme, list, model) = (state.theme, &state.sessions, state.shown());
     let detached = model.board.broker.detached;
-    let what = counted(list.total() as u64, "session");
+    let what = counted(model.board.sessions.len() as u64, "session");
     detail::info(state, frame, geometry.info, list, (&what, &format!("{} detached", count(detached))));
     let (ids, cursor) = list.window(geometry.rows());
     let places = table::places(COLUMNS, geometry.list.width);

@@ -34,7 +34,7 @@ const FATE_FROM: usize = 2;
 /// Draws the list and the detail.
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let (theme, list, model) = (state.theme, &state.topics, state.shown());
-    let what = counted(list.total() as u64, "topic");
+    let what = counted(model.board.topics.len() as u64, "topic");
     let subscriptions = counted(model.board.subscriptions.len() as u64, "subscription");
     detail::info(state, frame, geometry.info, list, (&what, &subscriptions));
     let (names, cursor) = list.window(geometry.rows());
