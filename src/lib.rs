@@ -51,7 +51,7 @@
 //!
 //! [`name`], [`wire`], [`config`], [`control`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`, `queue`,
 //! `backlog`, `receipt`, `room`, `bucket` and `tombstones` are vocabulary and pure cores: values in, values out.
-//! `subscription` is a queue with those who share it; `connection` is all socket I/O; `actors` has one actor a file; `handle`
+//! `subscription` is a queue, `topic_cell` a topic, with those who share it; `connection` is all socket I/O; `actors` has one actor a file; `handle`
 //! is the door.
 
 mod actors;
@@ -79,6 +79,7 @@ mod stats;
 mod subscription;
 mod timers;
 mod tombstones;
+mod topic_cell;
 pub mod wire;
 
 pub use board::Board;

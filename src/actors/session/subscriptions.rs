@@ -13,11 +13,12 @@ use crate::{
     actors::{
         SubscriberMsg,
         subscriber_manager::{Create, SubscriberManagerMsg},
-        topic::{Life, TopicRef},
+        topic::TopicRef,
     },
     events::Action,
     name::{Epoch, Filter, SubscriptionHandle, SubscriptionId, TopicName},
     subscription::SubscriptionQueue,
+    topic_cell::Life,
     wire::{
         Code, HandleOf, Resubscribe, ServerFrame, SubscribeAck, SubscribeRequest, SubscriptionEnded, UnsubscribeAck,
         UnsubscribeRequest,
