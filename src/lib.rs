@@ -50,7 +50,7 @@
 //! # Where to find what, in reading order
 //!
 //! [`name`], [`wire`], [`config`], [`control`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`, `queue`,
-//! `backlog`, `receipt`, `room`, `bucket` and `tombstones` are vocabulary and pure cores: values in, values out.
+//! `backlog`, `receipt`, `room`, `bucket`, `throttle`, `logins` and `tombstones` are vocabulary and pure cores: values in, values out.
 //! `subscription` is a queue, `topic_cell` a topic, with those who share it; `connection` is all socket I/O; `actors` has one actor a file; `handle`
 //! is the door.
 
@@ -70,6 +70,7 @@ pub mod events;
 pub mod filters;
 mod handle;
 mod limits;
+mod logins;
 pub mod name;
 mod queue;
 mod receipt;
@@ -77,6 +78,7 @@ mod room;
 mod shared;
 mod stats;
 mod subscription;
+mod throttle;
 mod timers;
 mod tombstones;
 mod topic_cell;

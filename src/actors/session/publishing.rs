@@ -168,6 +168,7 @@ impl State {
         let settlement = Settlement::new(self.myself.clone(), Arc::clone(&self.shared.stats), chunk);
         for (mut sequences, error) in misnamed {
             sequences.skip(sequences.up_to(expected - 1));
+            self.name_refused(&error);
             settlement.refuse(&sequences, Code::Malformed, &error.to_string());
         }
         for mut group in groups {
