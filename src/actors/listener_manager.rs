@@ -1,7 +1,7 @@
 //! The listener manager: accepts connections at its endpoints, within the caps, and starts a listener for each.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
@@ -71,7 +71,8 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
-    listeners: HashMap<ActorId, Entry>,
+    /// In order, as whatever is told to all of many is told in every manager: a run can be repeated.
+    listeners: BTreeMap<ActorId, Entry>,
     addresses: HashMap<IpAddr, usize>,
     goodbye: Option<RpcReplyPort<()>>,
     /// Places for clients that were turned away and have a moment to read why.
@@ -108,7 +109,7 @@ impl Actor for ListenerManager {
             shared,
             register,
             last_id,
-            listeners: HashMap::new(),
+            listeners: BTreeMap::new(),
             addresses: HashMap::new(),
             goodbye: None,
             leaving: Arc::new(Semaphore::new(LEAVING)),

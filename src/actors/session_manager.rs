@@ -2,7 +2,7 @@
 //! all come through its one mailbox, so that each finds the world as the one before has left it.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -86,7 +86,7 @@ pub(crate) struct State {
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
-    sessions: HashMap<SessionId, Entry>,
+    sessions: BTreeMap<SessionId, Entry>,
     actors: HashMap<ActorId, SessionId>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
@@ -146,7 +146,7 @@ impl Actor for SessionManager {
             topics,
             subscribers,
             myself,
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             actors: HashMap::new(),
             ending: HashMap::new(),
             tombstones,

@@ -2,7 +2,7 @@
 //! its topic's panic.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -61,7 +61,7 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     end_exact: Door<EndExact>,
     make_room: Door<MakeRoom>,
-    topics: HashMap<TopicName, Entry>,
+    topics: BTreeMap<TopicName, Entry>,
     actors: HashMap<ActorId, TopicName>,
     owned: HashMap<Principal, usize>,
     buckets: HashMap<Principal, Bucket>,
@@ -103,7 +103,7 @@ impl Actor for TopicManager {
             shared,
             end_exact,
             make_room,
-            topics: HashMap::new(),
+            topics: BTreeMap::new(),
             actors: HashMap::new(),
             owned: HashMap::new(),
             buckets: HashMap::new(),
