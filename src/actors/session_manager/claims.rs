@@ -44,8 +44,8 @@ impl State {
 
     pub(super) async fn create(&mut self, claim: Claim) -> Result<(), ActorProcessingErr> {
         let mut bytes = [0; 16];
-        if let Err(error) = getrandom::fill(&mut bytes) {
-            tracing::error!(%error, "the operating system gives no random bytes; no session can be created");
+        if let Err(error) = self.shared.entropy.fill(&mut bytes) {
+            tracing::error!(%error, "there are no random bytes; no session can be created");
             let reason = "the broker cannot make session ids now; try again later".to_owned();
             let refused = Refused { code: Code::Unavailable, reason, at: None, again: false };
             let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));

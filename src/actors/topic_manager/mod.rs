@@ -4,7 +4,10 @@
 mod ending;
 mod entry;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
@@ -61,7 +64,7 @@ pub(crate) struct State {
     myself: ActorRef<TopicManagerMsg>,
     end_exact: Door<EndExact>,
     make_room: Door<MakeRoom>,
-    topics: HashMap<TopicName, Entry>,
+    topics: BTreeMap<TopicName, Entry>,
     actors: HashMap<ActorId, TopicName>,
     owned: HashMap<Principal, usize>,
     buckets: HashMap<Principal, Bucket>,
@@ -83,7 +86,7 @@ impl Actor for TopicManager {
             myself,
             end_exact,
             make_room,
-            topics: HashMap::new(),
+            topics: BTreeMap::new(),
             actors: HashMap::new(),
             owned: HashMap::new(),
             buckets: HashMap::new(),
