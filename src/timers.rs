@@ -96,6 +96,12 @@ async fn keep(stats: Arc<Stats>, mut inbox: mpsc::UnboundedReceiver<Order>) {
     let mut alarms: HashMap<u64, Key> = HashMap::new();
     loop {
         tokio::select! {
+            // What is due goes before what is new, and every run of a simulation takes the same turn.
+            biased;
+            Timer { alarm, wake } = poll_fn(|context| next(&mut queue, context)) => {
+                alarm.and_then(|alarm| alarms.remove(&alarm));
+                wake();
+            }
             order = inbox.recv() => match order {
                 Some(Order::Set { alarm, when, wake }) => {
                     let key = queue.insert_at(Timer { alarm, wake }, when);
@@ -107,10 +113,6 @@ async fn keep(stats: Arc<Stats>, mut inbox: mpsc::UnboundedReceiver<Order>) {
                 }
                 None => return,
             },
-            Timer { alarm, wake } = poll_fn(|context| next(&mut queue, context)) => {
-                alarm.and_then(|alarm| alarms.remove(&alarm));
-                wake();
-            }
         }
         stats.timers.set(queue.len() as u64);
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SpawnErr, SupervisionEvent};
-use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle, time};
+use tokio::{sync::Semaphore, task::AbortHandle, time};
 
 use self::login::{Place, claim, credentials, lock, refuse};
 use super::{
@@ -28,6 +28,7 @@ use crate::{
     control::{Control, Order, Outcome},
     events::{Event, Lost, Sample},
     logins::Logins,
+    net::Accept,
     shared::Shared,
     stats::Rate,
     wire::Code,
@@ -60,14 +61,14 @@ pub(crate) enum BrokerMsg {
 /// The broker's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) endpoints: Vec<Arc<TcpListener>>,
+    pub(crate) endpoints: Vec<Arc<dyn Accept>>,
 }
 
 pub(crate) struct Broker;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
-    endpoints: Vec<Arc<TcpListener>>,
+    endpoints: Vec<Arc<dyn Accept>>,
     last_listener: Arc<AtomicU64>,
     managers: Managers,
     failures: Failures,
@@ -91,7 +92,7 @@ impl Managers {
     async fn start(
         myself: &ActorRef<BrokerMsg>,
         shared: &Arc<Shared>,
-        endpoints: &[Arc<TcpListener>],
+        endpoints: &[Arc<dyn Accept>],
         last_listener: &Arc<AtomicU64>,
     ) -> Result<Self, SpawnErr> {
         let (cell, stats) = (myself.get_cell(), &shared.stats);

@@ -3,19 +3,20 @@
 mod places;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
+    io::{AsyncWrite as _, AsyncWriteExt as _},
     sync::{Semaphore, oneshot},
     task::JoinSet,
 };
@@ -34,6 +35,7 @@ use crate::{
     events::{CloseReason, Event, ListenerSample, Lost, Sample},
     limits::Limit,
     name::ListenerId,
+    net::{Accept, Socket},
     shared::Shared,
     stats::Rate,
     throttle::network,
@@ -52,7 +54,7 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum ListenerManagerMsg {
     /// A client has connected. Dropping `taken` lets the endpoint accept the next one.
-    Accepted { socket: TcpStream, peer: SocketAddr, taken: oneshot::Sender<()> },
+    Accepted { socket: Socket, peer: SocketAddr, taken: oneshot::Sender<()> },
     /// Take new connections, or stop taking them.
     Accept { on: bool, reply: RpcReplyPort<Outcome> },
     /// Take no more connections, tell every client 503, and answer when all are gone.
@@ -64,7 +66,7 @@ pub(crate) enum ListenerManagerMsg {
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) endpoints: Vec<Arc<TcpListener>>,
+    pub(crate) endpoints: Vec<Arc<dyn Accept>>,
     pub(crate) register: Door<Register>,
     /// Counts connections across restarts, so that no number is used twice.
     pub(crate) last_id: Arc<AtomicU64>,
@@ -76,7 +78,8 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
-    listeners: HashMap<ActorId, Entry>,
+    /// In order, as whatever is told to all of many is told in every manager: a run can be repeated.
+    listeners: BTreeMap<ActorId, Entry>,
     places: Places,
     goodbye: Option<RpcReplyPort<()>>,
     /// Places for clients that were turned away and have a moment to read why.
@@ -113,7 +116,7 @@ impl Actor for ListenerManager {
             shared,
             register,
             last_id,
-            listeners: HashMap::new(),
+            listeners: BTreeMap::new(),
             places: Places::default(),
             goodbye: None,
             leaving: Arc::new(Semaphore::new(LEAVING)),
@@ -161,7 +164,7 @@ impl Actor for ListenerManager {
 }
 
 /// Accepts at one endpoint, one connection at a time: the next is taken when the manager has dealt with this one.
-async fn accept(shared: Arc<Shared>, endpoint: Arc<TcpListener>, manager: ActorRef<ListenerManagerMsg>) {
+async fn accept(shared: Arc<Shared>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
     loop {
         match endpoint.accept().await {
             Ok((socket, peer)) => {
@@ -187,7 +190,7 @@ fn connects(limits: &Connections) -> Pace {
 }
 
 impl State {
-    async fn accepted(&mut self, myself: &ActorRef<ListenerManagerMsg>, socket: TcpStream, peer: SocketAddr) {
+    async fn accepted(&mut self, myself: &ActorRef<ListenerManagerMsg>, socket: Socket, peer: SocketAddr) {
         let address = network(peer.ip());
         if let Some(error) = self.refusal(address) {
             self.shared.stats.refused_connections.add(1);
@@ -217,16 +220,21 @@ impl State {
 
     /// Tells a client why it is not taken and gives it a moment to read that: a socket closed with something unread would be
     /// reset. In a flood the moment is not given.
-    fn turn_away(&self, mut socket: TcpStream, error: ErrorFrame) {
+    fn turn_away(&self, mut socket: Socket, error: ErrorFrame) {
         let mut frame = Vec::new();
         ServerFrame::Error(error).encode(&mut frame);
         // A fresh socket has room for it.
-        let _ = socket.try_write(&frame);
+        let mut at_once = Context::from_waker(Waker::noop());
+        let written = match Pin::new(&mut socket.write).poll_write(&mut at_once, &frame) {
+            Poll::Ready(Ok(bytes)) => bytes,
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        };
         if let Ok(place) = Arc::clone(&self.leaving).try_acquire_owned() {
             tokio::spawn(async move {
                 let gone = async {
-                    let _ = socket.shutdown().await;
-                    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+                    let _ = socket.write.write_all(&frame[written..]).await;
+                    let _ = socket.write.shutdown().await;
+                    tokio::io::copy(&mut socket.read, &mut tokio::io::sink()).await
                 };
                 let _ = tokio::time::timeout(TURNED_AWAY, gone).await;
                 drop(place);

@@ -12,13 +12,13 @@ use std::{
 
 use tokio::{
     io::AsyncWriteExt,
-    net::tcp::OwnedWriteHalf,
     time::{self, Instant},
 };
 
 use super::outbound::{Delivery, Item, Outbound};
 use crate::{
     events::CloseReason,
+    net::WriteHalf,
     stats::Stats,
     wire::{DeliverHead, ServerFrame},
 };
@@ -51,10 +51,9 @@ impl Patience {
 }
 
 /// Writes one connection's outbound queue.
-#[derive(Debug)]
 pub(crate) struct Writer {
     outbound: Arc<Outbound>,
-    socket: OwnedWriteHalf,
+    socket: WriteHalf,
     stats: Arc<Stats>,
     patience: Patience,
     items: Vec<Item>,
@@ -72,7 +71,7 @@ enum Segment {
 }
 
 impl Writer {
-    pub(crate) fn new(outbound: Arc<Outbound>, socket: OwnedWriteHalf, stats: Arc<Stats>, patience: Patience) -> Self {
+    pub(crate) fn new(outbound: Arc<Outbound>, socket: WriteHalf, stats: Arc<Stats>, patience: Patience) -> Self {
         Self { outbound, socket, stats, patience, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 

@@ -85,8 +85,8 @@ impl State {
             return Ok(());
         }
         let mut bytes = [0; 16];
-        if let Err(error) = getrandom::fill(&mut bytes) {
-            tracing::error!(%error, "the operating system gives no random bytes; no session can be created");
+        if let Err(error) = self.shared.entropy.fill(&mut bytes) {
+            tracing::error!(%error, "there are no random bytes; no session can be created");
             self.refuse(&claim, Refused::new(Code::Unavailable, "the broker cannot make session ids now; try again later"));
             return Ok(());
         }

@@ -7,7 +7,7 @@ mod orders;
 mod takeovers;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -95,7 +95,7 @@ pub(crate) struct State {
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
-    sessions: HashMap<SessionId, Entry>,
+    sessions: BTreeMap<SessionId, Entry>,
     actors: HashMap<ActorId, SessionId>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
@@ -169,7 +169,7 @@ impl Actor for SessionManager {
             topics,
             subscribers,
             myself,
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             actors: HashMap::new(),
             ending: HashMap::new(),
             tombstones,

@@ -4,7 +4,10 @@
 mod ending;
 mod entry;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
@@ -64,7 +67,7 @@ pub(crate) struct State {
     myself: ActorRef<TopicManagerMsg>,
     end_exact: Door<EndExact>,
     make_room: Door<MakeRoom>,
-    topics: HashMap<TopicName, Entry>,
+    topics: BTreeMap<TopicName, Entry>,
     actors: HashMap<ActorId, TopicName>,
     owned: HashMap<Principal, usize>,
     creations: Throttle<Principal>,
@@ -86,7 +89,7 @@ impl Actor for TopicManager {
             myself,
             end_exact,
             make_room,
-            topics: HashMap::new(),
+            topics: BTreeMap::new(),
             actors: HashMap::new(),
             owned: HashMap::new(),
             creations: Throttle::default(),
