@@ -7,6 +7,7 @@ mod client;
 mod data_plane;
 mod fixture;
 mod flows;
+mod fuzz;
 mod hostile;
 mod limits;
 mod orders;
