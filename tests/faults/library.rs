@@ -1,0 +1,174 @@
+//! The client library over networks that fail: what it says is acknowledged arrives, whatever its connections go through.
+
+use std::time::Duration;
+
+use cordboard::{
+    Client,
+    client::{Backoff, ClientEvent, Events, Subscription},
+    events::{Event, SessionEnd},
+    wire::Code,
+};
+use tokio::time::timeout;
+
+use crate::{
+    fixture::{
+        PATIENCE, eventually,
+        proxy::{End, Fault, Faults, Proxy},
+    },
+    hostile::Scene,
+};
+
+/// Messages that are published while the network fails.
+const MESSAGES: u32 = 300;
+
+async fn soon<T>(what: &str, it: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, it).await.unwrap_or_else(|_| panic!("{what} never comes"))
+}
+
+/// Comes back at once, and for ever.
+const EAGER: Backoff = Backoff { first: Duration::from_millis(1), max: Duration::from_millis(8), attempts: u32::MAX };
+
+/// A client over `proxy`. The library registers once by itself; who wants more asks more often.
+async fn client(proxy: &Proxy, name: &str) -> Client {
+    let connected = async {
+        loop {
+            match Client::builder(&proxy.address.to_string()).name(name).reconnect(EAGER).connect().await {
+                Ok(client) => return client,
+                Err(error) => assert!(error.is_temporary(), "{error}"),
+            }
+        }
+    };
+    soon("a connection", connected).await
+}
+
+/// Takes all messages: in order, none missing, and what comes again is marked.
+async fn take_all(stream: &mut Subscription) {
+    let mut wanted = 0;
+    while wanted < MESSAGES {
+        let delivery = soon("a message", stream.next()).await.expect("the stream goes on");
+        let number = u32::from_be_bytes(delivery.payload[..].try_into().unwrap());
+        assert!(number == wanted || number < wanted && delivery.redelivered, "{number} instead of {wanted}: {delivery:?}");
+        wanted = wanted.max(number + 1);
+    }
+}
+
+/// A publisher and a subscriber, each over connections with faults, one after another, and then over good ones.
+async fn survives(scene: &mut Scene, topic: &str, publisher: &[Faults], subscriber: &[Faults]) {
+    let [to_publish, to_subscribe] = [publisher, subscriber].map(|faults| {
+        let proxy = Proxy::start(scene.broker.endpoints()[0]);
+        faults.iter().for_each(|faults| proxy.next(*faults));
+        proxy
+    });
+    let subscriber = client(&to_subscribe, "subscriber").await;
+    let mut stream = soon("a subscription", subscriber.subscribe(topic)).await.unwrap();
+    let publisher = client(&to_publish, "publisher").await;
+    let publish = async {
+        for number in 0..MESSAGES {
+            drop(publisher.enqueue(topic, number.to_be_bytes()).await.unwrap());
+            if number % 8 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        soon("an acknowledgement of all", publisher.flush()).await.unwrap();
+    };
+    tokio::join!(publish, take_all(&mut stream), scene.canary_sings());
+    soon("a goodbye", publisher.end()).await.unwrap();
+    soon("a goodbye", subscriber.end()).await.unwrap();
+}
+
+#[tokio::test]
+async fn slow_networks_carry_everything() {
+    let mut scene = Scene::set().await;
+    for (topic, fault) in
+        [("drip/1", Fault::Drip(1)), ("drip/7", Fault::Drip(7)), ("delay", Fault::Delay(Duration::from_millis(1)))]
+    {
+        let faults = [Faults::both(fault)];
+        survives(&mut scene, topic, &faults, &faults).await;
+    }
+    scene.end().await;
+}
+
+/// Each connection of a client is lost a little later than the one before, until one carries all that is left.
+async fn lost_again_and_again(end: End, step: usize) {
+    let mut scene = Scene::set().await;
+    let later = |from: u64| (from..4_000).step_by(step);
+    for (topic, up) in [("up", true), ("down", false)] {
+        let fault = |bytes| {
+            let fault = Fault::After(bytes, end);
+            if up { Faults::up(fault) } else { Faults::down(fault) }
+        };
+        let (publisher, subscriber): (Vec<_>, Vec<_>) = (later(50).map(fault).collect(), later(200).map(fault).collect());
+        survives(&mut scene, topic, &publisher, &subscriber).await;
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_network_that_is_cut_again_and_again_loses_nothing() {
+    lost_again_and_again(End::Cut, 97).await;
+}
+
+#[tokio::test]
+async fn a_network_that_resets_again_and_again_loses_nothing() {
+    lost_again_and_again(End::Reset, 101).await;
+}
+
+#[tokio::test]
+async fn a_network_that_half_closes_again_and_again_loses_nothing() {
+    lost_again_and_again(End::HalfClose, 103).await;
+}
+
+async fn event<T>(events: &mut Events, wanted: impl Fn(ClientEvent) -> Option<T>) -> T {
+    loop {
+        if let Some(wanted) = wanted(soon("an event", events.next()).await.expect("the client goes on")) {
+            return wanted;
+        }
+    }
+}
+
+/// Nobody answers for longer than the session waits: it is reclaimed, once, with what it held counted; the client is told when
+/// it comes back, its stream ends, and it works.
+#[tokio::test]
+async fn who_is_kept_away_too_long_is_reclaimed_once_and_told() {
+    let mut scene = Scene::set_with(|config| config.sessions.reclaim_after = Duration::from_millis(100)).await;
+    let mut proxy = Proxy::start(scene.broker.endpoints()[0]);
+    let (far, near) = (client(&proxy, "far").await, Proxy::start(scene.broker.endpoints()[0]));
+    let near = client(&near, "near").await;
+    let (session, mut events) = (far.session(), far.events());
+    let mut stream = far.subscribe("news").await.unwrap();
+    let mut follower = scene.broker.bus().follow().1;
+    proxy.refuse().await;
+    proxy.now(Faults::both(Fault::After(0, End::Reset)));
+    eventually(&scene.broker, "it is gone", |board| !board.sessions.get(&session).is_some_and(|row| row.is_attached())).await;
+    near.publish("news", "missed").await.unwrap();
+    eventually(&scene.broker, "it is reclaimed", |board| !board.sessions.contains_key(&session)).await;
+    scene.canary_sings().await;
+    proxy.accept();
+    let lost = event(&mut events, |event| match event {
+        ClientEvent::SessionLost(lost) => Some(lost),
+        _ => None,
+    });
+    let lost = lost.await;
+    assert_eq!((lost.session, lost.code), (session, Code::Gone));
+    let told: Vec<_> = follower
+        .take(usize::MAX)
+        .events
+        .into_iter()
+        .filter_map(|it| match &it.event {
+            Event::SessionDetached { id, .. } if *id == session => Some(None),
+            Event::SessionEnded { id, why, .. } if *id == session => Some(Some(why.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [None, Some(SessionEnd::Reclaimed)]);
+    let resubscribed = async {
+        loop {
+            near.publish("news", "new").await.unwrap();
+            if let Ok(Some(delivery)) = timeout(Duration::from_millis(5), stream.next()).await {
+                return delivery;
+            }
+        }
+    };
+    assert_eq!(soon("the stream", resubscribed).await.payload, "new");
+    scene.end().await;
+}
