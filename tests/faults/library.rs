@@ -132,8 +132,8 @@ async fn event<T>(events: &mut Events, wanted: impl Fn(ClientEvent) -> Option<T>
 async fn who_is_kept_away_too_long_is_reclaimed_once_and_told() {
     let mut scene = Scene::set_with(|config| config.sessions.reclaim_after = Duration::from_millis(100)).await;
     let mut proxy = Proxy::start(scene.broker.endpoints()[0]);
-    let (far, near) = (client(&proxy, "far").await, Proxy::start(scene.broker.endpoints()[0]));
-    let near = client(&near, "near").await;
+    let direct = Proxy::start(scene.broker.endpoints()[0]);
+    let (far, near) = (client(&proxy, "far").await, client(&direct, "near").await);
     let (session, mut events) = (far.session(), far.events());
     let mut stream = far.subscribe("news").await.unwrap();
     let mut follower = scene.broker.bus().follow().1;
@@ -170,5 +170,7 @@ async fn who_is_kept_away_too_long_is_reclaimed_once_and_told() {
         }
     };
     assert_eq!(soon("the stream", resubscribed).await.payload, "new");
+    soon("a goodbye", near.end()).await.unwrap();
+    soon("a goodbye", far.end()).await.unwrap();
     scene.end().await;
 }

@@ -34,7 +34,7 @@ async fn far_subscriber(proxy: &Proxy, filter: &str) -> (Raw, cordboard::wire::R
 async fn a_ghost_is_found_by_its_keep_alive() {
     let mut scene = Scene::set().await;
     let proxy = Proxy::start(scene.broker.endpoints()[0]);
-    let (_ghost, response) = far_subscriber(&proxy, "news").await;
+    let (ghost, response) = far_subscriber(&proxy, "news").await;
     let mut follower = scene.broker.bus().follow().1;
     proxy.now(Faults::both(Fault::BlackHole));
     let since = Instant::now();
@@ -48,6 +48,7 @@ async fn a_ghost_is_found_by_its_keep_alive() {
     let (mut publisher, _) = Raw::register(&scene.broker, "publisher").await;
     publisher.publish("news", "at last").await;
     assert_eq!(back.messages(1).await[0].text(), "at last");
+    drop((ghost, back, publisher, proxy));
     scene.end().await;
 }
 
@@ -80,6 +81,7 @@ async fn a_ghost_does_not_stand_in_the_way_of_a_takeover() {
     scene.canary_sings().await;
     back.ack(cordboard::name::SubscriptionHandle(heard.handle), heard.number + 2).await;
     back.settle().await;
+    drop((ghost, back, publisher, proxy));
     scene.end().await;
 }
 
