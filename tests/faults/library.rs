@@ -19,7 +19,15 @@ use crate::{
 };
 
 /// Messages that are published while the network fails.
-const MESSAGES: u32 = 300;
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    messages: u32,
+    bytes: usize,
+}
+
+const SMALL: Load = Load { messages: 300, bytes: 4 };
+/// A few of these fill the sockets: losses fall into frames that are half written.
+const LARGE: Load = Load { messages: 48, bytes: 100 << 10 };
 
 async fn soon<T>(what: &str, it: impl Future<Output = T>) -> T {
     timeout(PATIENCE, it).await.unwrap_or_else(|_| panic!("{what} never comes"))
@@ -42,18 +50,22 @@ async fn client(proxy: &Proxy, name: &str) -> Client {
 }
 
 /// Takes all messages: in order, none missing, and what comes again is marked.
-async fn take_all(stream: &mut Subscription) {
+async fn take_all(stream: &mut Subscription, load: Load) {
     let mut wanted = 0;
-    while wanted < MESSAGES {
+    while wanted < load.messages {
         let delivery = soon("a message", stream.next()).await.expect("the stream goes on");
-        let number = u32::from_be_bytes(delivery.payload[..].try_into().unwrap());
-        assert!(number == wanted || number < wanted && delivery.redelivered, "{number} instead of {wanted}: {delivery:?}");
+        let number = u32::from_be_bytes(*delivery.payload.first_chunk().unwrap());
+        let (is_again, len) = (delivery.redelivered, delivery.payload.len());
+        assert!(number == wanted || number < wanted && is_again, "{number} instead of {wanted}; marked: {is_again}");
+        assert!(len == load.bytes && delivery.payload[4..].iter().all(|byte| *byte == number as u8), "{number} is damaged");
         wanted = wanted.max(number + 1);
     }
 }
 
-/// A publisher and a subscriber, each over connections with faults, one after another, and then over good ones.
-async fn survives(scene: &mut Scene, topic: &str, publisher: &[Faults], subscriber: &[Faults]) {
+/// A publisher and a subscriber, each over connections with faults, one after another, and then over good ones. How many faulty
+/// ones each has had.
+async fn survives(scene: &mut Scene, load: Load, topic: &str, publisher: &[Faults], subscriber: &[Faults]) -> [usize; 2] {
+    let planned = [publisher.len(), subscriber.len()];
     let [to_publish, to_subscribe] = [publisher, subscriber].map(|faults| {
         let proxy = Proxy::start(scene.broker.endpoints()[0]);
         faults.iter().for_each(|faults| proxy.next(*faults));
@@ -63,17 +75,20 @@ async fn survives(scene: &mut Scene, topic: &str, publisher: &[Faults], subscrib
     let mut stream = soon("a subscription", subscriber.subscribe(topic)).await.unwrap();
     let publisher = client(&to_publish, "publisher").await;
     let publish = async {
-        for number in 0..MESSAGES {
-            drop(publisher.enqueue(topic, number.to_be_bytes()).await.unwrap());
+        for number in 0..load.messages {
+            let mut payload = vec![number as u8; load.bytes];
+            payload[..4].copy_from_slice(&number.to_be_bytes());
+            drop(publisher.enqueue(topic, payload).await.unwrap());
             if number % 8 == 0 {
                 tokio::task::yield_now().await;
             }
         }
         soon("an acknowledgement of all", publisher.flush()).await.unwrap();
     };
-    tokio::join!(publish, take_all(&mut stream), scene.canary_sings());
+    tokio::join!(publish, take_all(&mut stream, load), scene.canary_sings());
     soon("a goodbye", publisher.end()).await.unwrap();
     soon("a goodbye", subscriber.end()).await.unwrap();
+    [planned[0] - to_publish.planned(), planned[1] - to_subscribe.planned()]
 }
 
 #[tokio::test]
@@ -83,39 +98,44 @@ async fn slow_networks_carry_everything() {
         [("drip/1", Fault::Drip(1)), ("drip/7", Fault::Drip(7)), ("delay", Fault::Delay(Duration::from_millis(1)))]
     {
         let faults = [Faults::both(fault)];
-        survives(&mut scene, topic, &faults, &faults).await;
+        survives(&mut scene, SMALL, topic, &faults, &faults).await;
     }
     scene.end().await;
 }
 
-/// Each connection of a client is lost a little later than the one before, until one carries all that is left.
-async fn lost_again_and_again(end: End, step: usize) {
+/// Each connection of a client is lost `step` bytes later than the one before, until one carries all that is left: in what the
+/// clients say first, then in what they hear.
+async fn lost_again_and_again(load: Load, end: End, step: usize, furthest: u64) {
     let mut scene = Scene::set().await;
-    let later = |from: u64| (from..4_000).step_by(step);
-    for (topic, up) in [("up", true), ("down", false)] {
-        let fault = |bytes| {
-            let fault = Fault::After(bytes, end);
-            if up { Faults::up(fault) } else { Faults::down(fault) }
-        };
-        let (publisher, subscriber): (Vec<_>, Vec<_>) = (later(50).map(fault).collect(), later(200).map(fault).collect());
-        survives(&mut scene, topic, &publisher, &subscriber).await;
+    for (topic, of) in [("up", Faults::up as fn(Fault) -> Faults), ("down", Faults::down)] {
+        let faults = |from: u64| (from..furthest).step_by(step).map(|bytes| of(Fault::After(bytes, end))).collect::<Vec<_>>();
+        let lost = survives(&mut scene, load, topic, &faults(50), &faults(200)).await;
+        assert!(lost.into_iter().max() > Some(8), "{lost:?} connections are not many");
     }
     scene.end().await;
 }
 
 #[tokio::test]
 async fn a_network_that_is_cut_again_and_again_loses_nothing() {
-    lost_again_and_again(End::Cut, 97).await;
+    lost_again_and_again(SMALL, End::Cut, 97, 4_000).await;
 }
 
 #[tokio::test]
 async fn a_network_that_resets_again_and_again_loses_nothing() {
-    lost_again_and_again(End::Reset, 101).await;
+    lost_again_and_again(SMALL, End::Reset, 101, 4_000).await;
 }
 
 #[tokio::test]
 async fn a_network_that_half_closes_again_and_again_loses_nothing() {
-    lost_again_and_again(End::HalfClose, 103).await;
+    lost_again_and_again(SMALL, End::HalfClose, 103, 4_000).await;
+}
+
+/// In the middle of a large frame, of either side.
+#[tokio::test]
+async fn large_frames_survive_being_lost_halfway() {
+    for end in [End::Cut, End::Reset, End::HalfClose] {
+        lost_again_and_again(LARGE, end, 70_001, 1_000_000).await;
+    }
 }
 
 async fn event<T>(events: &mut Events, wanted: impl Fn(ClientEvent) -> Option<T>) -> T {
