@@ -11,6 +11,8 @@
             message.ack()
 """
 
+import logging
+
 from .client import Client
 from .errors import (
     BrokerError, Closed, ConnectionLost, CordboardError, Displaced, Evicted, ProtocolError, PublishFailed,
@@ -24,3 +26,6 @@ __all__ = [
 ]  # fmt: skip
 
 __version__ = "0.1.0"
+
+# What happens to connections is logged for who wants to know, and printed for nobody who does not.
+logging.getLogger("cordboard").addHandler(logging.NullHandler())
