@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from concurrent.futures import Future
-from typing import List
+from typing import Any
 
 from cordboard import Client, CordboardError, Message, PublishFailed, Subscription
 
@@ -20,12 +20,12 @@ class Driver:
     subscription: Subscription
 
     def __init__(self) -> None:
-        self.taken: List[Message] = []
-        self.outcomes: List[Future[None]] = []
+        self.taken: list[Message] = []
+        self.outcomes: list[Future[None]] = []
 
     def connect(self, port: str, *options: str) -> str:
         """New or resumed, and the session."""
-        named = dict(option.split("=", 1) for option in options)
+        named: dict[str, Any] = dict(option.split("=", 1) for option in options)
         self.client = Client("127.0.0.1", int(port), timeout=PATIENCE, **named)
         return f"{'resumed' if self.client.resumed else 'new'} {self.client.session}"
 
@@ -46,7 +46,7 @@ class Driver:
 
     def settle(self) -> str:
         """The outcomes of all publishes since it was last asked: how many of each kind, in order."""
-        told: List[List[object]] = []
+        told: list[list[object]] = []
         for outcome in self.outcomes:
             failure = outcome.exception(PATIENCE)
             kind = failure.code if isinstance(failure, PublishFailed) else "ok"

@@ -5,15 +5,25 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any, Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Callable
 
 from . import frames
 from .connection import Connection
 from .errors import (
-    BrokerError, Closed, ConnectionLost, CordboardError, Displaced, Evicted, ProtocolError, RegistrationRefused,
-    SubscribeRefused, SubscriptionEnded,
-)  # fmt: skip
+    BrokerError,
+    Closed,
+    ConnectionLost,
+    CordboardError,
+    Displaced,
+    Evicted,
+    ProtocolError,
+    RegistrationRefused,
+    SubscribeRefused,
+    SubscriptionEnded,
+)
 from .inbox import Inbox
 from .outbox import Outbox
 from .subscription import Subscription
@@ -30,7 +40,8 @@ class Client:
     """A session at a broker. It is registered when it has been made, and raises if that fails.
 
     A lost connection is replaced and the session resumed, in the background and for as long as it takes: publishes
-    that are not settled are sent again under their sequences, and subscriptions go on. `ending` tells when that is over.
+    that are not settled are sent again under their sequences, and subscriptions go on. `ending` tells when that is
+    over.
 
     Leaving a `with` block waits until every publish is settled and ends the session. Leaving it by an exception only
     disconnects, so that the session can be resumed. All methods may be called from any thread.
@@ -63,14 +74,15 @@ class Client:
         timeout: float = 10.0,
     ) -> None:
         self._address = (host, port)
-        self._wishes = {
-            "name": name,
-            "user": user,
-            "password": password,
-            "ack": ack,
-            "keep_alive_ms": _milliseconds(keep_alive),
-            "reclaim_ms": _milliseconds(reclaim),
-        }
+        self._request = frames.RegistrationRequest(
+            versions=(frames.VERSION,),
+            name=name,
+            user=user,
+            password=password,
+            keep_alive_ms=_milliseconds(keep_alive),
+            reclaim_ms=_milliseconds(reclaim),
+            ack=ack,
+        )
         self._is_explicit = ack == "explicit"
         self._reconnects = reconnect
         self._timeout = timeout
@@ -85,6 +97,8 @@ class Client:
         self._is_leaving = False
         #: Why the client is no longer there, once it has given up or was closed.
         self.ending: CordboardError | None = None
+        #: The open connection, from the first byte on; and the same one while it is registered.
+        self._line: Connection | None = None
         self._connection: Connection | None = None
         self._handlers: dict[type, Callable[[Any], None]] = {
             frames.PublishAck: self._on_publish_ack,
@@ -169,13 +183,12 @@ class Client:
 
     # Subscribing.
 
-    def subscribe(
-        self, filter: str, *, ack_timeout: float | None = None, timeout: float | None = None
-    ) -> Subscription:
+    def subscribe(self, filter: str, *, ack_timeout: float | None = None, timeout: float | None = None) -> Subscription:
         """Subscribe to a filter. Everything published after this has returned reaches the subscription.
 
-        Asked again for the same filter, it returns the subscription that there is. SubscribeRefused: the broker does not
-        grant it. TimeoutError: not granted within `timeout` seconds; the request stays, and asking again waits again.
+        Asked again for the same filter, it returns the subscription that there is. SubscribeRefused: the broker does
+        not grant it. TimeoutError: not granted within `timeout` seconds; the request stays, and asking again waits
+        again.
         """
         with self._lock:
             self._wait(lambda: not self._is_being_given_up(filter), timeout, f"{filter!r} is not given up yet")
@@ -211,16 +224,21 @@ class Client:
     def _leave(self, end: bool) -> None:
         with self._lock:
             if not self._is_leaving:
-                self._send(frames.Disconnect(end))
+                is_said = self._send(frames.Disconnect(end))
                 self._is_leaving = True
                 self._changed.notify_all()
+                if not is_said:
+                    self._break_off()
         if threading.current_thread() is self._thread:
             return
         self._thread.join(self._timeout)
-        with self._lock:
-            if self._connection is not None:
-                self._connection.break_off()
+        self._break_off()
         self._thread.join(self._timeout)
+
+    def _break_off(self) -> None:
+        with self._lock:
+            if self._line is not None:
+                self._line.break_off()
 
     # The thread that holds the connection.
 
@@ -255,7 +273,7 @@ class Client:
             return error
         finally:
             with self._lock:
-                self._connection = None
+                self._line = self._connection = None
             connection.close()
 
     def _may_return_after(self, ending: CordboardError) -> bool:
@@ -283,6 +301,10 @@ class Client:
     def _connect(self) -> Connection:
         connection = Connection(self._address, self._timeout)
         try:
+            with self._lock:
+                self._line = connection
+                if self._is_leaving:
+                    raise Closed("closed while there was no connection")
             response = self._register(connection)
             connection.reader.max_length = max(frames.MIN_RECEIVED_LENGTH, 2 * response.max_frame)
             connection.keep_alive(response.keep_alive_ms / 1000)
@@ -297,8 +319,7 @@ class Client:
         session = self._session
         while True:
             settled = self._outbox.settled if session is not None else None
-            request = frames.RegistrationRequest((frames.VERSION,), session=session, settled=settled, **self._wishes)
-            connection.send(request.encode())
+            connection.send(replace(self._request, session=session, settled=settled).encode())
             answer = connection.receive(self._timeout)
             if isinstance(answer, frames.RegistrationResponse):
                 return answer

@@ -167,4 +167,3 @@ class Connection:
         with self._lock:
             self._ear.recv(1)
             self._is_rung = False
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Callable, Type, TypeVar
+from typing import Any, Callable, TypeVar
 
 from . import msgpack
 from .errors import ProtocolError
@@ -28,8 +28,8 @@ def _exactly(kind: type) -> Callable[[Any], Any]:
     return read
 
 
-def _list_of(item: Callable[[Any], Any]) -> Callable[[Any], tuple]:
-    def read(value: Any) -> tuple:
+def _list_of(item: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    def read(value: Any) -> tuple[Any, ...]:
         return tuple(item(entry) for entry in _exactly(list)(value))
 
     return read
@@ -57,7 +57,7 @@ class _Map:
         return {name: _plain(value) for name, value in named if value is not None}
 
     @classmethod
-    def from_map(cls: Type[_M], found: Any) -> _M:
+    def from_map(cls: type[_M], found: Any) -> _M:
         values = {}
         for each in fields(cls):  # type: ignore[arg-type]
             value = _exactly(dict)(found).get(each.name)

@@ -29,7 +29,7 @@ class RegistrationRefused(BrokerError):
 
 
 class PublishFailed(BrokerError):
-    """A publish has failed. With code 503 it may have been taken all the same, and trying again may deliver it twice."""
+    """A publish has failed. With code 503 it may have been taken all the same: trying again may deliver it twice."""
 
 
 class SubscribeRefused(BrokerError):

@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Type
+from collections.abc import Iterator
 
 from .control import (
-    Disconnect, Displaced, Error, Evicted, Failure, RegistrationRequest, RegistrationResponse, Resubscribe,
-    SubscribeAck, SubscribeRequest, SubscriptionEnded, Surviving, UnsubscribeAck, UnsubscribeRequest,
-)  # fmt: skip
+    Disconnect,
+    Displaced,
+    Error,
+    Evicted,
+    Failure,
+    RegistrationRequest,
+    RegistrationResponse,
+    Resubscribe,
+    SubscribeAck,
+    SubscribeRequest,
+    SubscriptionEnded,
+    Surviving,
+    UnsubscribeAck,
+    UnsubscribeRequest,
+)
 from .errors import ProtocolError
 from .frame import PREFIX, Frame
 from .hot import Deliver, DeliverAck, DeliverNack, Headers, Ping, Pong, Publish, PublishAck, Record
 
 __all__ = [
-    "DEFAULT_PORT", "MAX_CONTROL_LENGTH", "MIN_RECEIVED_LENGTH", "VERSION", "Deliver", "DeliverAck", "DeliverNack",
-    "Disconnect", "Displaced", "Error", "Evicted", "Failure", "Frame", "FrameReader", "Headers", "Ping", "Pong",
-    "Publish", "PublishAck", "Record", "RegistrationRequest", "RegistrationResponse", "Resubscribe", "SubscribeAck",
-    "SubscribeRequest", "SubscriptionEnded", "Surviving", "UnsubscribeAck", "UnsubscribeRequest", "decode",
-]  # fmt: skip
+    "DEFAULT_PORT",
+    "MAX_CONTROL_LENGTH",
+    "MIN_RECEIVED_LENGTH",
+    "VERSION",
+    "Deliver",
+    "DeliverAck",
+    "DeliverNack",
+    "Disconnect",
+    "Displaced",
+    "Error",
+    "Evicted",
+    "Failure",
+    "Frame",
+    "FrameReader",
+    "Headers",
+    "Ping",
+    "Pong",
+    "Publish",
+    "PublishAck",
+    "Record",
+    "RegistrationRequest",
+    "RegistrationResponse",
+    "Resubscribe",
+    "SubscribeAck",
+    "SubscribeRequest",
+    "SubscriptionEnded",
+    "Surviving",
+    "UnsubscribeAck",
+    "UnsubscribeRequest",
+    "decode",
+]
 
 VERSION = 1
 DEFAULT_PORT = 2673
@@ -27,14 +65,30 @@ MIN_RECEIVED_LENGTH = 2_097_152
 #: The largest `length` of a control frame from a client.
 MAX_CONTROL_LENGTH = 16_384
 
-_KINDS: dict[int, Type[Frame]] = {
+_KINDS: dict[int, type[Frame]] = {
     kind.KIND: kind
     for kind in (
-        RegistrationRequest, RegistrationResponse, SubscribeRequest, SubscribeAck, UnsubscribeRequest, UnsubscribeAck,
-        SubscriptionEnded, Resubscribe, Disconnect, Displaced, Evicted, Error, Publish, PublishAck, Deliver,
-        DeliverAck, DeliverNack, Ping, Pong,
+        RegistrationRequest,
+        RegistrationResponse,
+        SubscribeRequest,
+        SubscribeAck,
+        UnsubscribeRequest,
+        UnsubscribeAck,
+        SubscriptionEnded,
+        Resubscribe,
+        Disconnect,
+        Displaced,
+        Evicted,
+        Error,
+        Publish,
+        PublishAck,
+        Deliver,
+        DeliverAck,
+        DeliverNack,
+        Ping,
+        Pong,
     )
-}  # fmt: skip
+}
 
 
 def decode(kind: int, flags: int, body: bytes) -> Frame:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Mapping
+from typing import ClassVar
 
 from . import msgpack
 from .errors import ProtocolError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, NamedTuple
+from typing import NamedTuple
 
 from .frames import Deliver, DeliverAck, DeliverNack, Record
 
@@ -13,23 +13,25 @@ MAX_UNACKNOWLEDGED = 10_000
 
 
 class Entry(NamedTuple):
-    """One message, and what it was delivered as."""
+    """One message, and what brought it."""
 
-    handle: int
+    frame: Deliver
     #: Its number in the subscription's queue. It keeps it however often it comes.
     number: int
+    record: Record
     #: Which of the Delivers of this inbox brought it.
     delivery: int
-    redelivered: bool
     #: It was taken from this inbox before.
-    repeat: bool
-    accepted_ms: int
-    topic: str
-    record: Record
+    repeat: bool = False
+
+    @property
+    def handle(self) -> int:
+        """The subscription it was delivered under."""
+        return self.frame.handle
 
 
 class _Returned:
-    """Which copies have been given back, so that a late acknowledgement of one does not settle what is to come again."""
+    """Which copies have been given back. A late word on one of them says nothing about what comes again."""
 
     def __init__(self) -> None:
         #: (number, delivery): copies of this number and later ones, brought by this Deliver or earlier ones. Both rise.
@@ -57,7 +59,7 @@ class Inbox:
         #: How many were dropped here because nobody took them. Without acknowledgements the broker does not wait.
         self.dropped = 0
         self._explicit = explicit
-        self._entries: Deque[Entry] = deque()
+        self._entries: deque[Entry] = deque()
         self._delivery = 0
         self._start()
 
@@ -101,11 +103,7 @@ class Inbox:
         self._drop(frame.handle, frame.first)  # these have come again, before anybody has taken them
         for number, record in enumerate(frame.records, frame.first):
             if number > self._settled:
-                self._entries.append(
-                    Entry(
-                        frame.handle, number, self._delivery, frame.redelivered, False, frame.accepted_ms, frame.topic, record
-                    )
-                )
+                self._entries.append(Entry(frame, number, record, self._delivery))
         while not self._explicit and len(self._entries) > MAX_UNACKNOWLEDGED:
             self._entries.popleft()
             self.dropped += 1

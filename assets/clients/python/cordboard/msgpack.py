@@ -86,12 +86,20 @@ _NUMBERS = {
 }
 #: What follows a mark, and in how many bytes its size stands.
 _SIZED = {
-    0xC4: ("bytes", 1), 0xC5: ("bytes", 2), 0xC6: ("bytes", 4),
-    0xC7: ("extension", 1), 0xC8: ("extension", 2), 0xC9: ("extension", 4),
-    0xD9: ("text", 1), 0xDA: ("text", 2), 0xDB: ("text", 4),
-    0xDC: ("list", 2), 0xDD: ("list", 4),
-    0xDE: ("map", 2), 0xDF: ("map", 4),
-}  # fmt: skip
+    0xC4: ("bytes", 1),
+    0xC5: ("bytes", 2),
+    0xC6: ("bytes", 4),
+    0xC7: ("extension", 1),
+    0xC8: ("extension", 2),
+    0xC9: ("extension", 4),
+    0xD9: ("text", 1),
+    0xDA: ("text", 2),
+    0xDB: ("text", 4),
+    0xDC: ("list", 2),
+    0xDD: ("list", 4),
+    0xDE: ("map", 2),
+    0xDF: ("map", 4),
+}
 
 
 class _Reader:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import List
 
 from .errors import PublishFailed
 from .frames import Error, Headers, Publish, RegistrationResponse
@@ -49,7 +48,8 @@ class Outbox:
 
     def fail(self, error: Error) -> None:
         """Note how some have ended. They are settled by the PublishAck that follows."""
-        self._note(error.sequence or 0, 1 if error.count is None else error.count, PublishFailed(error.code, error.reason))
+        count = 1 if error.count is None else error.count
+        self._note(error.sequence or 0, count, PublishFailed(error.code, error.reason))
 
     def settle(self, sequence: int) -> None:
         """Tell the outcome of everything up to `sequence`: without a failure noted, it has succeeded."""
@@ -57,11 +57,12 @@ class Outbox:
         while self._pending and next(iter(self._pending)) <= sequence:
             self._tell(self._pending.popitem(last=False)[1])
 
-    def resume(self, response: RegistrationResponse) -> List[bytes]:
+    def resume(self, response: RegistrationResponse) -> list[bytes]:
         """Go on in a session: tell what is settled by now, and return the frames that must be sent again."""
         self._grant(response)
         for failure in response.failures or ():
-            self._note(failure.sequence, failure.count, PublishFailed(failure.code, "it failed while the client was away"))
+            error = PublishFailed(failure.code, "it failed while the client was away")
+            self._note(failure.sequence, failure.count, error)
         if response.unknown_to is not None:
             unknown = PublishFailed(503, "the broker no longer knows how it ended")
             self._note(self.settled + 1, max(0, response.unknown_to - self.settled), unknown)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Callable, Iterator
+from collections.abc import Iterator
+from typing import Callable
 
 from .errors import Closed, CordboardError
 from .frames import Deliver, Frame, Headers
@@ -22,7 +23,7 @@ class Message:
     @property
     def topic(self) -> str:
         """The topic it was published to."""
-        return self._entry.topic
+        return self._entry.frame.topic
 
     @property
     def payload(self) -> bytes:
@@ -42,12 +43,12 @@ class Message:
     @property
     def accepted_ms(self) -> int:
         """When the broker accepted it, in milliseconds since 1970-01-01 UTC."""
-        return self._entry.accepted_ms
+        return self._entry.frame.accepted_ms
 
     @property
     def redelivered(self) -> bool:
         """The broker may have sent it before."""
-        return self._entry.redelivered
+        return self._entry.frame.redelivered
 
     @property
     def repeat(self) -> bool:

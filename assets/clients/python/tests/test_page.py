@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 from cordboard import frames
 
@@ -57,7 +58,7 @@ class Page(unittest.TestCase):
         stream = b"".join(example.data for example in examples())
         for size in (1, 7, 64, len(stream)):
             reader = frames.FrameReader()
-            found = []
+            found: list[frames.Frame] = []
             for start in range(0, len(stream), size):
                 reader.feed(stream[start : start + size])
                 found += reader
