@@ -22,8 +22,10 @@ use crate::{
     clock::{Clock, Moment},
     config::Config,
     control::{Control, Order, OrderRecord, Outcome},
+    entropy::{Entropy, OsEntropy},
     events::{Event, Lost},
     limits::Limits,
+    net::Accept,
     room::Room,
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
@@ -50,6 +52,16 @@ pub enum StartError {
     /// An actor did not start.
     #[error("an actor did not start: {0}")]
     Actor(#[from] SpawnErr),
+}
+
+/// What a broker takes from the world around it, for those who have another than the operating system's: sockets of their own,
+/// or a whole world that is simulated.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// Where it accepts connections; `listen` of the configuration is not looked at.
+    pub endpoints: Vec<Arc<dyn Accept>>,
+    /// What it makes session ids of.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// Starts brokers.
@@ -92,11 +104,21 @@ impl Broker {
     /// [`StartError`] if the configuration is not sound or an address cannot be listened on.
     pub async fn start(config: Config) -> Result<Handle, StartError> {
         config.validate()?;
-        let mut endpoints = Vec::new();
+        let mut endpoints: Vec<Arc<dyn Accept>> = Vec::new();
         for address in &config.listen {
             let listen = |source| StartError::Listen { address: *address, source };
             endpoints.push(Arc::new(TcpListener::bind(address).await.map_err(listen)?));
         }
+        Self::start_on(config, Platform { endpoints, entropy: Arc::new(OsEntropy) }).await
+    }
+
+    /// Starts a broker on `platform` instead of the operating system.
+    ///
+    /// # Errors
+    /// [`StartError`] if the configuration is not sound.
+    pub async fn start_on(config: Config, platform: Platform) -> Result<Handle, StartError> {
+        config.validate()?;
+        let Platform { endpoints, entropy } = platform;
         let addresses = endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect();
         let audit = config.audit.file.clone();
         let (timers, timer_task) = Timers::start();
@@ -111,6 +133,7 @@ impl Broker {
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             authenticator: auth::from_config(&config),
+            entropy,
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             restarting: AtomicBool::new(false),

@@ -51,8 +51,8 @@
 //!
 //! [`name`], [`wire`], [`config`], [`control`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`, `queue`,
 //! `backlog`, `receipt`, `room`, `bucket` and `tombstones` are vocabulary and pure cores: values in, values out.
-//! `subscription` is a queue with those who share it; `connection` is all socket I/O; `actors` has one actor a file; `handle`
-//! is the door.
+//! `subscription` is a queue, `topic_cell` a topic, with those who share it; [`net`] is what a socket is, `connection` all I/O on
+//! one; `actors` has one actor a file; `handle` is the door.
 
 mod actors;
 pub mod auth;
@@ -66,11 +66,13 @@ pub mod clock;
 pub mod config;
 mod connection;
 pub mod control;
+pub mod entropy;
 pub mod events;
 pub mod filters;
 mod handle;
 mod limits;
 pub mod name;
+pub mod net;
 mod queue;
 mod receipt;
 mod room;
@@ -79,12 +81,13 @@ mod stats;
 mod subscription;
 mod timers;
 mod tombstones;
+mod topic_cell;
 pub mod wire;
 
 pub use board::Board;
 pub use bus::{Bus, Follower, News};
 pub use client::Client;
 pub use config::Config;
-pub use handle::{Broker, Handle, StartError};
+pub use handle::{Broker, Handle, Platform, StartError};
 pub use name::Printable;
 pub use stats::Counters;

@@ -14,6 +14,7 @@ use crate::{
     bus::Bus,
     clock::Clock,
     config::Config,
+    entropy::Entropy,
     events::{BrokerSample, Event},
     filters::Filters,
     limits::Limits,
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     /// What has been decoded and not been accepted by its topic.
     pub(crate) ingress: Room,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     /// New connections are taken; an operator's word on it outlives a restart of the managers.
     pub(crate) accepting: AtomicBool,
     /// Readers take nothing more in.

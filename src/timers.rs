@@ -44,13 +44,15 @@ async fn keep(mut inbox: mpsc::UnboundedReceiver<(Instant, Wake)>) {
     let mut queue: DelayQueue<Wake> = DelayQueue::new();
     loop {
         tokio::select! {
+            // What is due goes before what is new, and every run of a simulation takes the same turn.
+            biased;
+            expired = poll_fn(|context| next(&mut queue, context)) => (expired)(),
             order = inbox.recv() => match order {
                 Some((when, wake)) => {
                     queue.insert_at(wake, when);
                 }
                 None => return,
             },
-            expired = poll_fn(|context| next(&mut queue, context)) => (expired)(),
         }
     }
 }

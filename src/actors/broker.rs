@@ -10,7 +10,7 @@ use std::{
 };
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SpawnErr, SupervisionEvent};
-use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle, time};
+use tokio::{sync::Semaphore, task::AbortHandle, time};
 
 use super::{
     Door, Failures, Living, alive,
@@ -25,6 +25,7 @@ use crate::{
     auth::Credentials,
     control::{Control, Order, Outcome},
     events::{Event, Lost, Sample},
+    net::Accept,
     shared::Shared,
     stats::Rate,
     wire::Code,
@@ -59,14 +60,14 @@ pub(crate) enum BrokerMsg {
 /// The broker's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) endpoints: Vec<Arc<TcpListener>>,
+    pub(crate) endpoints: Vec<Arc<dyn Accept>>,
 }
 
 pub(crate) struct Broker;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
-    endpoints: Vec<Arc<TcpListener>>,
+    endpoints: Vec<Arc<dyn Accept>>,
     last_listener: Arc<AtomicU64>,
     managers: Managers,
     failures: Failures,
@@ -89,7 +90,7 @@ impl Managers {
     async fn start(
         myself: &ActorRef<BrokerMsg>,
         shared: &Arc<Shared>,
-        endpoints: &[Arc<TcpListener>],
+        endpoints: &[Arc<dyn Accept>],
         last_listener: &Arc<AtomicU64>,
     ) -> Result<Self, SpawnErr> {
         let (cell, stats) = (myself.get_cell(), &shared.stats);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::{net::TcpStream, sync::mpsc, task::AbortHandle, time::Instant};
+use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
 
 use super::{
     Door, Living, alive,
@@ -20,6 +20,7 @@ use crate::{
     connection::{Admission, Outbound, ReadEnd, Reader, Writer},
     events::{CloseReason, Event},
     name::{ClientName, ListenerId},
+    net::Socket,
     shared::{Shared, tell},
     stats::{Alive, Stats},
     wire::{Code, ErrorFrame, RegistrationRequest, ServerFrame},
@@ -82,7 +83,7 @@ pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: ListenerId,
     pub(crate) peer: SocketAddr,
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Socket,
     pub(crate) line: Arc<Line>,
     pub(crate) register: Door<Register>,
 }
@@ -129,14 +130,18 @@ impl Actor for Listener {
 
     async fn pre_start(&self, myself: ActorRef<ListenerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, id, peer, socket, line, register } = args;
-        socket.set_nodelay(true)?;
         let outbound = Arc::clone(&line.outbound);
-        let (read_half, write_half) = socket.into_split();
         let (admissions, inbox) = mpsc::channel(1);
-        let reader =
-            Reader::new(Arc::clone(&shared), read_half, Arc::clone(&outbound), myself.clone(), inbox, Arc::clone(&line.bytes_in));
+        let reader = Reader::new(
+            Arc::clone(&shared),
+            socket.read,
+            Arc::clone(&outbound),
+            myself.clone(),
+            inbox,
+            Arc::clone(&line.bytes_in),
+        );
         let stall_after = shared.config.connections.stall_after;
-        let writer = Writer::new(Arc::clone(&outbound), write_half, Arc::clone(&shared.stats), stall_after);
+        let writer = Writer::new(Arc::clone(&outbound), socket.write, Arc::clone(&shared.stats), stall_after);
         let reader = spawn_task(&shared.stats, &myself, reader.run(), |()| ListenerMsg::ReaderGone, ());
         let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         wake_at(&shared, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);

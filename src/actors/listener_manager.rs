@@ -1,19 +1,20 @@
 //! The listener manager: accepts connections at its endpoints, within the caps, and starts a listener for each.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
+    io::{AsyncWrite as _, AsyncWriteExt as _},
     sync::{Semaphore, oneshot},
     task::JoinSet,
 };
@@ -28,6 +29,7 @@ use crate::{
     control::Outcome,
     events::{CloseReason, Event, ListenerSample, Lost, Sample},
     name::ListenerId,
+    net::{Accept, Socket},
     shared::Shared,
     stats::Rate,
     wire::{Code, ErrorFrame, ServerFrame},
@@ -45,7 +47,7 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum ListenerManagerMsg {
     /// A client has connected. Dropping `taken` lets the endpoint accept the next one.
-    Accepted { socket: TcpStream, peer: SocketAddr, taken: oneshot::Sender<()> },
+    Accepted { socket: Socket, peer: SocketAddr, taken: oneshot::Sender<()> },
     /// Take new connections, or stop taking them.
     Accept { on: bool, reply: RpcReplyPort<Outcome> },
     /// Take no more connections, tell every client 503, and answer when all are gone.
@@ -57,7 +59,7 @@ pub(crate) enum ListenerManagerMsg {
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) endpoints: Vec<Arc<TcpListener>>,
+    pub(crate) endpoints: Vec<Arc<dyn Accept>>,
     pub(crate) register: Door<Register>,
     /// Counts connections across restarts, so that no number is used twice.
     pub(crate) last_id: Arc<AtomicU64>,
@@ -69,7 +71,8 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
-    listeners: HashMap<ActorId, Entry>,
+    /// In order, as whatever is told to all of many is told in every manager: a run can be repeated.
+    listeners: BTreeMap<ActorId, Entry>,
     addresses: HashMap<IpAddr, usize>,
     goodbye: Option<RpcReplyPort<()>>,
     /// Places for clients that were turned away and have a moment to read why.
@@ -106,7 +109,7 @@ impl Actor for ListenerManager {
             shared,
             register,
             last_id,
-            listeners: HashMap::new(),
+            listeners: BTreeMap::new(),
             addresses: HashMap::new(),
             goodbye: None,
             leaving: Arc::new(Semaphore::new(LEAVING)),
@@ -154,7 +157,7 @@ impl Actor for ListenerManager {
 }
 
 /// Accepts at one endpoint, one connection at a time: the next is taken when the manager has dealt with this one.
-async fn accept(shared: Arc<Shared>, endpoint: Arc<TcpListener>, manager: ActorRef<ListenerManagerMsg>) {
+async fn accept(shared: Arc<Shared>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
     loop {
         match endpoint.accept().await {
             Ok((socket, peer)) => {
@@ -175,7 +178,7 @@ async fn accept(shared: Arc<Shared>, endpoint: Arc<TcpListener>, manager: ActorR
 }
 
 impl State {
-    async fn accepted(&mut self, myself: &ActorRef<ListenerManagerMsg>, socket: TcpStream, peer: SocketAddr) {
+    async fn accepted(&mut self, myself: &ActorRef<ListenerManagerMsg>, socket: Socket, peer: SocketAddr) {
         if let Some((code, reason)) = self.refusal(peer.ip()) {
             self.shared.stats.refused_connections.add(1);
             return self.turn_away(socket, code, reason);
@@ -205,16 +208,21 @@ impl State {
 
     /// Tells a client why it is not taken and gives it a moment to read that: a socket closed with something unread would be
     /// reset. In a flood the moment is not given.
-    fn turn_away(&self, mut socket: TcpStream, code: Code, reason: &str) {
+    fn turn_away(&self, mut socket: Socket, code: Code, reason: &str) {
         let mut frame = Vec::new();
         ServerFrame::Error(ErrorFrame::new(code, reason)).encode(&mut frame);
         // A fresh socket has room for it.
-        let _ = socket.try_write(&frame);
+        let mut at_once = Context::from_waker(Waker::noop());
+        let written = match Pin::new(&mut socket.write).poll_write(&mut at_once, &frame) {
+            Poll::Ready(Ok(bytes)) => bytes,
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        };
         if let Ok(place) = Arc::clone(&self.leaving).try_acquire_owned() {
             tokio::spawn(async move {
                 let gone = async {
-                    let _ = socket.shutdown().await;
-                    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+                    let _ = socket.write.write_all(&frame[written..]).await;
+                    let _ = socket.write.shutdown().await;
+                    tokio::io::copy(&mut socket.read, &mut tokio::io::sink()).await
                 };
                 let _ = tokio::time::timeout(TURNED_AWAY, gone).await;
                 drop(place);

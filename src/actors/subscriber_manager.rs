@@ -84,7 +84,7 @@ pub(crate) struct SubscriberManager;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
-    sessions: HashMap<SessionId, BTreeMap<Filter, Entry>>,
+    sessions: BTreeMap<SessionId, BTreeMap<Filter, Entry>>,
     actors: HashMap<ActorId, SubscriptionId>,
     count: usize,
     _alive: Living,
@@ -106,7 +106,7 @@ impl Actor for SubscriberManager {
 
     async fn pre_start(&self, _: ActorRef<SubscriberManagerMsg>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
         let alive = alive(&shared);
-        Ok(State { shared, sessions: HashMap::new(), actors: HashMap::new(), count: 0, _alive: alive })
+        Ok(State { shared, sessions: BTreeMap::new(), actors: HashMap::new(), count: 0, _alive: alive })
     }
 
     async fn handle(

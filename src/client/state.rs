@@ -104,7 +104,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     /// Encoded frames for the present connection.
     pub(super) control: Vec<u8>,
-    subscriptions: HashMap<Filter, Entry>,
+    subscriptions: BTreeMap<Filter, Entry>,
     handles: HashMap<SubscriptionHandle, Arc<Inbox>>,
     requests: BTreeMap<u32, Request>,
     next_request: u32,
@@ -128,7 +128,7 @@ impl State {
             registration: response,
             lost_session: lost,
             control: Vec::new(),
-            subscriptions: HashMap::new(),
+            subscriptions: BTreeMap::new(),
             handles: HashMap::new(),
             requests: BTreeMap::new(),
             next_request: 1,
@@ -441,7 +441,7 @@ impl State {
         self.link = Link::Over(end.clone());
         self.ledger.end(end);
         self.handles.clear();
-        for (_, entry) in self.subscriptions.drain() {
+        for (_, entry) in std::mem::take(&mut self.subscriptions) {
             entry.inbox.end(None);
         }
         for (_, request) in std::mem::take(&mut self.requests) {

@@ -5,17 +5,19 @@
 //! unwritten, and while the broker as a whole has taken in more than topics have accepted.
 
 use std::{
-    io,
+    future::poll_fn,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use ractor::ActorRef;
 use tokio::{
-    net::tcp::OwnedReadHalf,
+    io::{AsyncRead as _, ReadBuf},
     sync::mpsc,
     time::{self, Instant},
 };
@@ -30,6 +32,7 @@ use crate::{
     actors::{ListenerMsg, SessionMsg},
     events::CloseReason,
     name::Epoch,
+    net::ReadHalf,
     shared::Shared,
     wire::{self, ClientFrame, Code, RawFrame, ServerFrame, WireError},
 };
@@ -74,10 +77,9 @@ impl From<WireError> for ReadEnd {
 }
 
 /// Reads one connection.
-#[derive(Debug)]
 pub(crate) struct Reader {
     shared: Arc<Shared>,
-    socket: OwnedReadHalf,
+    socket: ReadHalf,
     outbound: Arc<Outbound>,
     listener: ActorRef<ListenerMsg>,
     admissions: mpsc::Receiver<Admission>,
@@ -95,7 +97,7 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        socket: OwnedReadHalf,
+        socket: ReadHalf,
         outbound: Arc<Outbound>,
         listener: ActorRef<ListenerMsg>,
         admissions: mpsc::Receiver<Admission>,
@@ -214,32 +216,33 @@ impl Reader {
 
     /// Reads once, waiting for as long as the client may be silent.
     async fn fill(&mut self) -> Result<(), ReadEnd> {
-        self.make_room()?;
-        let mut silent_at = self.keep_alive.map(|keep_alive| Instant::now() + keep_alive * 3 / 2);
-        loop {
-            match self.socket.try_read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Err(ReadEnd::Closed(CloseReason::PeerClosed)),
-                Ok(bytes) => {
-                    self.end += bytes;
-                    self.bytes.fetch_add(bytes as u64, Relaxed);
-                    self.shared.stats.bytes_in.add(bytes as u64);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(ReadEnd::Closed(close_reason(&error))),
-            }
-            self.put_aside();
-            let readable = self.socket.readable();
-            let ready = match &mut silent_at {
-                Some(at) => match time::timeout_at(*at, readable).await {
-                    Ok(ready) => ready,
-                    Err(_) => return Err(ReadEnd::Closed(CloseReason::KeepAliveMissed)),
-                },
-                None => readable.await,
-            };
-            ready.map_err(|error| ReadEnd::Closed(close_reason(&error)))?;
-            self.make_room()?;
+        let silent_at = self.keep_alive.map(|keep_alive| Instant::now() + keep_alive * 3 / 2);
+        let read = poll_fn(|context| self.poll_fill(context));
+        match silent_at {
+            Some(at) => time::timeout_at(at, read).await.unwrap_or(Err(ReadEnd::Closed(CloseReason::KeepAliveMissed))),
+            None => read.await,
         }
+    }
+
+    /// Reads once. There is a buffer while it reads, and none while it waits.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadEnd>> {
+        self.make_room()?;
+        let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
+        let Poll::Ready(result) = Pin::new(&mut self.socket).poll_read(context, &mut room) else {
+            self.put_aside();
+            return Poll::Pending;
+        };
+        let bytes = room.filled().len();
+        Poll::Ready(match result {
+            Ok(()) if bytes == 0 => Err(ReadEnd::Closed(CloseReason::PeerClosed)),
+            Ok(()) => {
+                self.end += bytes;
+                self.bytes.fetch_add(bytes as u64, Relaxed);
+                self.shared.stats.bytes_in.add(bytes as u64);
+                Ok(())
+            }
+            Err(error) => Err(ReadEnd::Closed(close_reason(&error))),
+        })
     }
 
     /// A buffer with room for the rest of the frame that has begun, or for a whole read.

@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time};
+use tokio::{io::AsyncWriteExt, time};
 
 use super::outbound::{Delivery, Item, Outbound};
 use crate::{
     events::CloseReason,
+    net::WriteHalf,
     stats::Stats,
     wire::{DeliverHead, ServerFrame},
 };
@@ -29,10 +30,9 @@ const SCRATCH: usize = 64 << 10;
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Writes one connection's outbound queue.
-#[derive(Debug)]
 pub(crate) struct Writer {
     outbound: Arc<Outbound>,
-    socket: OwnedWriteHalf,
+    socket: WriteHalf,
     stats: Arc<Stats>,
     stall_after: Duration,
     items: Vec<Item>,
@@ -50,7 +50,7 @@ enum Segment {
 }
 
 impl Writer {
-    pub(crate) fn new(outbound: Arc<Outbound>, socket: OwnedWriteHalf, stats: Arc<Stats>, stall_after: Duration) -> Self {
+    pub(crate) fn new(outbound: Arc<Outbound>, socket: WriteHalf, stats: Arc<Stats>, stall_after: Duration) -> Self {
         Self { outbound, socket, stats, stall_after, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 

@@ -5,13 +5,14 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{Goodbye, State};
 use crate::{
     actors::{
-        topic::{Life, TopicMsg, TopicRef},
+        topic::{TopicMsg, TopicRef},
         topic_manager::TopicManagerMsg,
     },
     connection::{Group, Spent},
     events::{Action, CloseReason},
     name::{NameError, TopicName},
     receipt::{Receipt, Refusal, Sequences, Settlement},
+    topic_cell::Life,
     wire::{Code, ErrorFrame, Failure, MAX_FAILURES, ServerFrame},
 };
 

@@ -1,7 +1,7 @@
 //! A session's subscriptions: requests on one filter are handled one after another, handles are never used twice.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -13,11 +13,12 @@ use crate::{
     actors::{
         SubscriberMsg,
         subscriber_manager::{Create, SubscriberManagerMsg},
-        topic::{Life, TopicRef},
+        topic::TopicRef,
     },
     events::Action,
     name::{Epoch, Filter, SubscriptionHandle, SubscriptionId, TopicName},
     subscription::SubscriptionQueue,
+    topic_cell::Life,
     wire::{
         Code, HandleOf, Resubscribe, ServerFrame, SubscribeAck, SubscribeRequest, SubscriptionEnded, UnsubscribeAck,
         UnsubscribeRequest,
@@ -33,9 +34,9 @@ const MAX_WAITING: usize = 64;
 /// What a client has subscribed to.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    filters: HashMap<Filter, Subscription>,
+    filters: BTreeMap<Filter, Subscription>,
     /// Who serves a handle.
-    serving: HashMap<SubscriptionHandle, ActorRef<SubscriberMsg>>,
+    serving: BTreeMap<SubscriptionHandle, ActorRef<SubscriberMsg>>,
     last_handle: u32,
 }
 
