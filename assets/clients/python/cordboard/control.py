@@ -81,7 +81,7 @@ class _Control(_Map, Frame):
         return msgpack.pack(self.to_map())
 
     @classmethod
-    def _read(cls, flags: int, body: bytes) -> Frame:
+    def read(cls, flags: int, body: bytes) -> Frame:
         return cls.from_map(msgpack.unpack(body))
 
 
@@ -138,6 +138,7 @@ class RegistrationResponse(_Control):
     credit_messages: int = _field(_u32)
     credit_bytes: int = _field(_u64)
     settled: int = _field(_u64)
+    taken: int | None = _optional(_u64)
     failures: tuple[Failure, ...] | None = _optional(_list_of(Failure.from_map))
     unknown_to: int | None = _optional(_u64)
     subscriptions: tuple[Surviving, ...] | None = _optional(_list_of(Surviving.from_map))

@@ -67,7 +67,8 @@ class Outbox:
             unknown = PublishFailed(503, "the broker no longer knows how it ended")
             self._note(self.settled + 1, max(0, response.unknown_to - self.settled), unknown)
         self.settle(response.settled)
-        self._next = max(self._next, response.settled + 1)
+        # An earlier process may have sent what is taken and not settled: its sequences are used up.
+        self._next = max(self._next, response.settled + 1, (response.taken or 0) + 1)
         return [pending.frame for pending in self._pending.values()]
 
     def restart(self, response: RegistrationResponse) -> None:

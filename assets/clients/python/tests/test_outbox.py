@@ -66,6 +66,11 @@ class Outcomes(unittest.TestCase):
     def test_another_process_goes_on_behind_the_last_one(self) -> None:
         self.outbox.resume(response(41))
         self.assertEqual(self.publish(1)[0][6:14], (42).to_bytes(8, "big"))
+        self.outbox = Outbox()
+        self.outbox.resume(response(41, taken=45))
+        self.assertEqual(self.publish(1)[0][6:14], (46).to_bytes(8, "big"))
+        self.outbox.settle(45)
+        self.assertEqual(self.outcomes()[1], None)
 
     def test_credit_counts_messages_and_whole_frames(self) -> None:
         self.assertTrue(self.outbox.has_credit(1 << 30), "one message always may go")
