@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 PREFIX = struct.Struct(">I")
 _HEAD = struct.Struct(">IBB")
 
 
-class Frame:
+class Frame(ABC):
     """One frame, of either side."""
 
     KIND: ClassVar[int]
@@ -24,9 +25,10 @@ class Frame:
     def _flags(self) -> int:
         return 0
 
-    def _body(self) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _body(self) -> bytes: ...
 
     @classmethod
-    def _read(cls, flags: int, body: bytes) -> Frame:
-        raise NotImplementedError
+    @abstractmethod
+    def read(cls, flags: int, body: bytes) -> Frame:
+        """The frame of this kind with that body, or ProtocolError."""

@@ -98,7 +98,7 @@ def decode(kind: int, flags: int, body: bytes) -> Frame:
         raise ProtocolError(f"frame of unknown kind 0x{kind:02x}")
     if flags & ~found.FLAGS:
         raise ProtocolError(f"{found.__name__} with undefined flags 0x{flags:02x}")
-    return found._read(flags, body)
+    return found.read(flags, body)
 
 
 class FrameReader:

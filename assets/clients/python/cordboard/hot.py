@@ -102,7 +102,7 @@ class Publish(Frame):
         return b"".join((_U64.pack(self.sequence), _short_text(self.topic), _pack_headers(self.headers), self.payload))
 
     @classmethod
-    def _read(cls, flags: int, body: bytes) -> Frame:
+    def read(cls, flags: int, body: bytes) -> Frame:
         rest = _Bytes(body)
         sequence, topic = rest.number(_U64), rest.text()
         headers = rest.headers() if flags & _HEADERS else {}
@@ -165,7 +165,7 @@ class Deliver(Frame):
         return front + struct.pack(f">I{len(table)}I", len(records), *table) + b"".join(records)
 
     @classmethod
-    def _read(cls, flags: int, body: bytes) -> Frame:
+    def read(cls, flags: int, body: bytes) -> Frame:
         rest = _Bytes(body)
         handle, first, accepted_ms = rest.numbers(cls._FRONT)
         topic, count = rest.text(), rest.number(_U32)
@@ -190,7 +190,7 @@ class _Fixed(Frame):
         return self.FORM.pack(*(getattr(self, each.name) for each in fields(self)))  # type: ignore[arg-type]
 
     @classmethod
-    def _read(cls, flags: int, body: bytes) -> Frame:
+    def read(cls, flags: int, body: bytes) -> Frame:
         if len(body) != cls.FORM.size:
             raise ProtocolError(f"{cls.__name__} with a body of {len(body)} bytes instead of {cls.FORM.size}")
         return cls(*cls.FORM.unpack(body))
