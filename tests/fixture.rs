@@ -158,7 +158,7 @@ impl Raw {
         request.session = Some(session);
         let (mut raw, response) = Self::register_with(broker, request).await;
         assert!(response.resumed);
-        raw.sequence = response.settled;
+        raw.sequence = response.taken.unwrap_or(response.settled);
         (raw, response)
     }
 

@@ -13,6 +13,7 @@ mod hostile;
 mod limits;
 mod orders;
 mod program;
+mod python;
 mod terminal;
 mod tidy;
 mod timers;

@@ -64,6 +64,11 @@ impl Publishing {
         self.settled
     }
 
+    /// The highest sequence taken in, if it has not been answered.
+    pub(super) fn unsettled(&self) -> Option<u64> {
+        (self.taken > self.settled).then_some(self.taken)
+    }
+
     /// True if nothing is left to be answered.
     pub(super) fn is_settled(&self) -> bool {
         self.pending.is_empty()
