@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod orders;
 mod program;
+mod sim;
 mod terminal;
 mod tidy;
 mod timers;
