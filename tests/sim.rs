@@ -41,9 +41,9 @@ const PUBLISHERS: [&str; 2] = ["pub-0", "pub-1"];
 const SUBSCRIBERS: [(&str, &[&str], u64); 3] =
     [("sub-all", &["#"], 1), ("sub-news", &["news/#", "+/eu"], 3), ("sub-exact", &["news", "news/eu", "sport/eu"], 12)];
 
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(10);
 /// How long the weather is bad, and how long everything may take to come to rest after that.
-const STORM: Duration = Duration::from_secs(20);
+const STORM: Duration = Duration::from_secs(15);
 const REST: Duration = Duration::from_secs(120);
 
 /// One run; what it looked like, and how much it tried.
@@ -182,7 +182,7 @@ impl World {
             self.step();
             steps += 1;
             // Samples come once a second.
-            if steps % 200 == 0 {
+            if steps % 100 == 0 {
                 let Some(left) = left(self) else { return };
                 assert!(self.sim.elapsed() - from < REST / 2, "it never came to pass that {what}: {left}");
             }
@@ -209,7 +209,7 @@ impl World {
         for at in 0..self.clients.len() {
             match self.clients[at].trouble {
                 Some((_, until)) if until <= now => self.mend(at),
-                None if self.rng.once_in(500) => self.trouble(at, now),
+                None if self.rng.once_in(200) => self.trouble(at, now),
                 _ => {}
             }
         }

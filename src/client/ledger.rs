@@ -218,7 +218,7 @@ impl Ledger {
     }
 
     /// The session was resumed: settles what the broker has settled meanwhile; all the rest is sent again.
-    pub(super) fn resume(&mut self, settled: u64, failures: &[Failure], unknown_to: Option<u64>) {
+    pub(super) fn resume(&mut self, settled: u64, pending_to: Option<u64>, failures: &[Failure], unknown_to: Option<u64>) {
         if let Some(to) = unknown_to {
             // What was settled before keeps its outcome.
             self.fail(0, to.saturating_add(1), &PublishError::OutcomeUnknown);
@@ -229,9 +229,10 @@ impl Ledger {
         }
         self.settle(settled);
         self.handed = 0;
-        // A process that has resumed a session from a file goes on where the last one stopped.
+        // A process that has resumed a session from a file goes on where the last one stopped, and that is behind what is
+        // pending: under the same number another message would be taken for a repeat, acknowledged, and lost.
         if self.messages == 0 {
-            self.next = self.next.max(settled.saturating_add(1));
+            self.next = self.next.max(pending_to.unwrap_or(settled).saturating_add(1));
         }
     }
 
@@ -320,7 +321,7 @@ mod tests {
             let mut ledger = filled(1_000, 100);
             assert_eq!(handed_over(&mut ledger), (1..=1_000).collect::<Vec<_>>());
             assert!(!ledger.has_more());
-            ledger.resume(settled, &[], None);
+            ledger.resume(settled, None, &[], None);
             assert_eq!(handed_over(&mut ledger), (settled + 1..=1_000).collect::<Vec<_>>());
             assert_eq!(ledger.settled(), settled);
         }
@@ -381,7 +382,7 @@ mod tests {
         let mut ledger = filled(10, 1);
         assert_eq!(handed_over(&mut ledger).len(), 10);
         ledger.settle(1);
-        ledger.resume(8, &[Failure { sequence: 6, count: 2, code: Code::Forbidden }], Some(4));
+        ledger.resume(8, None, &[Failure { sequence: 6, count: 2, code: Code::Forbidden }], Some(4));
         let (failed, first) = ledger.take_failures().unwrap();
         assert!(matches!((failed, first), (5, PublishError::OutcomeUnknown)), "2 to 4 are unknown, 6 and 7 refused");
         assert_eq!(handed_over(&mut ledger), [9, 10]);

@@ -172,6 +172,10 @@ pub struct RegistrationResponse {
     pub credit_bytes: u64,
     /// Every publish up to this sequence is settled.
     pub settled: u64,
+    /// Those after `settled` up to here were taken and are not settled yet: a client that does not know what it sent goes on
+    /// after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_to: Option<u64>,
     /// Which of those after the client's `settled` failed; at most 1,000 entries.
     #[serde(default, deserialize_with = "list::<_, _, MAX_FAILURES>")]
     pub failures: Vec<Failure>,

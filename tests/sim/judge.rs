@@ -57,6 +57,8 @@ pub(super) type FeedId = usize;
 pub(super) struct Judge {
     publications: BTreeMap<Message, Publication>,
     feeds: Vec<Feed>,
+    /// What the broker has told of each subscription there is.
+    told: BTreeMap<SubscriptionId, Told>,
     /// What has ended well: how much was looked at.
     pub(super) verdicts: Verdicts,
 }
@@ -93,8 +95,13 @@ struct Feed {
     id: SubscriptionId,
     open: bool,
     seen: BTreeSet<Message>,
-    /// Dropped by a bound, as told; thrown away by an operator.
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Told {
+    /// Dropped by a bound.
     dropped: u64,
+    /// Thrown away by an operator.
     purged: u64,
     /// An operator has put poison back: what was given up comes again, out of its place.
     redelivers: bool,
@@ -119,8 +126,7 @@ impl Judge {
     /// Someone was told that a subscription is there. `board` is of this moment: it may have ended already.
     pub(super) fn opens(&mut self, id: &SubscriptionId, board: &Board) -> FeedId {
         let open = board.subscriptions.contains_key(id);
-        let feed = Feed { id: id.clone(), open, seen: BTreeSet::new(), dropped: 0, purged: 0, redelivers: false };
-        self.feeds.push(feed);
+        self.feeds.push(Feed { id: id.clone(), open, seen: BTreeSet::new() });
         self.feeds.len() - 1
     }
 
@@ -135,20 +141,24 @@ impl Judge {
 
     /// True if poison was put back into it.
     pub(super) fn redelivers(&self, feed: FeedId) -> bool {
-        self.feeds[feed].redelivers
+        self.told.get(&self.feeds[feed].id).is_some_and(|told| told.redelivers)
     }
 
     /// Takes in what the broker tells of losses.
     pub(super) fn hears(&mut self, event: &Event) {
         match event {
+            Event::SubscriptionCreated { id } => {
+                let before = self.told.insert(id.clone(), Told::default());
+                assert!(before.is_none(), "{id} was created twice");
+            }
             Event::SubscriptionOverflowed { id, dropped, why } => {
                 assert_ne!(*why, DropReason::Expired, "nothing here expires");
-                self.each(id, |feed| feed.dropped += dropped);
+                self.of(id).dropped += dropped;
             }
-            Event::SubscriptionPurged { id, lost, .. } => self.each(id, |feed| feed.purged += lost.messages()),
+            Event::SubscriptionPurged { id, lost, .. } => self.of(id).purged += lost.messages(),
             Event::Order(record) => {
                 if let (Control::Redeliver { subscription }, Outcome::Done { .. }) = (&record.order.control, &record.outcome) {
-                    self.each(subscription, |feed| feed.redelivers = true);
+                    self.of(subscription).redelivers = true;
                 }
             }
             Event::SubscriptionEnded { id, lost, .. } => self.end(*lost, |feed| feed == id),
@@ -157,20 +167,21 @@ impl Judge {
         }
     }
 
-    fn each(&mut self, id: &SubscriptionId, change: impl FnMut(&mut Feed)) {
-        self.feeds.iter_mut().filter(|feed| feed.open && feed.id == *id).for_each(change);
+    fn of(&mut self, id: &SubscriptionId) -> &mut Told {
+        self.told.get_mut(id).unwrap_or_else(|| panic!("{id} is not there, and something is told of it"))
     }
 
     /// Subscriptions have ended; what they still held is `lost`. Nobody knows what their clients saw of that, so this is a
     /// bound.
     fn end(&mut self, lost: Lost, is_ended: impl Fn(&SubscriptionId) -> bool) {
         let (mut missing, mut counted) = (Vec::new(), lost.messages());
+        for (_, told) in self.told.extract_if(.., |id, _| is_ended(id)) {
+            counted += told.dropped + told.purged;
+        }
         for at in 0..self.feeds.len() {
             if self.feeds[at].open && is_ended(&self.feeds[at].id) {
                 missing.extend(self.missing(at).into_iter().map(|message| (at, message)));
-                let feed = &mut self.feeds[at];
-                counted += feed.dropped + feed.purged;
-                feed.open = false;
+                self.feeds[at].open = false;
                 self.verdicts.feeds += 1;
             }
         }
@@ -202,11 +213,10 @@ impl Judge {
             if !self.feeds[at].open {
                 continue;
             }
-            let (missing, feed) = (self.missing(at), &self.feeds[at]);
-            let counted = feed.dropped + feed.purged;
-            assert!(missing.len() as u64 <= counted, "{}: {counted} counted as lost, missing: {missing:?}", feed.id);
-            let told = board.subscriptions[&feed.id].depth.dropped;
-            assert_eq!(feed.dropped, told, "{}: the events tell of other drops than the board", feed.id);
+            let (missing, id) = (self.missing(at), &self.feeds[at].id);
+            let Told { dropped, purged, .. } = self.told[id];
+            assert!(missing.len() as u64 <= dropped + purged, "{id}: {dropped} dropped, {purged} purged, missing: {missing:?}");
+            assert_eq!(dropped, board.subscriptions[id].depth.dropped, "{id}: the events tell of other drops than the board");
             self.verdicts.feeds += 1;
             self.verdicts.counted_lost += missing.len() as u64;
         }

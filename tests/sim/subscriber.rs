@@ -94,13 +94,16 @@ impl Subscriber {
                     return Ok(line);
                 }
                 Some(Reply::Error(error)) if matches!(error.code, Code::Gone | Code::NotFound) => {
-                    self.note(format_args!("its session is gone: {error:?}"));
+                    self.note(format_args!("its session is gone: {}, {}", error.code, error.reason));
                     let mut memory = self.memory.borrow_mut();
                     memory.session = None;
                     memory.feeds.clear();
                 }
                 other => {
-                    self.note(format_args!("not registered: {other:?}"));
+                    self.note(match &other {
+                        Some(Reply::Error(error)) => format!("refused: {}, {}", error.code, error.reason),
+                        other => format!("not registered: {other:?}"),
+                    });
                     return Err(Gone);
                 }
             }

@@ -154,6 +154,7 @@ impl State {
             credit_messages: config.publishing.credit_messages as u32,
             credit_bytes: config.publishing.credit_bytes as u64,
             settled: self.publishing.settled(),
+            pending_to: self.publishing.pending_to(),
             failures,
             unknown_to,
             subscriptions: self.subscriptions.handles(),

@@ -59,6 +59,12 @@ pub(super) struct Waiting {
 }
 
 impl Publishing {
+    /// The last sequence that was taken, if it is not settled yet.
+    pub(super) fn pending_to(&self) -> Option<u64> {
+        (self.taken > self.settled).then_some(self.taken)
+    }
+
+    /// The last sequence that is settled.
     pub(super) fn settled(&self) -> u64 {
         self.settled
     }
