@@ -130,6 +130,11 @@ impl Judge {
         self.feeds.len() - 1
     }
 
+    /// Its client asks for its end: whether it still comes to that or not, nothing is owed to it.
+    pub(super) fn gives_up(&mut self, feed: FeedId) {
+        self.feeds[feed].open = false;
+    }
+
     /// A message came. True if it had not come before.
     pub(super) fn sees(&mut self, feed: FeedId, message: Message, redelivered: bool) -> bool {
         assert!(self.publications.contains_key(&message), "{message} came, and nobody published it");

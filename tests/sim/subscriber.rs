@@ -249,8 +249,9 @@ impl Subscriber {
     }
 
     async fn unsubscribe(&self, line: &mut Line, filter: &str) -> Act {
-        // From here on nothing is owed to it: what comes, comes.
-        self.memory.borrow_mut().feeds.retain(|_, feed| feed.filter.as_str() != filter);
+        for (_, feed) in self.memory.borrow_mut().feeds.extract_if(.., |_, feed| feed.filter.as_str() == filter) {
+            self.stage.judge.borrow_mut().gives_up(feed.id);
+        }
         let request = UnsubscribeRequest { request: 2, filter: filter.to_owned() };
         let is_answer = |reply: &Reply| matches!(reply, Reply::Other(text) if text.starts_with("UnsubscribeAck"));
         self.ask(line, ClientFrame::UnsubscribeRequest(request), is_answer).await
