@@ -14,6 +14,7 @@ mod limits;
 mod orders;
 mod program;
 mod python;
+mod sim;
 mod terminal;
 mod tidy;
 mod timers;
