@@ -172,6 +172,9 @@ pub struct RegistrationResponse {
     pub credit_bytes: u64,
     /// Every publish up to this sequence is settled.
     pub settled: u64,
+    /// The last publish sequence the broker has taken, if that is later than `settled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<u64>,
     /// Which of those after the client's `settled` failed; at most 1,000 entries.
     #[serde(default, deserialize_with = "list::<_, _, MAX_FAILURES>")]
     pub failures: Vec<Failure>,

@@ -158,6 +158,7 @@ impl State {
             credit_messages: config.publishing.credit_messages as u32,
             credit_bytes: config.publishing.credit_bytes as u64,
             settled: self.publishing.settled(),
+            taken: self.publishing.unsettled(),
             failures,
             unknown_to,
             subscriptions: self.subscriptions.handles(),

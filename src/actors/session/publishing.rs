@@ -60,8 +60,14 @@ pub(super) struct Waiting {
 }
 
 impl Publishing {
+    /// The last sequence that is settled.
     pub(super) fn settled(&self) -> u64 {
         self.settled
+    }
+
+    /// The highest sequence taken in, if it has not been answered.
+    pub(super) fn unsettled(&self) -> Option<u64> {
+        (self.taken > self.settled).then_some(self.taken)
     }
 
     /// True if nothing is left to be answered.
