@@ -13,6 +13,8 @@ mod hostile;
 mod limits;
 mod orders;
 mod program;
+mod python;
+mod sim;
 mod terminal;
 mod tidy;
 mod timers;

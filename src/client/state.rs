@@ -138,7 +138,7 @@ impl State {
             closing: None,
             topic: None,
         };
-        state.ledger.resume(state.registration.settled, &[], None);
+        state.ledger.resume(state.registration.settled, state.registration.taken, &[], None);
         for survivor in survivors {
             state.adopt(survivor);
         }
@@ -255,11 +255,12 @@ impl State {
         let mut events = Vec::new();
         self.link = Link::Up;
         self.ledger.set_credit(credit(&response));
-        let (session, resumed, settled, unknown) = (response.session, response.resumed, response.settled, response.unknown_to);
+        let (session, resumed, settled) = (response.session, response.resumed, response.settled);
+        let (taken, unknown) = (response.taken, response.unknown_to);
         self.registration = response;
         self.lost_session.clone_from(&lost);
         if resumed {
-            self.ledger.resume(settled, &failures, unknown);
+            self.ledger.resume(settled, taken, &failures, unknown);
             self.take_up(survivors, &mut events);
         } else {
             self.ledger.start_over();
