@@ -60,6 +60,7 @@ pub(super) struct Waiting {
 }
 
 impl Publishing {
+    /// The last sequence that is settled.
     pub(super) fn settled(&self) -> u64 {
         self.settled
     }
@@ -173,6 +174,7 @@ impl State {
         let settlement = Settlement::new(self.myself.clone(), Arc::clone(&self.shared.stats), chunk);
         for (mut sequences, error) in misnamed {
             sequences.skip(sequences.up_to(expected - 1));
+            self.name_refused(&error);
             settlement.refuse(&sequences, Code::Malformed, &error.to_string());
         }
         for mut group in groups {
