@@ -1,6 +1,7 @@
 //! The handle: everything a program can do with a running broker. The console has no other door.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     io::{self, Write as _},
     net::SocketAddr,
@@ -121,12 +122,13 @@ impl Broker {
         let Platform { endpoints, entropy } = platform;
         let addresses = endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect();
         let audit = config.audit.file.clone();
-        let (timers, timer_task) = Timers::start();
+        let stats = Arc::<Stats>::default();
+        let (timers, timer_task) = Timers::start(Arc::clone(&stats));
         let clock = Clock::start();
         let shared = Arc::new(Shared {
             clock,
             bus: Bus::new(clock),
-            stats: Arc::new(Stats::default()),
+            stats,
             timers,
             limits: Limits::default(),
             filters: FilterTable::default(),
@@ -171,6 +173,11 @@ impl Handle {
     /// The broker's counters now.
     pub fn counters(&self) -> Counters {
         self.inner.shared.stats.read()
+    }
+
+    /// How often each limit was hit since the start, by the name of the key that sets it.
+    pub fn limit_hits(&self) -> BTreeMap<&'static str, u64> {
+        self.inner.shared.limits.totals()
     }
 
     /// True while orders are refused.

@@ -50,9 +50,9 @@
 //! # Where to find what, in reading order
 //!
 //! [`name`], [`wire`], [`config`], [`control`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`, `queue`,
-//! `backlog`, `receipt`, `room`, `bucket` and `tombstones` are vocabulary and pure cores: values in, values out.
-//! `subscription` is a queue with those who share it; [`net`] is what a socket is, `connection` is all I/O on one; `actors` has one actor a file; `handle`
-//! is the door.
+//! `backlog`, `receipt`, `room`, `bucket`, `throttle`, `logins` and `tombstones` are vocabulary and pure cores: values in,
+//! values out. `subscription` is a queue, `topic_cell` a topic, with those who share it; [`net`] is what a socket is,
+//! `connection` all I/O on one; `actors` has one actor a file; `handle` is the door.
 
 mod actors;
 pub mod auth;
@@ -71,6 +71,7 @@ pub mod events;
 pub mod filters;
 mod handle;
 mod limits;
+mod logins;
 pub mod name;
 pub mod net;
 mod queue;
@@ -79,8 +80,10 @@ mod room;
 mod shared;
 mod stats;
 mod subscription;
+mod throttle;
 mod timers;
 mod tombstones;
+mod topic_cell;
 pub mod wire;
 
 pub use board::Board;

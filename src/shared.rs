@@ -17,7 +17,7 @@ use crate::{
     entropy::Entropy,
     events::{BrokerSample, Event},
     filters::Filters,
-    limits::Limits,
+    limits::{Limit, Limits},
     name::{Filter, NameRules, SessionId, TopicName},
     room::Room,
     stats::Stats,
@@ -60,9 +60,9 @@ impl Shared {
     }
 
     /// A limit was hit by `who`: counted, and told at most once a second.
-    pub(crate) fn limit_hit(&self, limit: &'static str, who: &str) {
+    pub(crate) fn limit_hit(&self, limit: Limit, who: &str) {
         if let Some(times) = self.limits.hit(limit, who, Self::now()) {
-            self.emit(Event::LimitHit { limit: limit.to_owned(), who: who.to_owned(), times });
+            self.emit(Event::LimitHit { limit: limit.key().to_owned(), who: who.to_owned(), times });
         }
     }
 

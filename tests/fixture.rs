@@ -1,6 +1,7 @@
 //! A broker for one test, and a client that speaks the protocol frame by frame, so that a test can also speak it wrongly.
 
 pub(crate) mod baseline;
+pub(crate) mod proxy;
 pub(crate) mod rng;
 
 use std::{net::SocketAddr, time::Duration};
@@ -164,7 +165,7 @@ impl Raw {
         request.session = Some(session);
         let (mut raw, response) = Self::register_with(broker, request).await;
         assert!(response.resumed);
-        raw.sequence = response.settled;
+        raw.sequence = response.taken.unwrap_or(response.settled);
         (raw, response)
     }
 

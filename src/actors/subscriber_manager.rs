@@ -16,7 +16,8 @@ use super::{
 use crate::{
     auth::Identity,
     control::{Control, Order, Outcome},
-    events::{Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
+    events::{DropReason, Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
+    limits::Limit,
     name::{Filter, Principal, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
     queue::Bounds,
     shared::Shared,
@@ -196,7 +197,7 @@ impl State {
     fn refusal(&self, principal: &Principal, topic: Option<&TopicRef>) -> Option<(Code, String)> {
         let max = self.shared.config.queues.max_subscriptions;
         if self.count >= max {
-            self.shared.limit_hit("queues.max_subscriptions", principal.as_str());
+            self.shared.limit_hit(Limit::Subscriptions, principal.as_str());
             return Some((
                 Code::NoRoom,
                 format!("the broker has {max} subscriptions (queues.max_subscriptions); try again later"),
@@ -253,6 +254,11 @@ impl State {
     fn tell_dropped(&self, queue: &SubscriptionQueue) {
         for (why, dropped) in queue.take_untold() {
             self.shared.stats.dropped.add(dropped);
+            match why {
+                DropReason::QueueFull => self.shared.limits.count(Limit::Queue, dropped),
+                DropReason::PoisonFull => self.shared.limit_hit(Limit::Poison, queue.identity.principal.as_str()),
+                DropReason::BacklogFull | DropReason::Expired | DropReason::MemoryFull => {}
+            }
             self.shared.emit(Event::SubscriptionOverflowed { id: queue.id.clone(), dropped, why });
         }
     }

@@ -218,7 +218,7 @@ impl Ledger {
     }
 
     /// The session was resumed: settles what the broker has settled meanwhile; all the rest is sent again.
-    pub(super) fn resume(&mut self, settled: u64, pending_to: Option<u64>, failures: &[Failure], unknown_to: Option<u64>) {
+    pub(super) fn resume(&mut self, settled: u64, taken: Option<u64>, failures: &[Failure], unknown_to: Option<u64>) {
         if let Some(to) = unknown_to {
             // What was settled before keeps its outcome.
             self.fail(0, to.saturating_add(1), &PublishError::OutcomeUnknown);
@@ -229,10 +229,10 @@ impl Ledger {
         }
         self.settle(settled);
         self.handed = 0;
-        // A process that has resumed a session from a file goes on where the last one stopped, and that is behind what is
-        // pending: under the same number another message would be taken for a repeat, acknowledged, and lost.
+        // A process that has resumed a session from a file goes on where the last one stopped. What the broker has taken and
+        // not settled counts: a new message under such a sequence would pass for a repeat.
         if self.messages == 0 {
-            self.next = self.next.max(pending_to.unwrap_or(settled).saturating_add(1));
+            self.next = self.next.max(taken.unwrap_or(settled).saturating_add(1));
         }
     }
 
@@ -364,6 +364,17 @@ mod tests {
         assert!(matches!((failed, first), (3, PublishError::OutcomeUnknown)));
         drop(ledger.push("t", Headers::NONE, b""));
         assert_eq!(handed_over(&mut ledger), [2_001]);
+    }
+
+    #[test]
+    fn a_new_process_goes_on_behind_all_that_was_taken() {
+        let mut ledger = filled(0, 8);
+        ledger.resume(41, Some(45), &[], None);
+        ledger.settle(45);
+        drop(ledger.push("t", Headers::NONE, b"new"));
+        assert_eq!(handed_over(&mut ledger), [46]);
+        ledger.settle(46);
+        assert_eq!(ledger.progress(), (1, 1));
     }
 
     #[test]

@@ -138,8 +138,7 @@ impl State {
             closing: None,
             topic: None,
         };
-        let registration = &state.registration;
-        state.ledger.resume(registration.settled, registration.pending_to, &[], None);
+        state.ledger.resume(state.registration.settled, state.registration.taken, &[], None);
         for survivor in survivors {
             state.adopt(survivor);
         }
@@ -257,11 +256,11 @@ impl State {
         self.link = Link::Up;
         self.ledger.set_credit(credit(&response));
         let (session, resumed, settled) = (response.session, response.resumed, response.settled);
-        let (pending, unknown) = (response.pending_to, response.unknown_to);
+        let (taken, unknown) = (response.taken, response.unknown_to);
         self.registration = response;
         self.lost_session.clone_from(&lost);
         if resumed {
-            self.ledger.resume(settled, pending, &failures, unknown);
+            self.ledger.resume(settled, taken, &failures, unknown);
             self.take_up(survivors, &mut events);
         } else {
             self.ledger.start_over();

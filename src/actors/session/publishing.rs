@@ -5,13 +5,14 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{Goodbye, State};
 use crate::{
     actors::{
-        topic::{Life, TopicMsg, TopicRef},
+        topic::{TopicMsg, TopicRef},
         topic_manager::TopicManagerMsg,
     },
     connection::{Group, Spent},
     events::{Action, CloseReason},
     name::{NameError, TopicName},
     receipt::{Receipt, Refusal, Sequences, Settlement},
+    topic_cell::Life,
     wire::{Code, ErrorFrame, Failure, MAX_FAILURES, ServerFrame},
 };
 
@@ -59,14 +60,13 @@ pub(super) struct Waiting {
 }
 
 impl Publishing {
-    /// The last sequence that was taken, if it is not settled yet.
-    pub(super) fn pending_to(&self) -> Option<u64> {
-        (self.taken > self.settled).then_some(self.taken)
-    }
-
-    /// The last sequence that is settled.
     pub(super) fn settled(&self) -> u64 {
         self.settled
+    }
+
+    /// The highest sequence taken in, if it has not been answered.
+    pub(super) fn unsettled(&self) -> Option<u64> {
+        (self.taken > self.settled).then_some(self.taken)
     }
 
     /// True if nothing is left to be answered.
@@ -173,6 +173,7 @@ impl State {
         let settlement = Settlement::new(self.myself.clone(), Arc::clone(&self.shared.stats), chunk);
         for (mut sequences, error) in misnamed {
             sequences.skip(sequences.up_to(expected - 1));
+            self.name_refused(&error);
             settlement.refuse(&sequences, Code::Malformed, &error.to_string());
         }
         for mut group in groups {

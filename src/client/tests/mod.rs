@@ -229,7 +229,7 @@ fn welcome() -> RegistrationResponse {
         credit_messages: 4,
         credit_bytes: 4096,
         settled: 0,
-        pending_to: None,
+        taken: None,
         failures: Vec::new(),
         unknown_to: None,
         subscriptions: Vec::new(),

@@ -1,0 +1,188 @@
+//! How sessions lose their clients, and how they end.
+
+use std::sync::Arc;
+
+use ractor::{ActorId, RpcReplyPort};
+
+use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State};
+use crate::{
+    actors::{
+        Door, SessionMsg,
+        listener::ListenerMsg,
+        session::Goodbye,
+        subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
+    },
+    clock::UnixMillis,
+    control::Outcome,
+    events::{CloseReason, Event, SessionEnd},
+    limits::Limit,
+    name::{Epoch, Principal, SessionId},
+    shared::{Shared, tell},
+    tombstones::Tombstone,
+    wire::Code,
+};
+
+impl State {
+    /// A connection is gone: the reclaim timer runs, unless a later one is there already.
+    pub(super) fn connection_gone(&mut self, gone: &ConnectionGone) {
+        let Some(entry) = self.sessions.get_mut(&gone.session) else { return };
+        let principal = entry.identity.principal.clone();
+        if entry.epoch != gone.epoch || matches!(entry.client, Client::Away { .. }) {
+            return self.shared.stats.stale.add(1);
+        }
+        let deadline = Shared::now() + entry.reclaim;
+        entry.client = Client::Away { deadline, held: false };
+        let _ = self.shared.tell(&entry.actor, SessionMsg::Detach { epoch: gone.epoch });
+        self.shared.emit(Event::SessionDetached {
+            id: gone.session,
+            epoch: gone.epoch,
+            why: gone.why,
+            deadline: self.shared.clock.at(deadline.into()),
+        });
+        self.detached += 1;
+        self.deadlines.insert((deadline, gone.session));
+        self.arm();
+        let limits = &self.shared.config.sessions;
+        let owned = self.owned.entry(principal.clone()).or_default();
+        owned.detached += 1;
+        let hit = if owned.detached > limits.max_detached_per_principal {
+            Some((Limit::DetachedPerPrincipal, principal.as_str()))
+        } else if self.detached > limits.max_detached {
+            Some((Limit::Detached, "broker"))
+        } else {
+            None
+        };
+        if let Some((limit, who)) = hit {
+            self.shared.limit_hit(limit, who);
+            self.end(gone.session, SessionEnd::NoRoom, None);
+        }
+    }
+
+    /// A session of `principal` is not detached any more.
+    pub(super) fn not_detached(&mut self, principal: &Principal) {
+        self.detached -= 1;
+        if let Some(owned) = self.owned.get_mut(principal) {
+            owned.detached -= 1;
+        }
+    }
+
+    fn disown(&mut self, principal: &Principal) {
+        if let Some(owned) = self.owned.get_mut(principal) {
+            owned.sessions -= 1;
+            if owned.sessions == 0 {
+                self.owned.remove(principal);
+            }
+        }
+    }
+
+    /// One timer is out, for the soonest deadline, however often that changes.
+    pub(super) fn arm(&mut self) {
+        let Some((soonest, _)) = self.deadlines.first().copied() else {
+            self.armed = None;
+            return self.alarm.clear();
+        };
+        if self.armed == Some(soonest) {
+            return;
+        }
+        self.armed = Some(soonest);
+        let (stats, myself) = (Arc::clone(&self.shared.stats), self.myself.clone());
+        self.alarm.set(soonest.into(), move || {
+            let _ = tell(&stats, &myself, SessionManagerMsg::Reclaim);
+        });
+    }
+
+    /// A timer fired: a hint. Whose deadline, as it is held now, has passed, is reclaimed.
+    pub(super) fn reclaim(&mut self) {
+        let now = Shared::now();
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
+        }
+        while let Some((deadline, id)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.end(id, SessionEnd::Reclaimed, None);
+        }
+        self.arm();
+    }
+
+    pub(super) fn client_ends(&mut self, id: SessionId, epoch: Epoch) {
+        match self.sessions.get(&id) {
+            Some(entry) if entry.epoch == epoch => self.end(id, SessionEnd::Ended, None),
+            _ => self.shared.stats.stale.add(1),
+        }
+    }
+
+    /// Ends a session: gone at once for whoever asks for it, told and remembered when its subscriptions have ended.
+    pub(super) fn end(&mut self, id: SessionId, why: SessionEnd, reply: Option<RpcReplyPort<Outcome>>) {
+        let Some(entry) = self.sessions.remove(&id) else { return };
+        if let Client::Away { deadline, .. } = entry.client {
+            self.deadlines.remove(&(deadline, id));
+            self.not_detached(&entry.identity.principal);
+        }
+        self.disown(&entry.identity.principal);
+        let goodbye = match &why {
+            SessionEnd::Evicted { why, .. } if why.is_empty() => {
+                Goodbye::Evicted { reason: "an operator evicted this session".to_owned() }
+            }
+            SessionEnd::Evicted { why, .. } => Goodbye::Evicted { reason: why.clone() },
+            SessionEnd::Failed { .. } => Goodbye::error(Code::Internal, "the session has failed; register without its id"),
+            SessionEnd::Reclaimed | SessionEnd::Ended | SessionEnd::NoRoom => Goodbye::Silent,
+        };
+        let done = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded);
+        let message = SessionMsg::End { goodbye, why: CloseReason::SessionEnded, done };
+        // The session ends its subscriptions behind whatever it has asked for them; if it has failed, nothing more can come.
+        if let Err(SessionMsg::End { goodbye, why, done }) = self.shared.tell(&entry.actor, message) {
+            if let Client::Here { listener } = &entry.client {
+                let _ = self.shared.tell(listener, ListenerMsg::Close { goodbye, why });
+            }
+            let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
+        }
+        let listener = match entry.client {
+            Client::Here { listener } => Some(listener),
+            Client::Away { .. } => None,
+        };
+        let (actor, replies) = (entry.actor.get_id(), reply.into_iter().collect());
+        let ending = Ending { actor, listener, identity: entry.identity, why, replies };
+        self.ending.insert(id, ending);
+    }
+
+    pub(super) fn failed(&mut self, who: ActorId, why: &str) {
+        let Some(id) = self.actors.remove(&who) else { return };
+        if self.sessions.contains_key(&id) {
+            self.end(id, SessionEnd::Failed { why: why.to_owned() }, None);
+        } else if let Some(ending) = self.ending.get(&id).filter(|ending| ending.actor == who) {
+            // It failed before it could pass its end on.
+            if let Some(listener) = &ending.listener {
+                let goodbye = Goodbye::error(Code::Internal, "the session has failed; register without its id");
+                let _ = self.shared.tell(listener, ListenerMsg::Close { goodbye, why: CloseReason::SessionEnded });
+            }
+            let done = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded);
+            let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
+        }
+    }
+
+    pub(super) fn ended(&mut self, ended: &SubscriptionsEnded) {
+        let Some(Ending { identity, why, replies, .. }) = self.ending.remove(&ended.session) else { return };
+        let at: UnixMillis = self.shared.clock.now().wall;
+        let stone = Tombstone { principal: identity.principal, reason: reason(&why), at };
+        self.tombstones.add(ended.session, stone, Shared::now());
+        self.shared.emit(Event::SessionEnded { id: ended.session, why, lost: ended.lost });
+        for reply in replies {
+            let _ = reply.send(Outcome::Done { lost: ended.lost });
+        }
+    }
+}
+
+/// How a session ended, for a client that asks for it.
+pub(super) fn reason(why: &SessionEnd) -> String {
+    match why {
+        SessionEnd::Reclaimed => "was reclaimed: its client was away for too long".to_owned(),
+        SessionEnd::Evicted { why, .. } if why.is_empty() => "was evicted by an operator".to_owned(),
+        SessionEnd::Evicted { why, .. } => format!("was evicted by an operator: {why}"),
+        SessionEnd::Ended => "was ended by its client".to_owned(),
+        SessionEnd::NoRoom => "was ended: too many sessions were waiting for their clients (sessions.max_detached, \
+            sessions.max_detached_per_principal)"
+            .to_owned(),
+        SessionEnd::Failed { .. } => "failed".to_owned(),
+    }
+}

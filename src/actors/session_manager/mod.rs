@@ -1,0 +1,238 @@
+//! The session manager: creates sessions and alone decides attach, takeover and reclaim. Registrations, losses and fired timers
+//! all come through its one mailbox, so that each finds the world as the one before has left it.
+
+mod claims;
+mod ending;
+mod orders;
+mod takeovers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+
+use self::takeovers::Takeovers;
+use super::{
+    Living, SessionMsg, alive,
+    listener::ListenerMsg,
+    session::{ClientEnds, Flow},
+    subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
+    topic_manager::TopicManagerMsg,
+};
+use crate::{
+    auth::Identity,
+    bucket::Pace,
+    connection::Outbound,
+    control::{Order, Outcome},
+    events::{Event, Sample, SessionEnd, SessionSample},
+    name::{ClientName, Epoch, ListenerId, Principal, SessionId},
+    shared::Shared,
+    stats::Rate,
+    throttle::Throttle,
+    timers::Alarm,
+    tombstones::Tombstones,
+    wire::AckMode,
+};
+
+pub(crate) use super::session::ConnectionGone;
+
+/// What the session manager can be asked.
+#[derive(Debug)]
+pub(crate) enum SessionManagerMsg {
+    /// An authenticated client wants a session, new or its own.
+    Claim(Box<Claim>),
+    /// A connection is gone.
+    ConnectionGone(ConnectionGone),
+    /// A client ends its session.
+    ClientEnds(ClientEnds),
+    /// A reclaim timer may have run out.
+    Reclaim,
+    /// An ending session's subscriptions have ended.
+    SubscriptionsEnded(SubscriptionsEnded),
+    /// Carry out an order about a session.
+    Order { order: Order, reply: RpcReplyPort<Outcome> },
+    /// A second has passed.
+    Tick,
+}
+
+/// A client that has been authenticated.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) identity: Identity,
+    pub(crate) client: ClientName,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) ack: AckMode,
+    pub(crate) settled: u64,
+    pub(crate) keep_alive: Duration,
+    pub(crate) reclaim: Duration,
+    pub(crate) connection: Connection,
+}
+
+/// Where a client is.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) id: ListenerId,
+    pub(crate) peer: std::net::SocketAddr,
+    pub(crate) listener: ActorRef<ListenerMsg>,
+    pub(crate) outbound: Arc<Outbound>,
+}
+
+/// The session manager's references, in dependency order.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) topics: ActorRef<TopicManagerMsg>,
+    pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
+}
+
+pub(crate) struct SessionManager;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    topics: ActorRef<TopicManagerMsg>,
+    subscribers: ActorRef<SubscriberManagerMsg>,
+    myself: ActorRef<SessionManagerMsg>,
+    sessions: BTreeMap<SessionId, Entry>,
+    actors: HashMap<ActorId, SessionId>,
+    /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
+    ending: HashMap<SessionId, Ending>,
+    tombstones: Tombstones,
+    /// The reclaim timers that run, soonest first.
+    deadlines: BTreeSet<(Instant, SessionId)>,
+    /// When the one timer that is out for them fires.
+    armed: Option<Instant>,
+    alarm: Alarm,
+    detached: usize,
+    /// What each principal has.
+    owned: HashMap<Principal, Owned>,
+    /// Sessions that are not there, by the address that asks for them.
+    failed_resumes: Throttle<IpAddr>,
+    _alive: Living,
+}
+
+/// A principal's sessions.
+#[derive(Debug, Default)]
+struct Owned {
+    sessions: usize,
+    /// Those of them that are detached.
+    detached: usize,
+}
+
+struct Entry {
+    actor: ActorRef<SessionMsg>,
+    identity: Identity,
+    epoch: Epoch,
+    reclaim: Duration,
+    client: Client,
+    takeovers: Takeovers,
+    flow: Arc<Flow>,
+    published: Rate,
+    delivered: Rate,
+}
+
+/// Where a session's client is.
+enum Client {
+    Here {
+        listener: ActorRef<ListenerMsg>,
+    },
+    /// The reclaim timer runs out at `deadline`, unless it is held.
+    Away {
+        deadline: Instant,
+        held: bool,
+    },
+}
+
+struct Ending {
+    actor: ActorId,
+    /// The connection to close if the session fails before it can.
+    listener: Option<ActorRef<ListenerMsg>>,
+    identity: Identity,
+    why: SessionEnd,
+    replies: Vec<RpcReplyPort<Outcome>>,
+}
+
+impl Actor for SessionManager {
+    type Msg = SessionManagerMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, myself: ActorRef<SessionManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, topics, subscribers } = args;
+        let limits = &shared.config.sessions;
+        let tombstones = Tombstones::new(limits.tombstones, limits.tombstone_life);
+        let (alive, alarm) = (alive(&shared), shared.timers.alarm());
+        Ok(State {
+            shared,
+            topics,
+            subscribers,
+            myself,
+            sessions: BTreeMap::new(),
+            actors: HashMap::new(),
+            ending: HashMap::new(),
+            tombstones,
+            deadlines: BTreeSet::new(),
+            armed: None,
+            alarm,
+            detached: 0,
+            owned: HashMap::new(),
+            failed_resumes: Throttle::default(),
+            _alive: alive,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<SessionManagerMsg>,
+        message: SessionManagerMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SessionManagerMsg::Claim(claim) => state.claim(*claim).await?,
+            SessionManagerMsg::ConnectionGone(gone) => state.connection_gone(&gone),
+            SessionManagerMsg::ClientEnds(ClientEnds { session, epoch }) => state.client_ends(session, epoch),
+            SessionManagerMsg::Reclaim => state.reclaim(),
+            SessionManagerMsg::SubscriptionsEnded(ended) => state.ended(&ended),
+            SessionManagerMsg::Order { order, reply } => state.order(order, reply),
+            SessionManagerMsg::Tick => state.sample(),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<SessionManagerMsg>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(who, error) => state.failed(who.get_id(), &error.to_string()),
+            SupervisionEvent::ActorTerminated(who, _, _) => {
+                state.actors.remove(&who.get_id());
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn sample(&mut self) {
+        let limits = &self.shared.config.sessions;
+        let pace = Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second);
+        self.failed_resumes.forget_full(pace, Shared::now());
+        let mut rows = Vec::new();
+        for (id, entry) in &mut self.sessions {
+            let changed =
+                [entry.published.sample(entry.flow.published.get()), entry.delivered.sample(entry.flow.delivered.get())];
+            if changed.contains(&true) {
+                rows.push(SessionSample { id: *id, publish_rate: entry.published.last, deliver_rate: entry.delivered.last });
+            }
+        }
+        for rows in rows.chunks(Sample::MAX_ROWS) {
+            self.shared.emit(Event::Sample(Sample { sessions: rows.to_vec(), ..Sample::default() }));
+        }
+    }
+}

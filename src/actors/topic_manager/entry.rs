@@ -1,0 +1,105 @@
+//! What the manager knows of one topic.
+
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+use ractor::{ActorRef, RpcReplyPort};
+
+use super::tell_dropped;
+use crate::{
+    actors::{Failures, SessionMsg, topic::TopicRef},
+    auth::Identity,
+    clock::{Moment, UnixMillis, Uptime},
+    control::Outcome,
+    events::{Lost, TopicSample},
+    name::TopicName,
+    shared::Shared,
+    stats::Rate,
+    topic_cell::Life,
+};
+
+pub(super) struct Entry {
+    pub(super) topic: TopicRef,
+    pub(super) failures: Failures,
+    /// Since when it might be forgotten.
+    pub(super) unused_since: Option<Instant>,
+    pub(super) published: Rate,
+    pub(super) fanned_out: Rate,
+    /// Look-ups that wait until the actor has ended.
+    pub(super) waiting: Vec<(Identity, ActorRef<SessionMsg>)>,
+    pub(super) kill: Option<Kill>,
+}
+
+/// A kill under way: it is done when the actor and the exact subscriptions have both ended.
+pub(super) struct Kill {
+    pub(super) by: String,
+    pub(super) replies: Vec<RpcReplyPort<Outcome>>,
+    pub(super) lost: Lost,
+    pub(super) subscriptions_ended: bool,
+    pub(super) actor_ended: bool,
+}
+
+impl Entry {
+    pub(super) fn new(topic: TopicRef) -> Self {
+        Self {
+            topic,
+            failures: Failures::default(),
+            unused_since: None,
+            published: Rate::default(),
+            fanned_out: Rate::default(),
+            waiting: Vec::new(),
+            kill: None,
+        }
+    }
+
+    /// Without an exact subscription, a publish or a backlog for long, it goes; what is in its mailbox still counts.
+    pub(super) fn forget_if_unused(&mut self, now: Instant, idle_after: Duration) {
+        let cell = &self.topic.cell;
+        if cell.life() != Life::Open {
+            return;
+        }
+        let used = cell.is_subscribed() || cell.look_at_backlog().messages() > 0 || self.published.differs(cell.published.get());
+        if used {
+            self.unused_since = None;
+            return;
+        }
+        let since = *self.unused_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= idle_after {
+            cell.set_life(Life::Forgetting);
+            let _ = self.topic.actor.drain();
+        }
+    }
+
+    pub(super) fn sample(&mut self, shared: &Shared, topic: &TopicName, now: Instant) -> Option<TopicSample> {
+        let cell = &self.topic.cell;
+        // Cleared before anything is read: what changes from here on is for the next sample.
+        let changed = cell.changed.swap(false, Relaxed);
+        let rates = [self.published.sample(cell.published.get()), self.fanned_out.sample(cell.fanned_out.get())];
+        let (backlog, backlog_bytes, expired) = {
+            let mut waiting = cell.look_at_backlog();
+            let before = waiting.messages();
+            waiting.expire(now);
+            (waiting.messages(), waiting.bytes(), waiting.messages() < before)
+        };
+        if !rates.contains(&true) && !changed && !expired {
+            return None;
+        }
+        tell_dropped(shared, cell);
+        let last_publish = cell.last_publish.load(Relaxed).checked_sub(1).map(|up| {
+            let start = shared.clock.now();
+            Moment { up: Uptime(up), wall: UnixMillis(start.wall.0 - start.up.0 + up) }
+        });
+        Some(TopicSample {
+            topic: topic.clone(),
+            published: cell.published.get(),
+            publish_rate: self.published.last,
+            fan_out_rate: self.fanned_out.last,
+            matched: cell.matched.get(),
+            backlog,
+            backlog_bytes,
+            last_publish,
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! The topic manager: creates, finds and forgets topics, holds their limits, and owns their cells, so that a backlog outlives
+//! its topic's panic.
+
+mod ending;
+mod entry;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+
+use self::entry::Entry;
+use super::{
+    Door, Living, SessionMsg, alive,
+    subscriber_manager::{EndExact, ExactEnded},
+    topic::{Arguments as TopicArguments, MakeRoom, RoomMade, Topic, TopicRef},
+};
+use crate::{
+    auth::Identity,
+    backlog::Backlog,
+    bucket::Pace,
+    config::Topics,
+    control::{Order, Outcome},
+    events::{Action, DropReason, Event, Lost, Sample},
+    limits::Limit,
+    name::{Principal, TopicName},
+    shared::Shared,
+    throttle::Throttle,
+    topic_cell::{Life, TopicCell},
+    wire::Code,
+};
+
+/// What the topic manager can be asked.
+#[derive(Debug)]
+pub(crate) enum TopicManagerMsg {
+    /// Find the topic, or create it if `identity` may; answer the session.
+    Find { topic: TopicName, identity: Identity, session: ActorRef<SessionMsg> },
+    /// A killed topic's exact subscriptions have ended.
+    ExactEnded(ExactEnded),
+    /// A topic found the broker full.
+    MakeRoom(MakeRoom),
+    /// Parked queues have made room, as far as they could.
+    RoomMade(RoomMade),
+    /// Carry out an order about a topic.
+    Order { order: Order, reply: RpcReplyPort<Outcome> },
+    /// A second has passed.
+    Tick,
+    /// End everything; what the backlogs held is the answer.
+    Close(RpcReplyPort<Lost>),
+}
+
+/// The topic manager's references, in dependency order.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    /// To the subscriber manager, through the broker.
+    pub(crate) end_exact: Door<EndExact>,
+    /// To the subscriber manager, through the broker.
+    pub(crate) make_room: Door<MakeRoom>,
+}
+
+pub(crate) struct TopicManager;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    myself: ActorRef<TopicManagerMsg>,
+    end_exact: Door<EndExact>,
+    make_room: Door<MakeRoom>,
+    topics: BTreeMap<TopicName, Entry>,
+    actors: HashMap<ActorId, TopicName>,
+    owned: HashMap<Principal, usize>,
+    creations: Throttle<Principal>,
+    /// Topics that wait until room has been made.
+    wanting: Vec<Door<RoomMade>>,
+    _alive: Living,
+}
+
+impl Actor for TopicManager {
+    type Msg = TopicManagerMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, myself: ActorRef<TopicManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, end_exact, make_room } = args;
+        let alive = alive(&shared);
+        Ok(State {
+            shared,
+            myself,
+            end_exact,
+            make_room,
+            topics: BTreeMap::new(),
+            actors: HashMap::new(),
+            owned: HashMap::new(),
+            creations: Throttle::default(),
+            wanting: Vec::new(),
+            _alive: alive,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<TopicManagerMsg>,
+        message: TopicManagerMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TopicManagerMsg::Find { topic, identity, session } => state.find(topic, identity, session).await?,
+            TopicManagerMsg::ExactEnded(ended) => state.subscriptions_ended(&ended).await?,
+            TopicManagerMsg::MakeRoom(MakeRoom(asked)) => state.make_room(asked),
+            TopicManagerMsg::RoomMade(RoomMade) => state.room_made(),
+            TopicManagerMsg::Order { order, reply } => state.order(order, reply),
+            TopicManagerMsg::Tick => state.tick(),
+            TopicManagerMsg::Close(reply) => {
+                let _ = reply.send(state.close());
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<TopicManagerMsg>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(who, error) => state.failed(who.get_id(), &error.to_string()).await?,
+            SupervisionEvent::ActorTerminated(who, _, _) => state.ended(who.get_id()).await?,
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    async fn find(
+        &mut self,
+        topic: TopicName,
+        identity: Identity,
+        session: ActorRef<SessionMsg>,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(entry) = self.topics.get_mut(&topic) {
+            if entry.topic.cell.life() == Life::Open {
+                let found = SessionMsg::TopicFound { topic, found: Ok(entry.topic.clone()) };
+                let _ = self.shared.tell(&session, found);
+            } else {
+                entry.waiting.push((identity, session));
+            }
+            return Ok(());
+        }
+        let found = match self.refusal(&topic, &identity) {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.create(&topic, identity.principal).await?),
+        };
+        let _ = self.shared.tell(&session, SessionMsg::TopicFound { topic, found });
+        Ok(())
+    }
+
+    /// Why `identity` may not create `topic` now.
+    fn refusal(&mut self, topic: &TopicName, identity: &Identity) -> Option<(Code, String)> {
+        let limits = &self.shared.config.topics;
+        let principal = &identity.principal;
+        if !identity.rights.may(Action::Create, topic) {
+            return Some((Code::Forbidden, "there is no such topic and you may not create it".to_owned()));
+        }
+        if self.topics.len() >= limits.max {
+            self.shared.limit_hit(Limit::Topics, principal.as_str());
+            return Some((Code::NoRoom, format!("the broker has {} topics (topics.max); use one that exists", limits.max)));
+        }
+        if principal.is_local() {
+            return None;
+        }
+        if self.owned.get(principal).is_some_and(|owned| *owned >= limits.max_per_principal) {
+            self.shared.limit_hit(Limit::TopicsPerPrincipal, principal.as_str());
+            let why = format!("you have created {} topics (topics.max_per_principal); use one of them", limits.max_per_principal);
+            return Some((Code::TooMany, why));
+        }
+        if let Err(wait) = self.creations.take(principal, creations(limits), Shared::now()) {
+            self.shared.limit_hit(Limit::TopicCreation, principal.as_str());
+            let why = format!("you create too many topics (topics.create_per_second); the next one in {} ms", wait.as_millis());
+            return Some((Code::TooMany, why));
+        }
+        None
+    }
+
+    async fn create(&mut self, topic: &TopicName, by: Principal) -> Result<TopicRef, ActorProcessingErr> {
+        let limits = &self.shared.config.topics;
+        let backlog = Backlog::new(limits.backlog_messages as u64, limits.backlog_bytes as u64, limits.backlog_life);
+        let cell = TopicCell::new(topic.clone(), by.clone(), backlog);
+        let topic_ref = self.spawn(cell).await?;
+        *self.owned.entry(by.clone()).or_default() += 1;
+        self.shared.emit(Event::TopicCreated { topic: topic.clone(), by });
+        self.topics.insert(topic.clone(), Entry::new(topic_ref.clone()));
+        Ok(topic_ref)
+    }
+
+    async fn spawn(&mut self, cell: Arc<TopicCell>) -> Result<TopicRef, ActorProcessingErr> {
+        let make_room = Door::new(&self.shared.stats, &self.myself, TopicManagerMsg::MakeRoom);
+        let arguments = TopicArguments { shared: Arc::clone(&self.shared), cell: Arc::clone(&cell), make_room };
+        let (actor, _) = Actor::spawn_linked(None, Topic, arguments, self.myself.get_cell()).await?;
+        self.actors.insert(actor.get_id(), cell.topic.clone());
+        Ok(TopicRef { actor, cell })
+    }
+
+    fn remove(&mut self, topic: &TopicName) -> Option<Entry> {
+        let entry = self.topics.remove(topic)?;
+        let by = &entry.topic.cell.created_by;
+        if let Some(owned) = self.owned.get_mut(by) {
+            *owned -= 1;
+            if *owned == 0 {
+                self.owned.remove(by);
+            }
+        }
+        Some(entry)
+    }
+
+    async fn find_again(
+        &mut self,
+        topic: &TopicName,
+        waiting: Vec<(Identity, ActorRef<SessionMsg>)>,
+    ) -> Result<(), ActorProcessingErr> {
+        for (identity, session) in waiting {
+            // Boxed by the compiler's rules for recursion; the topic is gone, so this goes one level deep.
+            Box::pin(self.find(topic.clone(), identity, session)).await?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        let now = Shared::now();
+        let idle_after = self.shared.config.topics.idle_after;
+        self.creations.forget_full(creations(&self.shared.config.topics), now);
+        let mut rows = Vec::new();
+        for (topic, entry) in &mut self.topics {
+            entry.forget_if_unused(now, idle_after);
+            if let Some(row) = entry.sample(&self.shared, topic, now) {
+                rows.push(row);
+            }
+        }
+        for rows in rows.chunks(Sample::MAX_ROWS) {
+            self.shared.emit(Event::Sample(Sample { topics: rows.to_vec(), ..Sample::default() }));
+        }
+    }
+
+    /// The broker is full: the oldest backlogs go first, then parked queues are asked.
+    fn make_room(&mut self, asked: Door<RoomMade>) {
+        self.wanting.push(asked);
+        if self.wanting.len() > 1 {
+            // It is being made already.
+            return;
+        }
+        self.shared.limit_hit(Limit::Memory, "broker");
+        let mut oldest: Vec<_> =
+            self.topics.values().filter_map(|e| Some((e.topic.cell.look_at_backlog().oldest()?, &e.topic.cell))).collect();
+        oldest.sort_by_key(|(since, _)| *since);
+        for (_, cell) in oldest {
+            if self.shared.memory.excess() == 0 {
+                return self.room_made();
+            }
+            cell.backlog().give_up();
+        }
+        let done = Door::new(&self.shared.stats, &self.myself, TopicManagerMsg::RoomMade);
+        if !self.make_room.send(MakeRoom(done)) {
+            self.room_made();
+        }
+    }
+
+    fn room_made(&mut self) {
+        for asked in self.wanting.drain(..) {
+            asked.send(RoomMade);
+        }
+    }
+
+    fn close(&mut self) -> Lost {
+        let mut lost = Lost::default();
+        for entry in self.topics.values() {
+            tell_dropped(&self.shared, &entry.topic.cell);
+            lost += entry.topic.cell.backlog().close();
+        }
+        self.shared.stats.dropped.add(lost.messages());
+        lost
+    }
+}
+
+/// How fast one principal may create topics.
+fn creations(limits: &Topics) -> Pace {
+    Pace::per_second(limits.create_burst, limits.create_per_second)
+}
+
+/// Counts and tells what a backlog has dropped since this was last done.
+fn tell_dropped(shared: &Shared, cell: &TopicCell) {
+    let untold: Vec<_> = cell.look_at_backlog().take_untold().collect();
+    for (why, dropped) in untold {
+        shared.stats.dropped.add(dropped);
+        if why == DropReason::BacklogFull {
+            shared.limits.count(Limit::Backlog, dropped);
+        }
+        shared.emit(Event::BacklogOverflowed { topic: cell.topic.clone(), dropped, why });
+    }
+}
