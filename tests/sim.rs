@@ -11,6 +11,7 @@ mod judge;
 mod net;
 mod operator;
 mod publisher;
+mod reclaim;
 mod stage;
 mod subscriber;
 mod timeline;
