@@ -60,6 +60,7 @@ pub(super) struct Waiting {
 }
 
 impl Publishing {
+    /// The last sequence that is settled.
     pub(super) fn settled(&self) -> u64 {
         self.settled
     }
