@@ -1,6 +1,7 @@
 //! A broker for one test, and a client that speaks the protocol frame by frame, so that a test can also speak it wrongly.
 
 pub(crate) mod baseline;
+pub(crate) mod memory;
 pub(crate) mod proxy;
 pub(crate) mod rng;
 
