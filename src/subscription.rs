@@ -25,6 +25,7 @@ use crate::{
     room::Room,
     shared::{Shared, tell},
     stats::Stats,
+    timers::Alarm,
 };
 
 /// A subscription's queue and who serves it.
@@ -35,6 +36,8 @@ pub(crate) struct SubscriptionQueue {
     pub(crate) identity: Identity,
     stats: Arc<Stats>,
     ack_timeout: Duration,
+    /// For receipts that are held: one timer, however often that begins.
+    hold: Alarm,
     state: Mutex<State>,
     changed: AtomicBool,
     delivered: AtomicU64,
@@ -69,6 +72,7 @@ impl SubscriptionQueue {
         stats: Arc<Stats>,
         bounds: Bounds,
         ack_timeout: Duration,
+        hold: Alarm,
     ) -> Arc<Self> {
         let inner = State { queue: Queue::new(bounds), subscriber: None, idle: false, progress: Shared::now() };
         Arc::new(Self {
@@ -77,6 +81,7 @@ impl SubscriptionQueue {
             identity,
             stats,
             ack_timeout,
+            hold,
             state: Mutex::new(inner),
             changed: AtomicBool::new(true),
             delivered: AtomicU64::new(0),
@@ -129,15 +134,19 @@ impl SubscriptionQueue {
         }
         let Some(subscriber) = subscriber else { return };
         if let Appended::Held(Some(until)) = appended {
-            let (stats, subscriber) = (Arc::clone(&self.stats), subscriber.clone());
-            shared.timers.at(until.into(), move || {
-                let _ = tell(&stats, &subscriber, SubscriberMsg::HoldExpired);
-            });
+            self.watch_hold(until, &subscriber);
         }
         if wake {
             // One that has just ended is restarted and looks at its queue first.
             let _ = shared.tell(&subscriber, SubscriberMsg::Ready);
         }
+    }
+
+    fn watch_hold(&self, until: Instant, subscriber: &ActorRef<SubscriberMsg>) {
+        let (stats, subscriber) = (Arc::clone(&self.stats), subscriber.clone());
+        self.hold.set(until.into(), move || {
+            let _ = tell(&stats, &subscriber, SubscriberMsg::HoldExpired);
+        });
     }
 
     /// The writer has written `run`. With `settles` that is as good as an acknowledgement.
@@ -234,7 +243,14 @@ impl SubscriptionQueue {
 
     pub(crate) fn hold_expired(&self) {
         // Receipts are released although the queue stays at its bound, because the oldest messages went.
-        self.change(|state| state.queue.hold_expired(Shared::now()));
+        let later = self.change(|state| {
+            state.queue.hold_expired(Shared::now());
+            state.queue.held_until().zip(state.subscriber.clone())
+        });
+        // They were others: two topics may have begun to hold in one order and set the timer in the other.
+        if let Some((until, subscriber)) = later {
+            self.watch_hold(until, &subscriber);
+        }
     }
 
     pub(crate) fn purge(&self) -> Lost {
@@ -259,6 +275,7 @@ impl SubscriptionQueue {
 
     /// Ends the queue: what it holds is lost, receipts go.
     pub(crate) fn close(&self) -> Lost {
+        self.hold.clear();
         self.change(|state| {
             state.subscriber = None;
             state.queue.close()

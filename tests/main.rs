@@ -12,6 +12,7 @@ mod flows;
 mod fuzz;
 mod hostile;
 mod limits;
+mod model;
 mod orders;
 mod program;
 mod python;
