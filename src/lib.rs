@@ -49,14 +49,15 @@
 //!
 //! # Where to find what, in reading order
 //!
-//! [`name`], [`wire`], [`config`], [`control`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`, `queue`,
-//! `backlog`, `receipt`, `room`, `bucket` and `tombstones` are vocabulary and pure cores: values in, values out.
-//! `subscription` is a queue, `topic_cell` a topic, with those who share it; `connection` is all socket I/O; `actors` has one actor a file; `handle`
-//! is the door.
+//! [`name`], [`wire`], [`config`], [`control`], [`peek`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`,
+//! `queue`, `backlog`, `receipt`, `room`, `bucket`, `bans` and `tombstones` are vocabulary and pure cores: values in, values out.
+//! `subscription` is a queue, `topic_cell` a topic, with those who share it; `connection` is all socket I/O; `actors` has one actor a file; `gate`
+//! takes orders, `handle` is the door.
 
 mod actors;
 pub mod auth;
 mod backlog;
+mod bans;
 mod batch;
 pub mod board;
 mod bucket;
@@ -68,9 +69,11 @@ mod connection;
 pub mod control;
 pub mod events;
 pub mod filters;
+mod gate;
 mod handle;
 mod limits;
 pub mod name;
+pub mod peek;
 mod queue;
 mod receipt;
 mod room;

@@ -4,7 +4,7 @@
 use cordboard::Board;
 use tui_input::Input;
 
-use super::price::{Deed, Price};
+use super::{deed::Deed, price::Price};
 
 /// Where the next key goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

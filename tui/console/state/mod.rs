@@ -2,6 +2,7 @@
 //! only read it.
 
 pub(crate) mod attention;
+pub(crate) mod deed;
 pub(crate) mod departed;
 pub(crate) mod dialog;
 pub(crate) mod facts;

@@ -7,9 +7,9 @@ use crate::console::{
     msg::{Effect, Leave},
     state::{
         Modal, QUIT_ANSWERS, State, View,
+        deed::Deed,
         dialog::{Dialog, Focus},
         list::Table,
-        price::Deed,
         tables::{sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
     },
 };

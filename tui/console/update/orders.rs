@@ -15,9 +15,9 @@ use crate::console::{
     msg::Effect,
     state::{
         Modal, State,
+        deed::Deed,
         dialog::{Dialog, Focus},
         orders::{Given, Tone},
-        price::Deed,
         subject::Subject,
         words::outcome as in_words,
     },
@@ -100,7 +100,7 @@ fn give(state: &mut State, subject: Subject, control: Control, reason: String, p
     state.ticket += 1;
     let label = subject.label(&state.live.board);
     state.given.push(Given::new(ticket, subject, label, control.clone(), &state.live.board));
-    Effect::Order(ticket, Order { control, operator: state.operator.clone(), reason, precondition })
+    Effect::Order(ticket, Order { reason, precondition, ..Order::new(state.operator.clone(), control) })
 }
 
 /// The operator confirmed. The price is counted once more: what has become dearer in kind is asked again, what has become
@@ -131,7 +131,7 @@ pub(super) fn ended(state: &mut State, ticket: u64, outcome: Outcome) {
     let Some(at) = state.given.iter().position(|given| given.ticket == ticket) else { return };
     let tone = match outcome {
         Outcome::Done { .. } => Tone::Good,
-        Outcome::AlreadyGone => Tone::Plain,
+        Outcome::Seen { .. } | Outcome::AlreadyGone | Outcome::Cancelled { .. } => Tone::Plain,
         Outcome::Refused { .. } | Outcome::Unknown => Tone::Bad,
     };
     let given = &mut state.given[at];

@@ -5,8 +5,9 @@ use ratatui::{Frame, layout::Rect};
 use super::{popup, put};
 use crate::console::state::{
     State, View,
+    deed::Deed,
     list::{Sort, Table},
-    price::{Deed, Price},
+    price::Price,
     tables::{sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
     text::counted,
 };
