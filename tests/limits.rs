@@ -84,7 +84,7 @@ async fn subscriptions_are_bounded_by_session_and_in_all() {
     broker.shutdown().await;
 }
 
-fn user(name: &str) -> User {
+pub(crate) fn user(name: &str) -> User {
     let params = argon2::Params::new(8, 1, 1, None).unwrap();
     let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let salt = SaltString::encode_b64(&[7; 16]).unwrap();
@@ -98,7 +98,7 @@ fn user(name: &str) -> User {
     }
 }
 
-fn of_user(name: &str) -> RegistrationRequest {
+pub(crate) fn of_user(name: &str) -> RegistrationRequest {
     RegistrationRequest { user: Some(name.into()), password: Some(name.to_owned().into()), ..RegistrationRequest::new(name) }
 }
 

@@ -1,5 +1,11 @@
 //! What an operator can do, what it costs, and what the client is told.
 
+mod delaying;
+mod draining;
+mod forbidding;
+mod peeking;
+mod races;
+
 use cordboard::{
     control::{Control, Order, Outcome, Precondition},
     events::{Event, SessionEnd},
