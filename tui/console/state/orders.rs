@@ -131,7 +131,7 @@ pub(crate) fn waiting(board: &Board, now: Moment) -> Option<String> {
 pub(crate) fn waits(board: &Board, subject: &Subject, now: Moment) -> Option<String> {
     let (_, waiting) = waiting_for(board, subject)?;
     let verb = waiting.order.control.verb().split(' ').next().unwrap_or_default();
-    Some(format!("{verb} in {}: u stops it", left(until(waiting, now))))
+    Some(format!("{verb} in {}", left(until(waiting, now))))
 }
 
 /// The order about `subject` that waits, if there is one: the first to be carried out.

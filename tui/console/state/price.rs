@@ -185,7 +185,7 @@ fn kill(board: &Board, topic: &TopicName) -> Price {
 /// A kill, and what follows; it need not be there.
 fn forbid_topic(board: &Board, topic: &TopicName) -> Price {
     let mut side = vec![
-        "publishers and exact subscribers are told 403 until it is allowed: F".to_owned(),
+        "publishers and subscribers hear 403 until it is allowed (F)".to_owned(),
         "in memory: allowed again when the process ends".to_owned(),
     ];
     let killed = kill(board, topic);
@@ -207,7 +207,7 @@ fn forbid_principal(board: &Board, principal: &Principal) -> Price {
         depth.poison += row.depth.poison;
         depth.bytes += row.depth.bytes;
     }
-    let mut side = vec!["it cannot register (403) until it is allowed: F".to_owned()];
+    let mut side = vec!["it cannot register (403) until it is allowed (F)".to_owned()];
     if principal.is_local() {
         side.push("there are no users: EVERYONE is local, and nobody can connect".to_owned());
     }
