@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     control::Outcome,
+    limits::Limit,
     name::{Principal, TopicName},
     shared::Shared,
 };
@@ -47,7 +48,7 @@ impl NotForbidden {
         match self {
             Self::Already => Outcome::AlreadyGone,
             Self::Full { max } => {
-                shared.limit_hit("orders.max_forbidden", operator);
+                shared.limit_hit(Limit::Forbidden, operator);
                 let why =
                     format!("{max} topics and principals are forbidden (orders.max_forbidden); allow one, or take its rights");
                 Outcome::Refused { why }

@@ -25,6 +25,7 @@ use crate::{
     clock::Moment,
     control::{Control, Order, OrderRecord, Outcome},
     events::Event,
+    limits::Limit,
     shared::Shared,
 };
 
@@ -119,7 +120,7 @@ impl Gate {
     /// Waits out an order's delay, unless it is cancelled or the broker ends first.
     async fn delay(&self, number: u64, given: Moment, order: &Order) -> Result<(), Outcome> {
         let due = Instant::now() + self.allowed_delay(order)?;
-        let mut cancelled = self.line_up(number)?;
+        let mut cancelled = self.line_up(number, &order.operator)?;
         let asked = json!({ "asked": order, "number": number, "given": given, "due": self.shared.clock.at(due) });
         if let Err(error) = self.write_down(&asked.to_string()).await
             && order.control.destroys()
@@ -150,6 +151,7 @@ impl Gate {
             )));
         }
         if delay > max {
+            self.shared.limit_hit(Limit::OrderDelay, &order.operator);
             let why = format!("a delay of {} ms is too long; use at most {} (orders.max_delay)", order.delay_ms, max.as_millis());
             return Err(Outcome::refused(why));
         }
@@ -161,12 +163,12 @@ impl Gate {
     }
 
     /// A place among the orders that wait, and what tells that it was cancelled.
-    fn line_up(&self, number: u64) -> Result<oneshot::Receiver<String>, Outcome> {
+    fn line_up(&self, number: u64, operator: &str) -> Result<oneshot::Receiver<String>, Outcome> {
         let max = self.shared.config.orders.max_waiting;
         let mut waiting = self.lock();
         if waiting.len() >= max {
             drop(waiting);
-            self.shared.limit_hit("orders.max_waiting", "operators");
+            self.shared.limit_hit(Limit::WaitingOrders, operator);
             return Err(Outcome::refused(format!(
                 "{max} orders wait already (orders.max_waiting); cancel one, or give no delay"
             )));

@@ -15,9 +15,10 @@ use crate::{
     bus::Bus,
     clock::Clock,
     config::Config,
+    entropy::Entropy,
     events::{BrokerSample, Event},
     filters::Filters,
-    limits::Limits,
+    limits::{Limit, Limits},
     name::{Epoch, Filter, NameRules, SessionId, TopicName},
     room::Room,
     stats::Stats,
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     /// What operators have forbidden.
     pub(crate) bans: Bans,
+    pub(crate) entropy: Arc<dyn Entropy>,
     /// New connections are taken; an operator's word on it outlives a restart of the managers.
     pub(crate) accepting: AtomicBool,
     /// Readers take nothing more in.
@@ -63,9 +65,9 @@ impl Shared {
     }
 
     /// A limit was hit by `who`: counted, and told at most once a second.
-    pub(crate) fn limit_hit(&self, limit: &'static str, who: &str) {
+    pub(crate) fn limit_hit(&self, limit: Limit, who: &str) {
         if let Some(times) = self.limits.hit(limit, who, Self::now()) {
-            self.emit(Event::LimitHit { limit: limit.to_owned(), who: who.to_owned(), times });
+            self.emit(Event::LimitHit { limit: limit.key().to_owned(), who: who.to_owned(), times });
         }
     }
 
