@@ -91,6 +91,9 @@ async fn chaos_broker() -> Handle {
         config.queues.max_attempts = u32::MAX;
         config.queues.window_messages = 48;
         config.queues.ack_timeout = Duration::from_mins(10);
+        // Chaos on purpose is no flapping.
+        config.sessions.max_takeovers = u32::MAX;
+        config.connections.connect_burst = u32::MAX;
     })
     .await
 }

@@ -148,7 +148,18 @@ pub(crate) struct Raw<S = TcpStream> {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Connected from another address of this machine: 127.0.0.`host`.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn connect_from(host: u8, address: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+        Self::over(socket.connect(address).await.unwrap())
+    }
+
+    fn over(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Self::over(socket)
     }
@@ -269,6 +280,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     pub(crate) async fn publish(&mut self, topic: &str, payload: impl AsRef<[u8]>) {
         let sequence = self.enqueue(topic, payload).await;
         self.acked(sequence).await;
+    }
+
+    /// Publishes to a topic it is subscribed to, and waits for the message and the acknowledgement, in whatever order.
+    pub(crate) async fn publish_and_get(&mut self, topic: &str, payload: impl AsRef<[u8]>) -> Got {
+        let sequence = self.enqueue(topic, payload).await;
+        let (mut got, mut acked) = (Vec::new(), false);
+        while got.is_empty() || !acked {
+            match self.next().await {
+                Reply::Deliver(messages) => got.extend(messages),
+                Reply::Acked(settled) => acked = settled >= sequence,
+                other => panic!("a message and its acknowledgement were expected, not {other:?}"),
+            }
+        }
+        assert_eq!(got.len(), 1);
+        got.remove(0)
     }
 
     /// Waits until everything up to `sequence` is acknowledged.

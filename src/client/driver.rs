@@ -90,11 +90,14 @@ async fn come_back(
     attempt: &mut u32,
     mut why: String,
 ) -> Result<Registered, ClientEnd> {
+    // What a broker asks for holds for the next attempt, if it is longer than what we would have waited.
+    let mut asked = Duration::ZERO;
     loop {
         *attempt = attempt.saturating_add(1);
         let Some(after) = backoff.wait(*attempt, backoff::random(settings.entropy.as_ref())) else {
             return Err(ClientEnd::Lost { why });
         };
+        let after = after.max(std::mem::take(&mut asked));
         shared.emit(ClientEvent::Reconnecting { attempt: *attempt, after });
         let (session, settled) = {
             let state = shared.state();
@@ -112,8 +115,13 @@ async fn come_back(
         };
         match outcome {
             Ok(registered) => return Ok(registered),
-            Err(error) if error.is_temporary() => why = error.to_string(),
-            Err(super::ConnectError::Refused { code, reason }) => return Err(ClientEnd::Refused { code, reason }),
+            Err(error) if error.is_temporary() => {
+                if let super::ConnectError::Refused { retry: Some(retry), .. } = &error {
+                    asked = *retry;
+                }
+                why = error.to_string();
+            }
+            Err(super::ConnectError::Refused { code, reason, .. }) => return Err(ClientEnd::Refused { code, reason }),
             Err(error) => return Err(ClientEnd::Lost { why: error.to_string() }),
         }
     }

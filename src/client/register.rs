@@ -87,7 +87,11 @@ impl Connection {
             Ok(response) => return Ok((response, None)),
             Err(refusal) => refusal,
         };
-        let refused = |error: ErrorFrame| ConnectError::Refused { code: error.code, reason: error.reason };
+        let refused = |error: ErrorFrame| ConnectError::Refused {
+            code: error.code,
+            reason: error.reason,
+            retry: error.retry_ms.map(Duration::from_millis),
+        };
         match (session, refusal.code) {
             // The connection stays open for another registration.
             (Some(session), Code::NotFound | Code::Gone) => {

@@ -104,9 +104,9 @@ prop_compose! {
 prop_compose! {
     fn error()(
         code in code(), reason in any::<String>(), request in any::<Option<u32>>(), sequence in any::<Option<u64>>(),
-        count in any::<u32>(), at_ms in any::<Option<u64>>(), versions in vec(any::<u16>(), 0..=16),
+        count in any::<u32>(), (at_ms, retry_ms) in any::<(Option<u64>, Option<u64>)>(), versions in vec(any::<u16>(), 0..=16),
     ) -> ErrorFrame {
-        ErrorFrame { code, reason, request, sequence, count, at_ms, versions }
+        ErrorFrame { code, reason, request, sequence, count, at_ms, retry_ms, versions }
     }
 }
 

@@ -48,7 +48,7 @@ mod tests {
         let (mut takeovers, start) = (Takeovers::default(), Instant::now());
         let allowed = |takeovers: &mut Takeovers, now| (0..100).filter(|_| takeovers.count(&limits, now).is_ok()).count();
         assert_eq!(allowed(&mut takeovers, start), 15);
-        let later = start + limits.takeover_ban - Duration::from_secs(1);
+        let later = start + limits.takeover_ban.saturating_sub(Duration::from_secs(1));
         assert_eq!(takeovers.count(&limits, later), Err(Duration::from_secs(1)));
         // Whoever was told to wait, and did, finds all of it.
         assert_eq!(allowed(&mut takeovers, start + limits.takeover_ban), 15);
