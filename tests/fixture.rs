@@ -9,7 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use cordboard::{
     Board, Broker, Config, Handle,
-    control::{Control, Order, Outcome, Precondition},
+    control::{Control, Order, Outcome},
     events::{Event, Lost, SessionEnd},
     name::{SessionId, SubscriptionHandle},
     wire::{
@@ -70,8 +70,7 @@ pub(crate) async fn eventually(broker: &Handle, what: &str, so: impl Fn(&Board) 
 
 /// Gives an order as an operator who looked at nothing.
 pub(crate) async fn order(broker: &Handle, control: Control) -> Outcome {
-    let (operator, reason, precondition) = ("test".to_owned(), String::new(), Precondition::default());
-    broker.order(Order { control, operator, reason, precondition }).await
+    broker.order(Order::new("test", control)).await
 }
 
 /// Waits until a session has ended; how, and what was lost.
