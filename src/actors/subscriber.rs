@@ -242,7 +242,9 @@ impl State {
             *turning = true;
             let _ = self.shared.tell(myself, SubscriberMsg::Ready);
         }
-        if taken.more && !taken.starved && moved < most {
+        if taken.starved {
+            self.shared.limits.count(Limit::Outbound, 1);
+        } else if taken.more && moved < most {
             self.shared.limits.count(Limit::Window, 1);
         }
         let watched = *settles;
