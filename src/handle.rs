@@ -7,31 +7,34 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use ractor::{Actor as _, ActorRef, ActorStatus, SpawnErr, rpc::CallResult};
+use ractor::{ActorRef, SpawnErr, rpc::CallResult};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    actors::{self, BrokerMsg},
+    actors::{Arguments, BrokerMsg, Heart},
     auth,
     bus::Bus,
     clock::{Clock, Moment},
     config::Config,
     control::{Control, Order, OrderRecord, Outcome},
     events::{Event, Lost},
+    faults::Faults,
     limits::Limits,
     room::Room,
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
     timers::Timers,
+    topic_cell::CellTable,
 };
 
-/// How long an order may go unanswered before its outcome is called unknown.
-const ORDER: Duration = Duration::from_secs(10);
+/// How long an order may go unanswered before its outcome is called unknown, beyond the time after which whoever hangs with it
+/// is ended, which answers it.
+const ORDER: Duration = Duration::from_secs(5);
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -108,26 +111,21 @@ impl Broker {
             timers,
             limits: Limits::default(),
             filters: FilterTable::default(),
+            topics: CellTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             authenticator: auth::from_config(&config),
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
-            restarting: AtomicBool::new(false),
+            seconds: AtomicU64::new(0),
+            faults: Faults::default(),
             config,
         });
-        let arguments = actors::Arguments { shared: Arc::clone(&shared), endpoints };
-        let (broker, task) = actors::Broker::spawn(None, actors::Broker, arguments).await?;
+        let (heart, broker) = Heart::start(Arguments { shared: Arc::clone(&shared), endpoints }).await?;
         let (sender, ended) = watch::channel(None);
-        tokio::spawn({
-            let (broker, shared) = (broker.clone(), Arc::clone(&shared));
-            async move {
-                // The task ends when the actor has, however it did; how, the board knows.
-                let _ = task.await;
-                debug_assert_eq!(broker.get_status(), ActorStatus::Stopped);
-                timer_task.abort();
-                sender.send_replace(Some(shared.bus.board().broker.stopped));
-            }
+        tokio::spawn(async move {
+            heart.beat(sender).await;
+            timer_task.abort();
         });
         let read_only = AtomicBool::new(false);
         Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, read_only, audit, ended }) })
@@ -148,6 +146,13 @@ impl Handle {
     /// The broker's counters now.
     pub fn counters(&self) -> Counters {
         self.inner.shared.stats.read()
+    }
+
+    /// What tests let fail in this broker.
+    #[cfg(feature = "faults")]
+    #[doc(hidden)]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.shared.faults
     }
 
     /// True while orders are refused.
@@ -172,7 +177,7 @@ impl Handle {
         } else {
             let sent = order.clone();
             // A shutdown has a deadline of its own.
-            let patience = (order.control != Control::Shutdown).then_some(ORDER);
+            let patience = (order.control != Control::Shutdown).then_some(shared.config.failures.hang_after + ORDER);
             let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, patience);
             match call.await {
                 Ok(CallResult::Success(outcome)) => outcome,

@@ -67,6 +67,11 @@ pub mod config;
 mod connection;
 pub mod control;
 pub mod events;
+#[cfg(feature = "faults")]
+#[doc(hidden)]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+mod faults;
 pub mod filters;
 mod handle;
 mod limits;

@@ -18,7 +18,7 @@ use crate::{
     actors::SubscriberMsg,
     auth::Identity,
     batch::Batch,
-    events::{Depth, DropReason, Lost},
+    events::{Depth, Event, Lost},
     name::{SubscriptionHandle, SubscriptionId},
     queue::{Appended, Bounds, GivenUp, Queue, Run},
     receipt::Settlement,
@@ -117,24 +117,22 @@ impl SubscriptionQueue {
         receipt: impl FnOnce() -> Option<Arc<Settlement>>,
         now: Instant,
     ) {
-        let (appended, wake, subscriber) = self.change(|state| {
+        let (appended, idle) = self.change(|state| {
             let appended = state.queue.append(batch, from, receipt, now);
             let wake = mem::take(&mut state.idle);
-            let needed = wake || matches!(appended, Appended::Held(Some(_)));
-            (appended, wake, needed.then(|| state.subscriber.clone()).flatten())
+            (appended, wake.then(|| state.subscriber.clone()).flatten())
         });
-        if appended == Appended::Closed {
+        match appended {
+            Appended::Fits | Appended::Held(None) => {}
             // The topic matched before the subscription ended: as lost as what the queue held then.
-            self.stats.dropped.add(u64::from(batch.len() - from));
+            Appended::Closed => self.stats.dropped.add(u64::from(batch.len() - from)),
+            Appended::Held(Some(until)) => {
+                // Not for its subscriber to do: a publisher must not wait for one that has failed, or hangs.
+                let queue = Arc::clone(self);
+                shared.timers.at(until.into(), move || queue.hold_expired());
+            }
         }
-        let Some(subscriber) = subscriber else { return };
-        if let Appended::Held(Some(until)) = appended {
-            let (stats, subscriber) = (Arc::clone(&self.stats), subscriber.clone());
-            shared.timers.at(until.into(), move || {
-                let _ = tell(&stats, &subscriber, SubscriberMsg::HoldExpired);
-            });
-        }
-        if wake {
+        if let Some(subscriber) = idle {
             // One that has just ended is restarted and looks at its queue first.
             let _ = shared.tell(&subscriber, SubscriberMsg::Ready);
         }
@@ -191,6 +189,14 @@ impl SubscriptionQueue {
         })
     }
 
+    /// Its subscriber has failed: what it had taken comes back, and so does what it may not have heard of.
+    pub(crate) fn lose_subscriber(&self) -> Option<GivenUp> {
+        self.change(|state| {
+            state.idle = false;
+            state.queue.lose_subscriber()
+        })
+    }
+
     /// The client has settled everything up to `number`. False if it was never sent that far.
     pub(crate) fn ack(&self, number: u64) -> bool {
         let acknowledged = self.change(|state| {
@@ -232,7 +238,7 @@ impl SubscriptionQueue {
         self.lock().progress + self.ack_timeout
     }
 
-    pub(crate) fn hold_expired(&self) {
+    fn hold_expired(&self) {
         // Receipts are released although the queue stays at its bound, because the oldest messages went.
         self.change(|state| state.queue.hold_expired(Shared::now()));
     }
@@ -279,8 +285,12 @@ impl SubscriptionQueue {
         self.changed.swap(false, Relaxed).then(|| self.depth())
     }
 
-    /// What was dropped since the last call, by reason.
-    pub(crate) fn take_untold(&self) -> Vec<(DropReason, u64)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.take_untold().collect()
+    /// Counts and tells what was dropped since this was last done.
+    pub(crate) fn tell_dropped(&self, shared: &Shared) {
+        let untold: Vec<_> = self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.take_untold().collect();
+        for (why, dropped) in untold {
+            shared.stats.dropped.add(dropped);
+            shared.emit(Event::SubscriptionOverflowed { id: self.id.clone(), dropped, why });
+        }
     }
 }

@@ -9,22 +9,24 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SpawnErr, SupervisionEvent};
-use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle, time};
+use ractor::{Actor, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SpawnErr, SupervisionEvent};
+use tokio::{net::TcpListener, sync::Semaphore, time};
 
 use super::{
     Door, Failures, Living, alive,
+    children::{Children, Ended},
     listener::{ListenerMsg, Refused, Register},
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
     session_manager::{Arguments as SessionManagerArguments, Claim, SessionManager, SessionManagerMsg},
     subscriber_manager::{EndExact, SubscriberManager, SubscriberManagerMsg},
     topic::MakeRoom,
     topic_manager::{Arguments as TopicManagerArguments, TopicManager, TopicManagerMsg},
+    watch::kinds,
 };
 use crate::{
     auth::Credentials,
     control::{Control, Order, Outcome},
-    events::{Event, Lost, Sample},
+    events::{ActorName, Event, Lost, Sample},
     shared::Shared,
     stats::Rate,
     wire::Code,
@@ -56,6 +58,8 @@ pub(crate) enum BrokerMsg {
     Tick,
 }
 
+kinds! { BrokerMsg: Register EndExact MakeRoom Order Shutdown Tick }
+
 /// The broker's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
@@ -68,12 +72,12 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     endpoints: Vec<Arc<TcpListener>>,
     last_listener: Arc<AtomicU64>,
+    children: Children<ActorName>,
     managers: Managers,
     failures: Failures,
     hashing: Arc<Semaphore>,
     published: Rate,
     delivered: Rate,
-    ticker: AbortHandle,
     _alive: Living,
 }
 
@@ -91,46 +95,30 @@ impl Managers {
         shared: &Arc<Shared>,
         endpoints: &[Arc<TcpListener>],
         last_listener: &Arc<AtomicU64>,
+        children: &mut Children<ActorName>,
     ) -> Result<Self, SpawnErr> {
         let (cell, stats) = (myself.get_cell(), &shared.stats);
-        let arguments = TopicManagerArguments {
+        let arguments = |_: &_| TopicManagerArguments {
             shared: Arc::clone(shared),
             end_exact: Door::new(stats, myself, BrokerMsg::EndExact),
             make_room: Door::new(stats, myself, BrokerMsg::MakeRoom),
         };
-        let (topics, _) = Actor::spawn_linked(None, TopicManager, arguments, cell.clone()).await?;
-        let (subscribers, _) = Actor::spawn_linked(None, SubscriberManager, Arc::clone(shared), cell.clone()).await?;
+        let topics = children.start(shared, cell.clone(), ActorName::TopicManager, TopicManager, arguments).await?;
+        let arguments = |_: &_| Arc::clone(shared);
+        let subscribers =
+            children.start(shared, cell.clone(), ActorName::SubscriberManager, SubscriberManager, arguments).await?;
+        let (its_topics, its_subscribers) = (topics.clone(), subscribers.clone());
         let arguments =
-            SessionManagerArguments { shared: Arc::clone(shared), topics: topics.clone(), subscribers: subscribers.clone() };
-        let (sessions, _) = Actor::spawn_linked(None, SessionManager, arguments, cell.clone()).await?;
-        let arguments = ListenerManagerArguments {
+            |_: &_| SessionManagerArguments { shared: Arc::clone(shared), topics: its_topics, subscribers: its_subscribers };
+        let sessions = children.start(shared, cell.clone(), ActorName::SessionManager, SessionManager, arguments).await?;
+        let arguments = |_: &_| ListenerManagerArguments {
             shared: Arc::clone(shared),
             endpoints: endpoints.to_vec(),
             register: Door::new(stats, myself, BrokerMsg::Register),
             last_id: Arc::clone(last_listener),
         };
-        let (listeners, _) = Actor::spawn_linked(None, ListenerManager, arguments, cell).await?;
+        let listeners = children.start(shared, cell, ActorName::ListenerManager, ListenerManager, arguments).await?;
         Ok(Self { topics, subscribers, sessions, listeners })
-    }
-
-    /// In the order in which they are stopped: no stale reference is used by one that still runs.
-    fn in_reverse(&self) -> [(&'static str, ActorCell); 4] {
-        [
-            ("ListenerManager", self.listeners.get_cell()),
-            ("SessionManager", self.sessions.get_cell()),
-            ("SubscriberManager", self.subscribers.get_cell()),
-            ("TopicManager", self.topics.get_cell()),
-        ]
-    }
-
-    /// Ends them all, with everything they own.
-    async fn stop(&self) {
-        for (_, manager) in self.in_reverse() {
-            manager.stop(None);
-            if manager.wait(Some(STOP)).await.is_err() {
-                manager.kill();
-            }
-        }
     }
 }
 
@@ -147,20 +135,19 @@ impl Actor for Broker {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             users: shared.config.users.len(),
         });
-        let last_listener = Arc::default();
-        let managers = Managers::start(&myself, &shared, &endpoints, &last_listener).await?;
-        let ticker = tokio::spawn(tick(Arc::clone(&shared), myself)).abort_handle();
+        let (last_listener, mut children) = (Arc::default(), Children::new(ActorName::Broker));
+        let managers = Managers::start(&myself, &shared, &endpoints, &last_listener, &mut children).await?;
         let alive = alive(&shared);
         Ok(State {
             shared,
             endpoints,
             last_listener,
+            children,
             managers,
             failures: Failures::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
             published: Rate::default(),
             delivered: Rate::default(),
-            ticker,
             _alive: alive,
         })
     }
@@ -186,7 +173,12 @@ impl Actor for Broker {
                 let _ = reply.send(lost);
                 myself.stop(None);
             }
-            BrokerMsg::Tick => state.tick(),
+            BrokerMsg::Tick => {
+                state.tick();
+                if let Some(hung) = state.children.look(&state.shared).into_iter().next() {
+                    state.restart(&myself, hung).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -197,28 +189,10 @@ impl Actor for Broker {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        let (who, why) = match event {
-            SupervisionEvent::ActorFailed(who, error) => (who, error.to_string()),
-            SupervisionEvent::ActorTerminated(who, _, reason) => (who, reason.unwrap_or_else(|| "it stopped".to_owned())),
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
-        };
-        // Managers that we stop ourselves are no longer among these.
-        let failed = state.managers.in_reverse().into_iter().find(|(_, manager)| manager.get_id() == who.get_id());
-        match failed {
-            Some((manager, _)) if !state.shared.draining.load(Relaxed) => state.restart(&myself, manager, why).await,
+        // Managers that we stop ourselves are no longer among them.
+        match state.children.ended(&event) {
+            Some(ended) if !state.shared.draining.load(Relaxed) => state.restart(&myself, ended).await,
             _ => Ok(()),
-        }
-    }
-}
-
-/// Ticks once a second for as long as the broker lives.
-async fn tick(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) {
-    let mut seconds = time::interval(Duration::from_secs(1));
-    seconds.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    loop {
-        seconds.tick().await;
-        if shared.tell(&broker, BrokerMsg::Tick).is_err() {
-            return;
         }
     }
 }
@@ -283,30 +257,43 @@ impl State {
     }
 
     /// One manager failed: all four are started anew, so that no stale reference survives; too often, and the broker stops.
-    async fn restart(&mut self, myself: &ActorRef<BrokerMsg>, manager: &str, why: String) -> Result<(), ActorProcessingErr> {
-        tracing::error!(manager, why, "a manager failed");
-        self.shared.emit(Event::ManagerFailed { manager: manager.to_owned(), why });
+    async fn restart(&mut self, myself: &ActorRef<BrokerMsg>, ended: Ended<ActorName>) -> Result<(), ActorProcessingErr> {
+        let (mut manager, mut why) = (ended.of.kind(), ended.failure.unwrap_or_else(|| "stopped".to_owned()));
         let limits = &self.shared.config.failures;
         let (limit, window) = (limits.manager_restarts, limits.manager_window);
-        let restarts = self.failures.count(Shared::now(), window);
-        self.shared.restarting.store(true, Relaxed);
-        self.managers.stop().await;
-        self.shared.filters.clear();
-        if restarts > limit {
-            self.shared.draining.store(true, Relaxed);
-            return Err(format!("the managers failed {restarts} times; the last was {manager}").into());
+        loop {
+            self.shared.emit(Event::ManagerFailed { manager: manager.to_owned(), why: why.clone() });
+            let restarts = self.failures.count(Shared::now(), window);
+            self.stop_managers().await;
+            let lost = self.shared.close_all();
+            if restarts > limit {
+                let failed = format!("managers failed {restarts} times, the last time {manager} {why}");
+                self.shared.emit(Event::Stopped { lost, failed: Some(failed.clone()) });
+                return Err(failed.into());
+            }
+            self.shared.emit(Event::ManagersRestarted { restarts, lost });
+            let (endpoints, last) = (&self.endpoints, &self.last_listener);
+            match Managers::start(myself, &self.shared, endpoints, last, &mut self.children).await {
+                Ok(managers) => {
+                    self.managers = managers;
+                    return Ok(());
+                }
+                // As good as failed again.
+                Err(error) => (manager, why) = ("a manager", format!("did not start: {error}")),
+            }
         }
-        let board = self.shared.bus.board();
-        let held = board.broker.depth;
-        let mut lost = Lost { queued: held.queued(), poison: held.poison, backlog: 0, bytes: held.bytes };
-        for topic in board.topics.values().filter_map(|row| row.sample.as_ref()) {
-            (lost.backlog, lost.bytes) = (lost.backlog + topic.backlog, lost.bytes + topic.backlog_bytes);
+    }
+
+    /// Ends the managers, with everything they own.
+    async fn stop_managers(&mut self) {
+        for manager in self.children.take_newest_first() {
+            manager.stop(None);
+            if manager.wait(Some(STOP)).await.is_err() {
+                manager.kill();
+                // One that keeps its thread is left behind: what it owned is closed without it.
+                let _ = manager.wait(Some(STOP)).await;
+            }
         }
-        self.shared.stats.dropped.add(lost.messages());
-        self.shared.emit(Event::ManagersRestarted { restarts, lost });
-        self.managers = Managers::start(myself, &self.shared, &self.endpoints, &self.last_listener).await?;
-        self.shared.restarting.store(false, Relaxed);
-        Ok(())
     }
 
     /// Stops accepting, lets publishers have their receipts, tells everyone, and ends everything in reverse order.
@@ -332,15 +319,11 @@ impl State {
         if let Ok(ractor::rpc::CallResult::Success(its)) = self.managers.topics.call(TopicManagerMsg::Close, left()).await {
             lost += its;
         }
-        self.managers.stop().await;
-        self.shared.emit(Event::Stopped { lost });
+        self.stop_managers().await;
+        // Of those who did not answer, because they had failed or hung.
+        lost += self.shared.close_all();
+        self.shared.emit(Event::Stopped { lost, failed: None });
         lost
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.ticker.abort();
     }
 }
 

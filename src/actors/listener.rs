@@ -14,6 +14,7 @@ use super::{
     Door, Living, alive,
     session::{Goodbye, Lease, Registered},
     session_manager::Connection,
+    watch::{Doing, kinds},
 };
 use crate::{
     clock::UnixMillis,
@@ -49,6 +50,15 @@ pub(crate) enum ListenerMsg {
     ReaderGone,
     /// The writer has ended.
     WriteEnded(Result<(), CloseReason>),
+    /// The reader hangs.
+    ReaderHangs,
+    /// The writer hangs.
+    WriterHangs,
+}
+
+kinds! {
+    ListenerMsg:
+    Request Deadline Registered Refused Close GoodbyeOver ReadEnded ReaderGone WriteEnded ReaderHangs WriterHangs
 }
 
 /// A registration that was not accepted.
@@ -75,6 +85,9 @@ pub(crate) struct Register {
 pub(crate) struct Line {
     pub(crate) bytes_in: Arc<AtomicU64>,
     pub(crate) outbound: Arc<Outbound>,
+    /// What its tasks are doing.
+    pub(crate) reader: Arc<Doing>,
+    pub(crate) writer: Arc<Doing>,
 }
 
 /// A listener's references, in dependency order.
@@ -85,6 +98,8 @@ pub(crate) struct Arguments {
     pub(crate) socket: TcpStream,
     pub(crate) line: Arc<Line>,
     pub(crate) register: Door<Register>,
+    /// What this listener is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct Listener;
@@ -101,6 +116,7 @@ pub(crate) struct State {
     /// The client has said goodbye.
     left: bool,
     phase: Phase,
+    doing: Arc<Doing>,
     _alive: Living,
 }
 
@@ -128,15 +144,13 @@ impl Actor for Listener {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<ListenerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, id, peer, socket, line, register } = args;
+        let Arguments { shared, id, peer, socket, line, register, doing } = args;
         socket.set_nodelay(true)?;
         let outbound = Arc::clone(&line.outbound);
         let (read_half, write_half) = socket.into_split();
         let (admissions, inbox) = mpsc::channel(1);
-        let reader =
-            Reader::new(Arc::clone(&shared), read_half, Arc::clone(&outbound), myself.clone(), inbox, Arc::clone(&line.bytes_in));
-        let stall_after = shared.config.connections.stall_after;
-        let writer = Writer::new(Arc::clone(&outbound), write_half, Arc::clone(&shared.stats), stall_after);
+        let reader = Reader::new(Arc::clone(&shared), read_half, Arc::clone(&line), myself.clone(), inbox);
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&line), write_half);
         let reader = spawn_task(&shared.stats, &myself, reader.run(), |()| ListenerMsg::ReaderGone, ());
         let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         wake_at(&shared, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
@@ -154,6 +168,7 @@ impl Actor for Listener {
             reader_gone: false,
             left: false,
             phase,
+            doing,
             _alive: alive,
         })
     }
@@ -178,6 +193,9 @@ impl Actor for Listener {
             }
             ListenerMsg::ReaderGone => state.reader_gone(),
             ListenerMsg::WriteEnded(result) => state.write_ended(result),
+            // Aborted, a task says that it has failed.
+            ListenerMsg::ReaderHangs => state.reader.abort(),
+            ListenerMsg::WriterHangs => state.writer.abort(),
         }
         if state.is_over() {
             myself.stop(None);
@@ -344,17 +362,12 @@ impl State {
 impl Drop for State {
     /// However a listener ends, a panic included, its client is told, its tasks end, and its session hears of it.
     fn drop(&mut self) {
-        self.reader.abort();
-        let (code, reason) = if self.shared.restarting.load(std::sync::atomic::Ordering::Relaxed) {
-            (Code::Unavailable, "the broker is restarting; connect again")
-        } else {
-            (Code::Internal, "this connection has failed; connect again")
-        };
-        // Nothing, if a goodbye has been said already.
-        self.connection.outbound.close(Goodbye::error(code, reason).frame().as_ref());
+        // Nothing, if a goodbye has been said already. The tasks end by themselves when it is written and heard.
+        self.connection.outbound.close(Goodbye::of_failure(&self.doing, "this connection").frame().as_ref());
         let why = match &self.phase {
             Phase::Closing { why, .. } | Phase::Lingering { why } => {
                 // The goodbye was written, or has had its time.
+                self.reader.abort();
                 self.writer.abort();
                 *why
             }

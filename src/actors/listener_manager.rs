@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
@@ -20,13 +20,15 @@ use tokio::{
 
 use super::{
     Door, Living, alive,
+    children::{Children, Ended},
     listener::{Arguments as ListenerArguments, Line, Listener, ListenerMsg, Register},
     session::Goodbye,
+    watch::{Doing, kinds},
 };
 use crate::{
-    connection::Outbound,
+    connection::{Outbound, Reader, Writer},
     control::Outcome,
-    events::{CloseReason, Event, ListenerSample, Lost, Sample},
+    events::{ActorName, CloseReason, Event, ListenerSample, Lost, Sample},
     name::ListenerId,
     shared::Shared,
     stats::Rate,
@@ -54,6 +56,8 @@ pub(crate) enum ListenerManagerMsg {
     Tick,
 }
 
+kinds! { ListenerManagerMsg: Accepted Accept SayGoodbye Tick }
+
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
@@ -69,18 +73,18 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
-    listeners: HashMap<ActorId, Entry>,
+    children: Children<ListenerId>,
+    listeners: HashMap<ListenerId, Entry>,
     addresses: HashMap<IpAddr, usize>,
     goodbye: Option<RpcReplyPort<()>>,
     /// Places for clients that were turned away and have a moment to read why.
     leaving: Arc<Semaphore>,
-    /// Ends accepting when it is dropped.
-    _endpoints: JoinSet<()>,
+    /// Those that accept, until they are dropped.
+    endpoints: JoinSet<()>,
     _alive: Living,
 }
 
 struct Entry {
-    id: ListenerId,
     actor: ActorRef<ListenerMsg>,
     address: IpAddr,
     line: Arc<Line>,
@@ -106,11 +110,12 @@ impl Actor for ListenerManager {
             shared,
             register,
             last_id,
+            children: Children::new(ActorName::ListenerManager),
             listeners: HashMap::new(),
             addresses: HashMap::new(),
             goodbye: None,
             leaving: Arc::new(Semaphore::new(LEAVING)),
-            _endpoints: tasks,
+            endpoints: tasks,
             _alive: alive,
         })
     }
@@ -130,7 +135,7 @@ impl Actor for ListenerManager {
                 let _ = reply.send(state.accept(on));
             }
             ListenerManagerMsg::SayGoodbye(reply) => state.say_goodbye(reply),
-            ListenerManagerMsg::Tick => state.sample(),
+            ListenerManagerMsg::Tick => state.tick()?,
         }
         Ok(())
     }
@@ -141,13 +146,8 @@ impl Actor for ListenerManager {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(who, error) => {
-                tracing::error!(%error, "a listener failed");
-                state.gone(who.get_id());
-            }
-            SupervisionEvent::ActorTerminated(who, _, _) => state.gone(who.get_id()),
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        if let Some(Ended { of, .. }) = state.children.ended(&event) {
+            state.gone(of);
         }
         Ok(())
     }
@@ -182,24 +182,33 @@ impl State {
         }
         let id = ListenerId(self.last_id.fetch_add(1, Relaxed) + 1);
         let outbound = Outbound::new(Arc::clone(&self.shared.stats), self.shared.config.connections.outbound_bytes as u64);
-        let line = Arc::new(Line { bytes_in: Arc::default(), outbound });
-        let arguments = ListenerArguments {
-            shared: Arc::clone(&self.shared),
+        let line = Arc::new(Line {
+            bytes_in: Arc::default(),
+            outbound,
+            reader: Doing::new(ActorName::Reader(id), Reader::DOES),
+            writer: Doing::new(ActorName::Writer(id), Writer::DOES),
+        });
+        let (shared, register) = (Arc::clone(&self.shared), self.register.clone());
+        let arguments = |doing: &Arc<Doing>| ListenerArguments {
+            shared,
             id,
             peer,
             socket,
             line: Arc::clone(&line),
-            register: self.register.clone(),
+            register,
+            doing: Arc::clone(doing),
         };
-        match Actor::spawn_linked(None, Listener, arguments, myself.get_cell()).await {
-            Ok((actor, _)) => {
-                let entry =
-                    Entry { id, actor: actor.clone(), address: peer.ip(), line, read: Rate::default(), written: Rate::default() };
-                self.listeners.insert(actor.get_id(), entry);
+        match self.children.start(&self.shared, myself.get_cell(), id, Listener, arguments).await {
+            Ok(actor) => {
+                let entry = Entry { actor, address: peer.ip(), line, read: Rate::default(), written: Rate::default() };
+                self.listeners.insert(id, entry);
                 *self.addresses.entry(peer.ip()).or_default() += 1;
             }
-            // The client has gone again already.
-            Err(error) => tracing::debug!(%error, %peer, "a listener did not start"),
+            Err(error) => {
+                // The client has gone again already, or its listener has failed: nobody else feels it.
+                tracing::warn!(%error, %peer, "a listener did not start");
+                self.shared.stats.refused_connections.add(1);
+            }
         }
     }
 
@@ -247,7 +256,7 @@ impl State {
         None
     }
 
-    fn gone(&mut self, who: ActorId) {
+    fn gone(&mut self, who: ListenerId) {
         let Some(entry) = self.listeners.remove(&who) else { return };
         if let Some(open) = self.addresses.get_mut(&entry.address) {
             *open -= 1;
@@ -284,15 +293,53 @@ impl State {
         }
     }
 
+    fn tick(&mut self) -> Result<(), ActorProcessingErr> {
+        if self.endpoints.try_join_next().is_some() {
+            return Err("an endpoint has ended, and accepts nobody any more".into());
+        }
+        for Ended { of, .. } in self.children.look(&self.shared) {
+            if let Some(entry) = self.listeners.get(&of) {
+                // Its client cannot wait for it to let go of its thread.
+                let goodbye = Goodbye::error(Code::Internal, "this connection has failed; connect again");
+                entry.line.outbound.close(goodbye.frame().as_ref());
+                self.shared.emit(Event::ListenerClosed { id: of, why: CloseReason::Failed });
+            }
+            self.gone(of);
+        }
+        self.look_at_tasks();
+        self.sample();
+        Ok(())
+    }
+
+    /// Readers and writers are no actors, and can hang like them.
+    fn look_at_tasks(&self) {
+        let second = self.shared.second();
+        let patience = self.shared.config.failures.hang_after;
+        // A client may take its time for what is written to it.
+        let writing = patience + self.shared.config.connections.stall_after;
+        for entry in self.listeners.values() {
+            let Line { reader, writer, .. } = &*entry.line;
+            for (task, patience, hangs) in
+                [(reader, patience, ListenerMsg::ReaderHangs), (writer, writing, ListenerMsg::WriterHangs)]
+            {
+                if task.is_hung(second, patience) {
+                    tracing::error!(actor = task.name().kind(), of = %task.name(), why = task.hang(patience), "a task failed");
+                    task.done();
+                    let _ = self.shared.tell(&entry.actor, hangs);
+                }
+            }
+        }
+    }
+
     fn sample(&mut self) {
         let mut rows = Vec::new();
-        for entry in self.listeners.values_mut() {
+        for (id, entry) in &mut self.listeners {
             let line = &entry.line;
             let changed =
                 [entry.read.sample(line.bytes_in.load(Relaxed)), entry.written.sample(line.outbound.written.load(Relaxed))];
             if changed.contains(&true) {
                 rows.push(ListenerSample {
-                    id: entry.id,
+                    id: *id,
                     bytes_in_rate: entry.read.last,
                     bytes_out_rate: entry.written.last,
                     outbound_bytes: line.outbound.waiting_bytes(),

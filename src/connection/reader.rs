@@ -6,10 +6,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -27,7 +24,7 @@ use super::{
     writer::close_reason,
 };
 use crate::{
-    actors::{ListenerMsg, SessionMsg},
+    actors::{Line, ListenerMsg, SessionMsg},
     events::CloseReason,
     name::Epoch,
     shared::Shared,
@@ -40,6 +37,8 @@ const BUFFER: usize = 64 << 10;
 const POOLED: usize = 64;
 /// A chunk is closed at this many bytes of publishes.
 const CHUNK_BYTES: u64 = 1 << 20;
+/// How long a peer may take to hear a goodbye and go.
+const LINGER: Duration = Duration::from_secs(1);
 /// How often the global ingress bound is looked at while it is hit.
 const INGRESS_RETRY: Duration = Duration::from_millis(5);
 
@@ -78,11 +77,9 @@ impl From<WireError> for ReadEnd {
 pub(crate) struct Reader {
     shared: Arc<Shared>,
     socket: OwnedReadHalf,
-    outbound: Arc<Outbound>,
+    line: Arc<Line>,
     listener: ActorRef<ListenerMsg>,
     admissions: mpsc::Receiver<Admission>,
-    /// Bytes read so far, for the connection's row.
-    bytes: Arc<AtomicU64>,
     /// What was read and not decoded: `buffer[start..end]`.
     buffer: Vec<u8>,
     start: usize,
@@ -93,21 +90,22 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// What it can be doing, apart from waiting.
+    pub(crate) const DOES: &'static [&'static str] = &["Decode"];
+
     pub(crate) fn new(
         shared: Arc<Shared>,
         socket: OwnedReadHalf,
-        outbound: Arc<Outbound>,
+        line: Arc<Line>,
         listener: ActorRef<ListenerMsg>,
         admissions: mpsc::Receiver<Admission>,
-        bytes: Arc<AtomicU64>,
     ) -> Self {
         Self {
             shared,
             socket,
-            outbound,
+            line,
             listener,
             admissions,
-            bytes,
             buffer: Vec::new(),
             start: 0,
             end: 0,
@@ -117,21 +115,33 @@ impl Reader {
     }
 
     /// Reads until the connection ends or is being closed, and says why it ended; then takes what still comes and throws it
-    /// away, until the peer is gone. A socket closed with something unread would be reset, and the goodbye lost with it.
+    /// away, until the peer is gone or has had its time. A socket closed with something unread would be reset, and the goodbye
+    /// lost with it.
     pub(crate) async fn run(mut self) {
-        let outbound = Arc::clone(&self.outbound);
+        let line = Arc::clone(&self.line);
         let end = tokio::select! {
             biased;
             end = self.read() => Some(end),
-            () = outbound.closed() => None,
+            () = line.outbound.closed() => None,
         };
+        line.reader.done();
         if let Some(end) = end {
             // A listener that has ended needs no word of it.
             let _ = self.shared.tell(&self.listener, ListenerMsg::ReadEnded(end));
         }
         (self.start, self.end, self.keep_alive) = (0, 0, None);
-        while self.fill().await.is_ok() {
-            self.end = 0;
+        let leaves = async {
+            while self.fill().await.is_ok() {
+                self.end = 0;
+            }
+        };
+        let patience = async {
+            line.outbound.closed().await;
+            time::sleep(LINGER).await;
+        };
+        tokio::select! {
+            () = leaves => {}
+            () = patience => {}
         }
         self.give_buffer_back();
     }
@@ -176,10 +186,16 @@ impl Reader {
     async fn pump(&mut self, session: &ActorRef<SessionMsg>, epoch: Epoch, credit: Credit) -> ReadEnd {
         let mut chunker = Chunker::new(epoch, self.shared.name_rules(), credit.clone(), self.shared.ingress.clone());
         loop {
+            self.line.reader.begin(self.shared.second(), 0);
             if let Err(end) = self.decode(session, &mut chunker) {
                 return end;
             }
-            self.outbound.replies_written().await;
+            let name = self.line.reader.name();
+            if self.shared.faults.strike(name.kind(), "Decode", name).await.is_err() {
+                return ReadEnd::Closed(CloseReason::Failed);
+            }
+            self.line.reader.done();
+            self.line.outbound.replies_written().await;
             credit.available().await;
             while chunker.must_wait() || self.shared.draining.load(Relaxed) {
                 time::sleep(INGRESS_RETRY).await;
@@ -198,7 +214,7 @@ impl Reader {
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error.into()),
             };
-            if let Err(error) = take_frame(raw, chunker, &self.outbound, &mut |chunk| {
+            if let Err(error) = take_frame(raw, chunker, &self.line.outbound, &mut |chunk| {
                 let _ = self.shared.tell(session, SessionMsg::Chunk(Box::new(chunk)));
             }) {
                 break Err(error);
@@ -221,7 +237,7 @@ impl Reader {
                 Ok(0) => return Err(ReadEnd::Closed(CloseReason::PeerClosed)),
                 Ok(bytes) => {
                     self.end += bytes;
-                    self.bytes.fetch_add(bytes as u64, Relaxed);
+                    self.line.bytes_in.fetch_add(bytes as u64, Relaxed);
                     self.shared.stats.bytes_in.add(bytes as u64);
                     return Ok(());
                 }

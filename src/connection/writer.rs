@@ -12,10 +12,11 @@ use std::{
 
 use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time};
 
-use super::outbound::{Delivery, Item, Outbound};
+use super::outbound::{Delivery, Item};
 use crate::{
+    actors::Line,
     events::CloseReason,
-    stats::Stats,
+    shared::Shared,
     wire::{DeliverHead, ServerFrame},
 };
 
@@ -31,10 +32,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Writes one connection's outbound queue.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    outbound: Arc<Outbound>,
+    shared: Arc<Shared>,
+    line: Arc<Line>,
     socket: OwnedWriteHalf,
-    stats: Arc<Stats>,
-    stall_after: Duration,
     items: Vec<Item>,
     scratch: Vec<u8>,
     segments: Vec<Segment>,
@@ -50,16 +50,22 @@ enum Segment {
 }
 
 impl Writer {
-    pub(crate) fn new(outbound: Arc<Outbound>, socket: OwnedWriteHalf, stats: Arc<Stats>, stall_after: Duration) -> Self {
-        Self { outbound, socket, stats, stall_after, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
+    /// What it can be doing, apart from waiting.
+    pub(crate) const DOES: &'static [&'static str] = &["Write"];
+
+    pub(crate) fn new(shared: Arc<Shared>, line: Arc<Line>, socket: OwnedWriteHalf) -> Self {
+        Self { shared, line, socket, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 
     /// Writes until the queue is closed and empty. An error says why it could not.
     pub(crate) async fn run(mut self) -> Result<(), CloseReason> {
-        while self.outbound.take(&mut self.items, ITEMS).await {
+        while self.line.outbound.take(&mut self.items, ITEMS).await {
             self.encode();
             self.write().await?;
+            let name = self.line.writer.name();
+            self.shared.faults.strike(name.kind(), "Write", name).await.map_err(|_| CloseReason::Failed)?;
             self.settle();
+            self.line.writer.done();
         }
         // The peer reads our goodbye before it sees the end; one that does not read is not waited for.
         let _ = time::timeout(GOODBYE, self.socket.shutdown()).await;
@@ -107,15 +113,17 @@ impl Writer {
         let mut slices: Vec<_> =
             self.segments.iter().map(|segment| IoSlice::new(Self::slice(&self.items, &self.scratch, segment))).collect();
         let mut left = &mut slices[..];
+        let stall_after = self.shared.config.connections.stall_after;
         while !left.is_empty() {
-            let wrote = match time::timeout(self.stall_after, self.socket.write_vectored(left)).await {
+            self.line.writer.begin(self.shared.second(), 0);
+            let wrote = match time::timeout(stall_after, self.socket.write_vectored(left)).await {
                 Err(_) => return Err(CloseReason::Stalled),
                 Ok(Err(error)) => return Err(close_reason(&error)),
                 Ok(Ok(0)) => return Err(CloseReason::PeerClosed),
                 Ok(Ok(bytes)) => bytes,
             };
-            self.stats.bytes_out.add(wrote as u64);
-            self.outbound.written.fetch_add(wrote as u64, Relaxed);
+            self.shared.stats.bytes_out.add(wrote as u64);
+            self.line.outbound.written.fetch_add(wrote as u64, Relaxed);
             IoSlice::advance_slices(&mut left, wrote);
         }
         Ok(())
@@ -136,8 +144,8 @@ impl Writer {
                 }
             }
         }
-        self.stats.delivered.add(delivered);
-        self.outbound.wrote(reply_bytes);
+        self.shared.stats.delivered.add(delivered);
+        self.line.outbound.wrote(reply_bytes);
         if self.scratch.capacity() > SCRATCH {
             self.scratch = Vec::new();
         }

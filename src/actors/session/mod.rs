@@ -21,6 +21,7 @@ use super::{
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic::TopicRef,
     topic_manager::TopicManagerMsg,
+    watch::{Doing, kinds},
 };
 use crate::{
     auth::Identity,
@@ -65,6 +66,12 @@ pub(crate) enum SessionMsg {
     Deliver { epoch: Epoch, deliveries: Vec<Delivery> },
 }
 
+kinds! {
+    SessionMsg:
+    Attach Detach End Drop Chunk TopicFound Settled Serving SubscribeRefused Unsubscribed SubscriptionEnded SubscriberFailed
+    Deliver
+}
+
 /// A client said `Disconnect{end: true}`.
 #[derive(Debug)]
 pub(crate) struct ClientEnds {
@@ -96,6 +103,8 @@ pub(crate) struct Arguments {
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
     pub(crate) ends: Door<ClientEnds>,
+    /// What this session is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct Session;
@@ -114,7 +123,16 @@ pub(crate) struct State {
     publishing: Publishing,
     routes: std::collections::HashMap<TopicName, Route>,
     subscriptions: Subscriptions,
+    doing: Arc<Doing>,
     _alive: Living,
+}
+
+impl Drop for State {
+    /// However a session ends without having said goodbye, a panic included, the connection it still has is closed: also one
+    /// that has just been taken over and that nobody else remembers.
+    fn drop(&mut self) {
+        self.say_goodbye(Goodbye::of_failure(&self.doing, "the session"), CloseReason::SessionEnded);
+    }
 }
 
 impl Actor for Session {
@@ -123,7 +141,7 @@ impl Actor for Session {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, id, identity, flow, topics, subscribers, ends } = args;
+        let Arguments { shared, id, identity, flow, topics, subscribers, ends, doing } = args;
         let alive = alive(&shared);
         Ok(State {
             shared,
@@ -139,6 +157,7 @@ impl Actor for Session {
             publishing: Publishing::default(),
             routes: std::collections::HashMap::new(),
             subscriptions: Subscriptions::default(),
+            doing,
             _alive: alive,
         })
     }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use ractor::{Actor, ActorProcessingErr};
-
 use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason};
 use crate::{
     actors::{
-        Door, SessionMsg,
+        Doing, Door, SessionMsg,
         listener::{ListenerMsg, Refused},
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
@@ -19,13 +17,12 @@ use crate::{
 };
 
 impl State {
-    pub(super) async fn claim(&mut self, claim: Claim) -> Result<(), ActorProcessingErr> {
+    pub(super) async fn claim(&mut self, claim: Claim) {
         let Some(id) = claim.session else { return self.create(claim).await };
         let now = Shared::now();
         let own = self.sessions.get(&id).is_some_and(|entry| entry.identity.principal == claim.identity.principal);
         if own {
-            self.attach(id, claim);
-            return Ok(());
+            return self.attach(id, claim);
         }
         let ends = self.ending.get(&id).filter(|ending| ending.identity.principal == claim.identity.principal);
         let gone = match ends {
@@ -38,22 +35,24 @@ impl State {
             }
             None => Refused { code: Code::NotFound, reason: "no such session".to_owned(), at: None, again: true },
         };
-        let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
-        Ok(())
+        self.refuse(&claim, refused);
     }
 
-    pub(super) async fn create(&mut self, claim: Claim) -> Result<(), ActorProcessingErr> {
+    fn refuse(&self, claim: &Claim, refused: Refused) {
+        // A client that has gone meanwhile needs no answer.
+        let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
+    }
+
+    pub(super) async fn create(&mut self, claim: Claim) {
         let mut bytes = [0; 16];
         if let Err(error) = getrandom::fill(&mut bytes) {
             tracing::error!(%error, "the operating system gives no random bytes; no session can be created");
             let reason = "the broker cannot make session ids now; try again later".to_owned();
-            let refused = Refused { code: Code::Unavailable, reason, at: None, again: false };
-            let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
-            return Ok(());
+            return self.refuse(&claim, Refused { code: Code::Unavailable, reason, at: None, again: false });
         }
         let id = SessionId::from_bytes(bytes);
         let flow = Arc::<Flow>::default();
-        let arguments = SessionArguments {
+        let arguments = |doing: &Arc<Doing>| SessionArguments {
             shared: Arc::clone(&self.shared),
             id,
             identity: claim.identity.clone(),
@@ -61,9 +60,17 @@ impl State {
             topics: self.topics.clone(),
             subscribers: self.subscribers.clone(),
             ends: Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::ClientEnds),
+            doing: Arc::clone(doing),
         };
-        let (actor, _) = Actor::spawn_linked(None, Session, arguments, self.myself.get_cell()).await?;
-        self.actors.insert(actor.get_id(), id);
+        let actor = match self.children.start(&self.shared, self.myself.get_cell(), id, Session, arguments).await {
+            Ok(actor) => actor,
+            Err(error) => {
+                // This client's misfortune, and nobody else's.
+                tracing::error!(%error, "a session did not start");
+                let reason = "the session could not be started; connect again".to_owned();
+                return self.refuse(&claim, Refused { code: Code::Internal, reason, at: None, again: false });
+            }
+        };
         let epoch = Epoch::default().next();
         let Connection { id: listener, peer, .. } = claim.connection;
         self.shared.emit(Event::SessionCreated {
@@ -87,7 +94,6 @@ impl State {
         };
         self.sessions.insert(id, entry);
         self.hand_over(id, epoch, false, claim);
-        Ok(())
     }
 
     /// A client comes back, or takes over from itself.
@@ -115,6 +121,7 @@ impl State {
             reclaim_ms: claim.reclaim.as_millis() as u64,
             takeover,
         });
+        self.shared.faults.point("SessionManager", "attaching", &id);
         self.hand_over(id, epoch, true, claim);
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ractor::{ActorId, RpcReplyPort};
+use ractor::RpcReplyPort;
 
 use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State};
 use crate::{
@@ -87,44 +87,44 @@ impl State {
             self.deadlines.remove(&(deadline, id));
             self.detached -= 1;
         }
-        let goodbye = match &why {
-            SessionEnd::Evicted { why, .. } if why.is_empty() => {
-                Goodbye::Evicted { reason: "an operator evicted this session".to_owned() }
-            }
-            SessionEnd::Evicted { why, .. } => Goodbye::Evicted { reason: why.clone() },
-            SessionEnd::Failed { .. } => Goodbye::error(Code::Internal, "the session has failed; register without its id"),
-            SessionEnd::Reclaimed | SessionEnd::Ended | SessionEnd::NoRoom => Goodbye::Silent,
-        };
-        let done = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded);
-        let message = SessionMsg::End { goodbye, why: CloseReason::SessionEnded, done };
-        // The session ends its subscriptions behind whatever it has asked for them; if it has failed, nothing more can come.
-        if let Err(SessionMsg::End { goodbye, why, done }) = self.shared.tell(&entry.actor, message) {
-            if let Client::Here { listener } = &entry.client {
-                let _ = self.shared.tell(listener, ListenerMsg::Close { goodbye, why });
-            }
-            let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
-        }
+        let has_failed = matches!(why, SessionEnd::Failed { .. });
         let listener = match entry.client {
             Client::Here { listener } => Some(listener),
             Client::Away { .. } => None,
         };
-        let (actor, replies) = (entry.actor.get_id(), reply.into_iter().collect());
-        let ending = Ending { actor, listener, identity: entry.identity, why, replies };
+        let ending = Ending { listener, identity: entry.identity, why, replies: reply.into_iter().collect() };
+        // The session ends its subscriptions behind whatever it has asked for them; if it has failed, nothing more can come.
+        if has_failed {
+            self.end_for(id, &ending);
+        } else {
+            let message = SessionMsg::End { goodbye: goodbye(&ending.why), why: CloseReason::SessionEnded, done: self.done() };
+            if self.shared.tell(&entry.actor, message).is_err() {
+                // It has failed just now, and so has this message.
+                self.end_for(id, &ending);
+            }
+        }
         self.ending.insert(id, ending);
     }
 
-    pub(super) fn failed(&mut self, who: ActorId, why: &str) {
-        let Some(id) = self.actors.remove(&who) else { return };
+    fn done(&self) -> Door<SubscriptionsEnded> {
+        Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded)
+    }
+
+    /// Ends a session for an actor that cannot.
+    fn end_for(&self, id: SessionId, ending: &Ending) {
+        if let Some(listener) = &ending.listener {
+            let close = ListenerMsg::Close { goodbye: goodbye(&ending.why), why: CloseReason::SessionEnded };
+            let _ = self.shared.tell(listener, close);
+        }
+        let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done: self.done() });
+    }
+
+    pub(super) fn failed(&mut self, id: SessionId, why: &str) {
         if self.sessions.contains_key(&id) {
             self.end(id, SessionEnd::Failed { why: why.to_owned() }, None);
-        } else if let Some(ending) = self.ending.get(&id).filter(|ending| ending.actor == who) {
-            // It failed before it could pass its end on.
-            if let Some(listener) = &ending.listener {
-                let goodbye = Goodbye::error(Code::Internal, "the session has failed; register without its id");
-                let _ = self.shared.tell(listener, ListenerMsg::Close { goodbye, why: CloseReason::SessionEnded });
-            }
-            let done = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded);
-            let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
+        } else if let Some(ending) = self.ending.get(&id) {
+            // It failed before, or after, it could pass its end on: to end twice does no harm.
+            self.end_for(id, ending);
         }
     }
 
@@ -137,6 +137,18 @@ impl State {
         for reply in replies {
             let _ = reply.send(Outcome::Done { lost: ended.lost });
         }
+    }
+}
+
+/// What the client of a session that ends is told.
+fn goodbye(why: &SessionEnd) -> Goodbye {
+    match why {
+        SessionEnd::Evicted { why, .. } if why.is_empty() => {
+            Goodbye::Evicted { reason: "an operator evicted this session".to_owned() }
+        }
+        SessionEnd::Evicted { why, .. } => Goodbye::Evicted { reason: why.clone() },
+        SessionEnd::Failed { .. } => Goodbye::error(Code::Internal, "the session has failed; register without its id"),
+        SessionEnd::Reclaimed | SessionEnd::Ended | SessionEnd::NoRoom => Goodbye::Silent,
     }
 }
 

@@ -11,20 +11,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use super::{
     Living, SessionMsg, alive,
+    children::{Children, Ended},
     listener::ListenerMsg,
     session::{ClientEnds, Flow},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic_manager::TopicManagerMsg,
+    watch::kinds,
 };
 use crate::{
     auth::Identity,
     connection::Outbound,
     control::{Order, Outcome},
-    events::{Event, Sample, SessionEnd, SessionSample},
+    events::{ActorName, Event, Sample, SessionEnd, SessionSample},
     name::{ClientName, Epoch, ListenerId, SessionId},
     shared::Shared,
     stats::Rate,
@@ -52,6 +54,8 @@ pub(crate) enum SessionManagerMsg {
     /// A second has passed.
     Tick,
 }
+
+kinds! { SessionManagerMsg: Claim ConnectionGone ClientEnds Reclaim SubscriptionsEnded Order Tick }
 
 /// A client that has been authenticated.
 #[derive(Debug)]
@@ -89,8 +93,8 @@ pub(crate) struct State {
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
+    children: Children<SessionId>,
     sessions: HashMap<SessionId, Entry>,
-    actors: HashMap<ActorId, SessionId>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
     tombstones: Tombstones,
@@ -126,7 +130,6 @@ enum Client {
 }
 
 struct Ending {
-    actor: ActorId,
     /// The connection to close if the session fails before it can.
     listener: Option<ActorRef<ListenerMsg>>,
     identity: Identity,
@@ -149,8 +152,8 @@ impl Actor for SessionManager {
             topics,
             subscribers,
             myself,
+            children: Children::new(ActorName::SessionManager),
             sessions: HashMap::new(),
-            actors: HashMap::new(),
             ending: HashMap::new(),
             tombstones,
             deadlines: BTreeSet::new(),
@@ -167,13 +170,18 @@ impl Actor for SessionManager {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SessionManagerMsg::Claim(claim) => state.claim(*claim).await?,
+            SessionManagerMsg::Claim(claim) => state.claim(*claim).await,
             SessionManagerMsg::ConnectionGone(gone) => state.connection_gone(&gone),
             SessionManagerMsg::ClientEnds(ClientEnds { session, epoch }) => state.client_ends(session, epoch),
             SessionManagerMsg::Reclaim => state.reclaim(),
             SessionManagerMsg::SubscriptionsEnded(ended) => state.ended(&ended),
             SessionManagerMsg::Order { order, reply } => state.order(order, reply),
-            SessionManagerMsg::Tick => state.sample(),
+            SessionManagerMsg::Tick => {
+                for Ended { of, failure, .. } in state.children.look(&state.shared) {
+                    state.failed(of, &failure.unwrap_or_default());
+                }
+                state.sample();
+            }
         }
         Ok(())
     }
@@ -184,12 +192,8 @@ impl Actor for SessionManager {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(who, error) => state.failed(who.get_id(), &error.to_string()),
-            SupervisionEvent::ActorTerminated(who, _, _) => {
-                state.actors.remove(&who.get_id());
-            }
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        if let Some(Ended { of, failure: Some(why), .. }) = state.children.ended(&event) {
+            state.failed(of, &why);
         }
         Ok(())
     }
