@@ -16,7 +16,7 @@ use ractor::{ActorRef, SpawnErr, rpc::CallResult};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    actors::{Arguments, BrokerMsg, Heart},
+    actors::{BrokerMsg, Heart},
     auth,
     bus::Bus,
     clock::{Clock, Moment},
@@ -121,7 +121,7 @@ impl Broker {
             faults: Faults::default(),
             config,
         });
-        let (heart, broker) = Heart::start(Arguments { shared: Arc::clone(&shared), endpoints }).await?;
+        let (heart, broker) = Heart::start(Arc::clone(&shared), endpoints).await?;
         let (sender, ended) = watch::channel(None);
         tokio::spawn(async move {
             heart.beat(sender).await;

@@ -18,10 +18,10 @@ use super::{
     listener::{ListenerMsg, Refused, Register},
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
     session_manager::{Arguments as SessionManagerArguments, Claim, SessionManager, SessionManagerMsg},
-    subscriber_manager::{EndExact, SubscriberManager, SubscriberManagerMsg},
+    subscriber_manager::{Arguments as SubscriberManagerArguments, EndExact, SubscriberManager, SubscriberManagerMsg},
     topic::MakeRoom,
     topic_manager::{Arguments as TopicManagerArguments, TopicManager, TopicManagerMsg},
-    watch::kinds,
+    watch::{Doing, kinds},
 };
 use crate::{
     auth::Credentials,
@@ -64,6 +64,8 @@ kinds! { BrokerMsg: Register EndExact MakeRoom Order Shutdown Tick }
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) endpoints: Vec<Arc<TcpListener>>,
+    /// What the broker is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct Broker;
@@ -98,20 +100,26 @@ impl Managers {
         children: &mut Children<ActorName>,
     ) -> Result<Self, SpawnErr> {
         let (cell, stats) = (myself.get_cell(), &shared.stats);
-        let arguments = |_: &_| TopicManagerArguments {
+        let arguments = |doing: &Arc<Doing>| TopicManagerArguments {
+            doing: Arc::clone(doing),
             shared: Arc::clone(shared),
             end_exact: Door::new(stats, myself, BrokerMsg::EndExact),
             make_room: Door::new(stats, myself, BrokerMsg::MakeRoom),
         };
         let topics = children.start(shared, cell.clone(), ActorName::TopicManager, TopicManager, arguments).await?;
-        let arguments = |_: &_| Arc::clone(shared);
+        let arguments = |doing: &Arc<Doing>| SubscriberManagerArguments { shared: Arc::clone(shared), doing: Arc::clone(doing) };
         let subscribers =
             children.start(shared, cell.clone(), ActorName::SubscriberManager, SubscriberManager, arguments).await?;
         let (its_topics, its_subscribers) = (topics.clone(), subscribers.clone());
-        let arguments =
-            |_: &_| SessionManagerArguments { shared: Arc::clone(shared), topics: its_topics, subscribers: its_subscribers };
+        let arguments = |doing: &Arc<Doing>| SessionManagerArguments {
+            shared: Arc::clone(shared),
+            topics: its_topics,
+            subscribers: its_subscribers,
+            doing: Arc::clone(doing),
+        };
         let sessions = children.start(shared, cell.clone(), ActorName::SessionManager, SessionManager, arguments).await?;
-        let arguments = |_: &_| ListenerManagerArguments {
+        let arguments = |doing: &Arc<Doing>| ListenerManagerArguments {
+            doing: Arc::clone(doing),
             shared: Arc::clone(shared),
             endpoints: endpoints.to_vec(),
             register: Door::new(stats, myself, BrokerMsg::Register),
@@ -128,14 +136,14 @@ impl Actor for Broker {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<BrokerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, endpoints } = args;
+        let Arguments { shared, endpoints, doing } = args;
         shared.emit(Event::BrokerStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             users: shared.config.users.len(),
         });
-        let (last_listener, mut children) = (Arc::default(), Children::new(ActorName::Broker));
+        let (last_listener, mut children) = (Arc::default(), Children::new(doing));
         let managers = Managers::start(&myself, &shared, &endpoints, &last_listener, &mut children).await?;
         let alive = alive(&shared);
         Ok(State {

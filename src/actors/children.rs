@@ -12,10 +12,14 @@ use crate::{
     shared::Shared,
 };
 
+/// The part of a supervisor's own patience that it has for the start of a child.
+const START_SHARE: u32 = 4;
+
 /// The children of one supervisor, each standing for a `T`.
 #[derive(Debug)]
 pub(crate) struct Children<T> {
-    supervisor: ActorName,
+    /// What their supervisor itself is doing.
+    supervisor: Arc<Doing>,
     children: HashMap<ActorId, Child<T>>,
     /// Some were told to be busy at the last look.
     told: bool,
@@ -40,7 +44,7 @@ pub(crate) struct Ended<T> {
 }
 
 impl<T: Clone + Into<ActorName>> Children<T> {
-    pub(crate) fn new(supervisor: ActorName) -> Self {
+    pub(crate) fn new(supervisor: Arc<Doing>) -> Self {
         Self { supervisor, children: HashMap::new(), told: false }
     }
 
@@ -63,9 +67,11 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         let doing = Doing::new(of.clone().into(), A::Msg::KINDS);
         let watched = Watched { actor, doing: Arc::clone(&doing), shared: Arc::clone(shared) };
         let start = Actor::spawn_linked(None, watched, arguments(&doing), supervisor);
-        let patience = shared.config.failures.hang_after / 2;
-        let (actor, _) =
-            time::timeout(patience, start).await.map_err(|_| SpawnErr::StartupFailed(doing.hang(patience).into()))??;
+        let patience = shared.config.failures.hang_after / START_SHARE;
+        let started = time::timeout(patience, start).await;
+        // Started or not, the supervisor has come a step further and does not hang, however often it tries.
+        self.supervisor.goes_on(shared.second());
+        let (actor, _) = started.map_err(|_| SpawnErr::StartupFailed(doing.hang(patience).into()))??;
         self.children.insert(actor.get_id(), Child { of, cell: actor.get_cell(), doing, hung: None });
         Ok(actor)
     }
@@ -114,7 +120,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         }
         let is_told = !actors.is_empty();
         if mem::replace(&mut self.told, is_told) || is_told {
-            let busy = Some(BusyActors { of: self.supervisor.clone(), actors });
+            let busy = Some(BusyActors { of: self.supervisor.name().clone(), actors });
             shared.emit(Event::Sample(Sample { busy, ..Sample::default() }));
         }
         let given_up = given_up.into_iter().filter_map(|id| Some((id, self.children.remove(&id)?)));

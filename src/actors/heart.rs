@@ -8,6 +8,7 @@ use std::{
 
 use ractor::{Actor as _, ActorRef, SpawnErr};
 use tokio::{
+    net::TcpListener,
     sync::watch,
     task::JoinHandle,
     time::{self, Instant},
@@ -39,9 +40,12 @@ pub(crate) struct Heart {
 
 impl Heart {
     /// Starts the broker. It accepts connections when this returns.
-    pub(crate) async fn start(arguments: Arguments) -> Result<(Self, ActorRef<BrokerMsg>), SpawnErr> {
-        let shared = Arc::clone(&arguments.shared);
+    pub(crate) async fn start(
+        shared: Arc<Shared>,
+        endpoints: Vec<Arc<TcpListener>>,
+    ) -> Result<(Self, ActorRef<BrokerMsg>), SpawnErr> {
         let doing = Doing::new(ActorName::Broker, BrokerMsg::KINDS);
+        let arguments = Arguments { shared: Arc::clone(&shared), endpoints, doing: Arc::clone(&doing) };
         let watched = Watched { actor: Broker, doing: Arc::clone(&doing), shared: Arc::clone(&shared) };
         let (broker, task) = Watched::spawn(None, watched, arguments).await?;
         Ok((Self { shared, broker: broker.clone(), doing, task }, broker))

@@ -65,6 +65,8 @@ pub(crate) struct Arguments {
     pub(crate) register: Door<Register>,
     /// Counts connections across restarts, so that no number is used twice.
     pub(crate) last_id: Arc<AtomicU64>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct ListenerManager;
@@ -98,7 +100,7 @@ impl Actor for ListenerManager {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<ListenerManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, endpoints, register, last_id } = args;
+        let Arguments { shared, endpoints, register, last_id, doing } = args;
         let mut tasks = JoinSet::new();
         for endpoint in endpoints {
             shared.emit(Event::EndpointOpened { address: endpoint.local_addr()? });
@@ -110,7 +112,7 @@ impl Actor for ListenerManager {
             shared,
             register,
             last_id,
-            children: Children::new(ActorName::ListenerManager),
+            children: Children::new(doing),
             listeners: HashMap::new(),
             addresses: HashMap::new(),
             goodbye: None,

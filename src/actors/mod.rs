@@ -23,7 +23,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    broker::{Arguments, BrokerMsg},
+    broker::BrokerMsg,
     heart::Heart,
     listener::{Line, ListenerMsg},
     session::SessionMsg,

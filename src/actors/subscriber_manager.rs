@@ -13,12 +13,12 @@ use super::{
     children::{Children, Ended},
     subscriber::{Arguments as SubscriberArguments, Subscriber},
     topic::{MakeRoom, RoomMade, TopicMsg, TopicRef},
-    watch::kinds,
+    watch::{Doing, kinds},
 };
 use crate::{
     auth::Identity,
     control::{Control, Order, Outcome},
-    events::{ActorName, Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
+    events::{Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
     name::{Filter, Principal, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
     queue::{Bounds, GivenUp},
     shared::Shared,
@@ -84,6 +84,13 @@ pub(crate) struct ExactEnded {
     pub(crate) lost: Lost,
 }
 
+/// The subscriber manager's references.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
+}
+
 pub(crate) struct SubscriberManager;
 
 pub(crate) struct State {
@@ -106,11 +113,12 @@ struct Entry {
 impl Actor for SubscriberManager {
     type Msg = SubscriberManagerMsg;
     type State = State;
-    type Arguments = Arc<Shared>;
+    type Arguments = Arguments;
 
-    async fn pre_start(&self, _: ActorRef<SubscriberManagerMsg>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<SubscriberManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, doing } = args;
         let alive = alive(&shared);
-        let children = Children::new(ActorName::SubscriberManager);
+        let children = Children::new(doing);
         Ok(State { shared, children, sessions: HashMap::new(), count: 0, _alive: alive })
     }
 

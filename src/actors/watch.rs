@@ -75,6 +75,14 @@ impl Doing {
         self.word.store(second << 8 | u64::from(what + 1), Relaxed);
     }
 
+    /// It is still in it, and has come a step further.
+    pub(crate) fn goes_on(&self, second: u64) {
+        let what = self.word.load(Relaxed) & 0xff;
+        if what > 0 {
+            self.word.store(second << 8 | what, Relaxed);
+        }
+    }
+
     /// It is done with it. One that fails never is: that says what it failed in.
     pub(crate) fn done(&self) {
         self.word.store(0, Relaxed);
@@ -103,7 +111,7 @@ impl Doing {
     /// What it hung in.
     pub(crate) fn hang(&self, patience: Duration) -> String {
         let message = self.now().map_or("nothing", |(message, _)| message);
-        format!("hung in {message} for more than {} s", patience.as_secs())
+        format!("hung in {message} for more than {} ms", patience.as_millis())
     }
 
     /// How long it has been in what it is doing, in whole seconds.
@@ -216,8 +224,11 @@ mod tests {
         assert_eq!(doing.busy(11), Some(busy));
         let patience = Duration::from_secs(3);
         assert_eq!((doing.is_hung(10, patience), doing.is_hung(11, patience)), (false, true));
-        assert_eq!(doing.hang(patience), "hung in Tick for more than 3 s");
+        assert_eq!(doing.hang(patience), "hung in Tick for more than 3000 ms");
+        doing.goes_on(11);
+        assert!(!doing.is_hung(14, patience) && doing.is_hung(15, patience));
         doing.done();
+        doing.goes_on(20);
         assert!(!doing.is_hung(99, patience));
     }
 }

@@ -209,8 +209,9 @@ async fn a_shutdown_is_orderly_although_managers_fail_in_it() {
     for place in ["ListenerManager.SayGoodbye", "SubscriberManager.Close", "TopicManager.Close"] {
         for (how, _) in ways() {
             let broker = broker().await;
-            let (mut raw, _) = Raw::register(&broker, "c").await;
-            raw.subscribe("t").await;
+            let (mut sub, _) = Raw::register(&broker, "sub").await;
+            sub.subscribe("t").await;
+            let (mut raw, _) = Raw::register(&broker, "pub").await;
             raw.publish("t", "queued").await;
             raw.publish("kept", "x").await;
             plan(&broker, Fault::new(place, how));

@@ -12,8 +12,8 @@ use cordboard::{
 };
 use tokio::time::Instant;
 
-use super::{all_struck, broker, broker_of, is_as_new, plan, texts, ways};
-use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, order};
+use super::{HANG_AFTER, all_struck, broker, broker_of, is_as_new, plan, texts, ways};
+use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, let_pass, order};
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
@@ -177,6 +177,7 @@ async fn a_subscriber_that_fails_too_often_is_given_up() {
         let mut told = None;
         for text in numbers(0..40) {
             publisher.publish("t", text).await;
+            let_pass(HANG_AFTER / 4).await;
             sub.settle_until(&mut told).await;
             if told.is_some() {
                 break;

@@ -42,8 +42,8 @@ pub(crate) enum SessionMsg {
     Attach(Box<Attach>),
     /// The connection of this epoch is gone.
     Detach { epoch: Epoch },
-    /// End: say goodbye, end the subscriptions, stop.
-    End { goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded> },
+    /// End the subscriptions, and stop. Its client has been told.
+    End { done: Door<SubscriptionsEnded> },
     /// Close the connection, if there is one; the session lives.
     Drop { goodbye: Goodbye },
     /// Handle what the reader read.
@@ -166,7 +166,7 @@ impl Actor for Session {
         match message {
             SessionMsg::Attach(attach) => state.attach(*attach),
             SessionMsg::Detach { epoch } => state.detach(epoch),
-            SessionMsg::End { goodbye, why, done } => state.end(goodbye, why, done),
+            SessionMsg::End { done } => state.end(done),
             SessionMsg::Drop { goodbye } => state.say_goodbye(goodbye, CloseReason::Dropped),
             SessionMsg::Chunk(chunk) => state.chunk(*chunk),
             SessionMsg::TopicFound { topic, found } => state.topic_found(&topic, found),
@@ -285,8 +285,7 @@ impl State {
         }
     }
 
-    fn end(&mut self, goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded>) {
-        self.say_goodbye(goodbye, why);
+    fn end(&mut self, done: Door<SubscriptionsEnded>) {
         self.attached = None;
         // Behind everything that this session has asked before.
         let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: self.id, done });

@@ -87,22 +87,17 @@ impl State {
             self.deadlines.remove(&(deadline, id));
             self.detached -= 1;
         }
-        let has_failed = matches!(why, SessionEnd::Failed { .. });
-        let listener = match entry.client {
-            Client::Here { listener } => Some(listener),
-            Client::Away { .. } => None,
-        };
-        let ending = Ending { listener, identity: entry.identity, why, replies: reply.into_iter().collect() };
-        // The session ends its subscriptions behind whatever it has asked for them; if it has failed, nothing more can come.
-        if has_failed {
-            self.end_for(id, &ending);
-        } else {
-            let message = SessionMsg::End { goodbye: goodbye(&ending.why), why: CloseReason::SessionEnded, done: self.done() };
-            if self.shared.tell(&entry.actor, message).is_err() {
-                // It has failed just now, and so has this message.
-                self.end_for(id, &ending);
-            }
+        if let Client::Here { listener } = &entry.client {
+            // Said here, so that it is said whatever becomes of the session.
+            let close = ListenerMsg::Close { goodbye: goodbye(&why), why: CloseReason::SessionEnded };
+            let _ = self.shared.tell(listener, close);
         }
+        let has_failed = matches!(why, SessionEnd::Failed { .. });
+        // The session ends its subscriptions behind whatever it has asked for them; if it has failed, nothing more can come.
+        if has_failed || self.shared.tell(&entry.actor, SessionMsg::End { done: self.done() }).is_err() {
+            self.end_subscriptions(id);
+        }
+        let ending = Ending { identity: entry.identity, why, replies: reply.into_iter().collect() };
         self.ending.insert(id, ending);
     }
 
@@ -110,21 +105,17 @@ impl State {
         Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded)
     }
 
-    /// Ends a session for an actor that cannot.
-    fn end_for(&self, id: SessionId, ending: &Ending) {
-        if let Some(listener) = &ending.listener {
-            let close = ListenerMsg::Close { goodbye: goodbye(&ending.why), why: CloseReason::SessionEnded };
-            let _ = self.shared.tell(listener, close);
-        }
+    /// For a session that has failed.
+    fn end_subscriptions(&self, id: SessionId) {
         let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done: self.done() });
     }
 
     pub(super) fn failed(&mut self, id: SessionId, why: &str) {
         if self.sessions.contains_key(&id) {
             self.end(id, SessionEnd::Failed { why: why.to_owned() }, None);
-        } else if let Some(ending) = self.ending.get(&id) {
-            // It failed before, or after, it could pass its end on: to end twice does no harm.
-            self.end_for(id, ending);
+        } else if self.ending.contains_key(&id) {
+            // It failed before it could pass its end on, or just after: to end twice does no harm.
+            self.end_subscriptions(id);
         }
     }
 

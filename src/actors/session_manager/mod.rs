@@ -20,13 +20,13 @@ use super::{
     session::{ClientEnds, Flow},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic_manager::TopicManagerMsg,
-    watch::kinds,
+    watch::{Doing, kinds},
 };
 use crate::{
     auth::Identity,
     connection::Outbound,
     control::{Order, Outcome},
-    events::{ActorName, Event, Sample, SessionEnd, SessionSample},
+    events::{Event, Sample, SessionEnd, SessionSample},
     name::{ClientName, Epoch, ListenerId, SessionId},
     shared::Shared,
     stats::Rate,
@@ -84,6 +84,8 @@ pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct SessionManager;
@@ -130,8 +132,6 @@ enum Client {
 }
 
 struct Ending {
-    /// The connection to close if the session fails before it can.
-    listener: Option<ActorRef<ListenerMsg>>,
     identity: Identity,
     why: SessionEnd,
     replies: Vec<RpcReplyPort<Outcome>>,
@@ -143,7 +143,7 @@ impl Actor for SessionManager {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<SessionManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, topics, subscribers } = args;
+        let Arguments { shared, topics, subscribers, doing } = args;
         let limits = &shared.config.sessions;
         let tombstones = Tombstones::new(limits.tombstones, limits.tombstone_life);
         let alive = alive(&shared);
@@ -152,7 +152,7 @@ impl Actor for SessionManager {
             topics,
             subscribers,
             myself,
-            children: Children::new(ActorName::SessionManager),
+            children: Children::new(doing),
             sessions: HashMap::new(),
             ending: HashMap::new(),
             tombstones,

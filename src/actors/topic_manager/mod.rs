@@ -14,14 +14,14 @@ use super::{
     children::{Children, Ended},
     subscriber_manager::{EndExact, ExactEnded},
     topic::{Arguments as TopicArguments, MakeRoom, RoomMade, Topic, TopicRef},
-    watch::kinds,
+    watch::{Doing, kinds},
 };
 use crate::{
     auth::Identity,
     backlog::Backlog,
     bucket::Bucket,
     control::{Order, Outcome},
-    events::{Action, ActorName, Event, Lost, Sample},
+    events::{Action, Event, Lost, Sample},
     name::{Principal, TopicName},
     shared::Shared,
     topic_cell::{Life, TopicCell},
@@ -56,6 +56,8 @@ pub(crate) struct Arguments {
     pub(crate) end_exact: Door<EndExact>,
     /// To the subscriber manager, through the broker.
     pub(crate) make_room: Door<MakeRoom>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct TopicManager;
@@ -80,14 +82,14 @@ impl Actor for TopicManager {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<TopicManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, end_exact, make_room } = args;
+        let Arguments { shared, end_exact, make_room, doing } = args;
         let alive = alive(&shared);
         Ok(State {
             shared,
             myself,
             end_exact,
             make_room,
-            children: Children::new(ActorName::TopicManager),
+            children: Children::new(doing),
             topics: HashMap::new(),
             owned: HashMap::new(),
             buckets: HashMap::new(),
