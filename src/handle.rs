@@ -1,6 +1,7 @@
 //! The handle: everything a program can do with a running broker. The console has no other door.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     io::{self, Write as _},
     net::SocketAddr,
@@ -22,9 +23,11 @@ use crate::{
     clock::{Clock, Moment},
     config::Config,
     control::{Control, Order, OrderRecord, Outcome},
+    entropy::{Entropy, OsEntropy},
     events::{Event, Lost},
     faults::Faults,
     limits::Limits,
+    net::Accept,
     room::Room,
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
@@ -53,6 +56,16 @@ pub enum StartError {
     /// An actor did not start.
     #[error("an actor did not start: {0}")]
     Actor(#[from] SpawnErr),
+}
+
+/// What a broker takes from the world around it, for those who have another than the operating system's: sockets of their own,
+/// or a whole world that is simulated.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// Where it accepts connections; `listen` of the configuration is not looked at.
+    pub endpoints: Vec<Arc<dyn Accept>>,
+    /// What it makes session ids of.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// Starts brokers.
@@ -95,19 +108,30 @@ impl Broker {
     /// [`StartError`] if the configuration is not sound or an address cannot be listened on.
     pub async fn start(config: Config) -> Result<Handle, StartError> {
         config.validate()?;
-        let mut endpoints = Vec::new();
+        let mut endpoints: Vec<Arc<dyn Accept>> = Vec::new();
         for address in &config.listen {
             let listen = |source| StartError::Listen { address: *address, source };
             endpoints.push(Arc::new(TcpListener::bind(address).await.map_err(listen)?));
         }
+        Self::start_on(config, Platform { endpoints, entropy: Arc::new(OsEntropy) }).await
+    }
+
+    /// Starts a broker on `platform` instead of the operating system.
+    ///
+    /// # Errors
+    /// [`StartError`] if the configuration is not sound.
+    pub async fn start_on(config: Config, platform: Platform) -> Result<Handle, StartError> {
+        config.validate()?;
+        let Platform { endpoints, entropy } = platform;
         let addresses = endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect();
         let audit = config.audit.file.clone();
-        let (timers, timer_task) = Timers::start();
+        let stats = Arc::<Stats>::default();
+        let (timers, timer_task) = Timers::start(Arc::clone(&stats));
         let clock = Clock::start();
         let shared = Arc::new(Shared {
             clock,
             bus: Bus::new(clock),
-            stats: Arc::new(Stats::default()),
+            stats,
             timers,
             limits: Limits::default(),
             filters: FilterTable::default(),
@@ -115,6 +139,7 @@ impl Broker {
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             authenticator: auth::from_config(&config),
+            entropy,
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             seconds: AtomicU64::new(0),
@@ -153,6 +178,11 @@ impl Handle {
     #[doc(hidden)]
     pub fn faults(&self) -> &Faults {
         &self.inner.shared.faults
+    }
+
+    /// How often each limit was hit since the start, by the name of the key that sets it.
+    pub fn limit_hits(&self) -> BTreeMap<&'static str, u64> {
+        self.inner.shared.limits.totals()
     }
 
     /// True while orders are refused.

@@ -14,10 +14,11 @@ use crate::{
     bus::Bus,
     clock::Clock,
     config::Config,
+    entropy::Entropy,
     events::{BrokerSample, Event, Lost},
     faults::Faults,
     filters::Filters,
-    limits::Limits,
+    limits::{Limit, Limits},
     name::{Filter, NameRules, SessionId, TopicName},
     room::Room,
     stats::Stats,
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     /// What has been decoded and not been accepted by its topic.
     pub(crate) ingress: Room,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     /// New connections are taken; an operator's word on it outlives a restart of the managers.
     pub(crate) accepting: AtomicBool,
     /// Readers take nothing more in.
@@ -83,9 +85,9 @@ impl Shared {
     }
 
     /// A limit was hit by `who`: counted, and told at most once a second.
-    pub(crate) fn limit_hit(&self, limit: &'static str, who: &str) {
+    pub(crate) fn limit_hit(&self, limit: Limit, who: &str) {
         if let Some(times) = self.limits.hit(limit, who, Self::now()) {
-            self.emit(Event::LimitHit { limit: limit.to_owned(), who: who.to_owned(), times });
+            self.emit(Event::LimitHit { limit: limit.key().to_owned(), who: who.to_owned(), times });
         }
     }
 

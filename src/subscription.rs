@@ -18,7 +18,8 @@ use crate::{
     actors::SubscriberMsg,
     auth::Identity,
     batch::Batch,
-    events::{Depth, Event, Lost},
+    events::{Depth, DropReason, Event, Lost},
+    limits::Limit,
     name::{SubscriptionHandle, SubscriptionId},
     queue::{Appended, Bounds, GivenUp, Queue, Run},
     receipt::Settlement,
@@ -290,6 +291,11 @@ impl SubscriptionQueue {
         let untold: Vec<_> = self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.take_untold().collect();
         for (why, dropped) in untold {
             shared.stats.dropped.add(dropped);
+            match why {
+                DropReason::QueueFull => shared.limits.count(Limit::Queue, dropped),
+                DropReason::PoisonFull => shared.limit_hit(Limit::Poison, self.identity.principal.as_str()),
+                DropReason::BacklogFull | DropReason::Expired | DropReason::MemoryFull => {}
+            }
             shared.emit(Event::SubscriptionOverflowed { id: self.id.clone(), dropped, why });
         }
     }

@@ -2,7 +2,7 @@
 //! its actor appends to it, sessions count their exact subscriptions in it, samplers look at it.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,7 +15,8 @@ use std::{
 
 use crate::{
     backlog::Backlog,
-    events::Event,
+    events::{DropReason, Event},
+    limits::Limit,
     name::{Principal, TopicName},
     shared::Shared,
     stats::Counter,
@@ -115,6 +116,9 @@ impl TopicCell {
         let untold: Vec<_> = self.look_at_backlog().take_untold().collect();
         for (why, dropped) in untold {
             shared.stats.dropped.add(dropped);
+            if why == DropReason::BacklogFull {
+                shared.limits.count(Limit::Backlog, dropped);
+            }
             shared.emit(Event::BacklogOverflowed { topic: self.topic.clone(), dropped, why });
         }
     }
@@ -128,10 +132,10 @@ impl TopicCell {
 /// The cells of all topics there are. Whoever created one puts it here, so that what its backlog holds can be counted when
 /// nobody else is left to know of it.
 #[derive(Debug, Default)]
-pub(crate) struct CellTable(Mutex<HashMap<TopicName, Arc<TopicCell>>>);
+pub(crate) struct CellTable(Mutex<BTreeMap<TopicName, Arc<TopicCell>>>);
 
 impl CellTable {
-    fn lock(&self) -> MutexGuard<'_, HashMap<TopicName, Arc<TopicCell>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, Arc<TopicCell>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

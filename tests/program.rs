@@ -18,27 +18,36 @@ fn cordboard(state: &Path, server: &str) -> Command {
 }
 
 /// A running `cordboard serve`. Dropped, it is killed: a test that fails leaves nothing behind.
-struct Serve {
+pub(crate) struct Serve {
     child: Child,
     log: BufReader<ChildStderr>,
     state: tempfile::TempDir,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Serve {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&["serve"])
     }
 
     fn start_with(command: &[&str]) -> Self {
-        Self::start_failing(command, "")
+        Self::spawn(command, "127.0.0.1:0", "")
+    }
+
+    /// At an address that another one has just left.
+    pub(crate) fn start_at(address: &str) -> Self {
+        Self::spawn(&["serve"], address, "")
     }
 
     /// With faults that will strike.
     fn start_failing(command: &[&str], faults: &str) -> Self {
+        Self::spawn(command, "127.0.0.1:0", faults)
+    }
+
+    fn spawn(command: &[&str], address: &str, faults: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut program = cordboard(state.path(), "");
-        program.args(command).args(["--listen", "127.0.0.1:0"]);
+        program.args(command).args(["--listen", address]);
         if !faults.is_empty() {
             program.env("CORDBOARD_FAULTS", faults);
         }

@@ -1,7 +1,7 @@
 //! A supervisor's children: how they are started, what they are doing, and how they ended. However one fails, by a panic, an
 //! error, a message it never came back from, or a start that came to nothing, its supervisor hears of it once, in one form.
 
-use std::{collections::HashMap, mem, sync::Arc};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::time;
@@ -13,14 +13,14 @@ use crate::{
 };
 
 /// The part of a supervisor's own patience that it has for the start of a child.
-const START_SHARE: u32 = 4;
+const START_SHARE: u32 = 2;
 
 /// The children of one supervisor, each standing for a `T`.
 #[derive(Debug)]
 pub(crate) struct Children<T> {
     /// What their supervisor itself is doing.
     supervisor: Arc<Doing>,
-    children: HashMap<ActorId, Child<T>>,
+    children: BTreeMap<ActorId, Child<T>>,
     /// Some were told to be busy at the last look.
     told: bool,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Ended<T> {
 
 impl<T: Clone + Into<ActorName>> Children<T> {
     pub(crate) fn new(supervisor: Arc<Doing>) -> Self {
-        Self { supervisor, children: HashMap::new(), told: false }
+        Self { supervisor, children: BTreeMap::new(), told: false }
     }
 
     /// Starts an actor below `supervisor`.
@@ -129,7 +129,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
 
     /// All of them, to be ended without a word: those started last come first, so that no stale reference is used.
     pub(crate) fn take_newest_first(&mut self) -> Vec<ActorCell> {
-        let mut cells: Vec<_> = self.children.drain().map(|(_, child)| child.cell).collect();
+        let mut cells: Vec<_> = mem::take(&mut self.children).into_iter().map(|(_, child)| child.cell).collect();
         cells.sort_by_key(|cell| std::cmp::Reverse(cell.get_id()));
         cells
     }

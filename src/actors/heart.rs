@@ -8,7 +8,6 @@ use std::{
 
 use ractor::{Actor as _, ActorRef, SpawnErr};
 use tokio::{
-    net::TcpListener,
     sync::watch,
     task::JoinHandle,
     time::{self, Instant},
@@ -20,6 +19,7 @@ use super::{
 };
 use crate::{
     events::{ActorName, Event},
+    net::Accept,
     shared::Shared,
 };
 
@@ -42,7 +42,7 @@ impl Heart {
     /// Starts the broker. It accepts connections when this returns.
     pub(crate) async fn start(
         shared: Arc<Shared>,
-        endpoints: Vec<Arc<TcpListener>>,
+        endpoints: Vec<Arc<dyn Accept>>,
     ) -> Result<(Self, ActorRef<BrokerMsg>), SpawnErr> {
         let doing = Doing::new(ActorName::Broker, BrokerMsg::KINDS);
         let arguments = Arguments { shared: Arc::clone(&shared), endpoints, doing: Arc::clone(&doing) };

@@ -1,10 +1,6 @@
 //! The subscriber manager: creates, finds and ends subscribers, and owns their queues, which outlive a subscriber's panic.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
 
@@ -19,6 +15,7 @@ use crate::{
     auth::Identity,
     control::{Control, Order, Outcome},
     events::{Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
+    limits::Limit,
     name::{Filter, Principal, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
     queue::{Bounds, GivenUp},
     shared::Shared,
@@ -96,7 +93,7 @@ pub(crate) struct SubscriberManager;
 pub(crate) struct State {
     shared: Arc<Shared>,
     children: Children<SubscriptionId>,
-    sessions: HashMap<SessionId, BTreeMap<Filter, Entry>>,
+    sessions: BTreeMap<SessionId, BTreeMap<Filter, Entry>>,
     count: usize,
     _alive: Living,
 }
@@ -119,7 +116,7 @@ impl Actor for SubscriberManager {
         let Arguments { shared, doing } = args;
         let alive = alive(&shared);
         let children = Children::new(doing);
-        Ok(State { shared, children, sessions: HashMap::new(), count: 0, _alive: alive })
+        Ok(State { shared, children, sessions: BTreeMap::new(), count: 0, _alive: alive })
     }
 
     async fn handle(
@@ -219,7 +216,7 @@ impl State {
     fn refusal(&self, principal: &Principal, topic: Option<&TopicRef>) -> Option<(Code, String)> {
         let max = self.shared.config.queues.max_subscriptions;
         if self.count >= max {
-            self.shared.limit_hit("queues.max_subscriptions", principal.as_str());
+            self.shared.limit_hit(Limit::Subscriptions, principal.as_str());
             return Some((
                 Code::NoRoom,
                 format!("the broker has {max} subscriptions (queues.max_subscriptions); try again later"),

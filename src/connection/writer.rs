@@ -10,12 +10,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{self, Instant},
+};
 
 use super::outbound::{Delivery, Item};
 use crate::{
     actors::Line,
+    config::Connections,
     events::CloseReason,
+    net::WriteHalf,
     shared::Shared,
     wire::{DeliverHead, ServerFrame},
 };
@@ -29,12 +34,18 @@ const SCRATCH: usize = 64 << 10;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// How long a peer may take for all of `bytes`: for a frame as large as a frame may be, and for any part of it. One that takes a
+/// byte now and then takes them too slowly, too.
+fn patience(limits: &Connections, bytes: usize) -> Duration {
+    let frames = bytes.div_ceil(limits.max_frame_bytes).max(1);
+    limits.frame_deadline.saturating_mul(u32::try_from(frames).unwrap_or(u32::MAX))
+}
+
 /// Writes one connection's outbound queue.
-#[derive(Debug)]
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     line: Arc<Line>,
-    socket: OwnedWriteHalf,
+    socket: WriteHalf,
     items: Vec<Item>,
     scratch: Vec<u8>,
     segments: Vec<Segment>,
@@ -53,7 +64,7 @@ impl Writer {
     /// What it can be doing, apart from waiting.
     pub(crate) const DOES: &'static [&'static str] = &["Write"];
 
-    pub(crate) fn new(shared: Arc<Shared>, line: Arc<Line>, socket: OwnedWriteHalf) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, line: Arc<Line>, socket: WriteHalf) -> Self {
         Self { shared, line, socket, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 
@@ -112,11 +123,18 @@ impl Writer {
     async fn write(&mut self) -> Result<(), CloseReason> {
         let mut slices: Vec<_> =
             self.segments.iter().map(|segment| IoSlice::new(Self::slice(&self.items, &self.scratch, segment))).collect();
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
         let mut left = &mut slices[..];
-        let stall_after = self.shared.config.connections.stall_after;
+        // Looked up only for a peer that does not take it all at once.
+        let mut deadline: Option<Instant> = None;
+        let limits = &self.shared.config.connections;
         while !left.is_empty() {
             self.line.writer.begin(self.shared.second(), 0);
-            let wrote = match time::timeout(stall_after, self.socket.write_vectored(left)).await {
+            let left_for_it = match deadline {
+                None => limits.stall_after,
+                Some(deadline) => limits.stall_after.min(deadline.saturating_duration_since(Instant::now())),
+            };
+            let wrote = match time::timeout(left_for_it, self.socket.write_vectored(left)).await {
                 Err(_) => return Err(CloseReason::Stalled),
                 Ok(Err(error)) => return Err(close_reason(&error)),
                 Ok(Ok(0)) => return Err(CloseReason::PeerClosed),
@@ -125,6 +143,9 @@ impl Writer {
             self.shared.stats.bytes_out.add(wrote as u64);
             self.line.outbound.written.fetch_add(wrote as u64, Relaxed);
             IoSlice::advance_slices(&mut left, wrote);
+            if !left.is_empty() {
+                deadline.get_or_insert_with(|| Instant::now() + patience(limits, bytes));
+            }
         }
         Ok(())
     }

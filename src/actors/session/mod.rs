@@ -25,9 +25,10 @@ use super::{
 };
 use crate::{
     auth::Identity,
-    connection::{Chunk, Delivery, Request},
+    connection::{Chunk, Delivery, Request, Requests},
     events::{Action, CloseReason, Event},
-    name::{Epoch, Filter, SessionId, TopicName},
+    limits::Limit,
+    name::{Epoch, Filter, NameError, SessionId, TopicName},
     receipt::Refusal,
     shared::Shared,
     stats::Counter,
@@ -124,6 +125,7 @@ pub(crate) struct State {
     routes: std::collections::HashMap<TopicName, Route>,
     subscriptions: Subscriptions,
     doing: Arc<Doing>,
+    requests: Requests,
     _alive: Living,
 }
 
@@ -142,7 +144,7 @@ impl Actor for Session {
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, id, identity, flow, topics, subscribers, ends, doing } = args;
-        let alive = alive(&shared);
+        let (alive, requests) = (alive(&shared), Requests::new(&shared.config.sessions, Shared::now()));
         Ok(State {
             shared,
             id,
@@ -158,6 +160,7 @@ impl Actor for Session {
             routes: std::collections::HashMap::new(),
             subscriptions: Subscriptions::default(),
             doing,
+            requests,
             _alive: alive,
         })
     }
@@ -271,10 +274,20 @@ impl State {
 
     /// A right was refused: told on the bus, but not for each of a flood.
     fn right_refused(&self, action: Action, name: &str) {
-        if let Some(times) = self.shared.limits.hit("rights", &self.id.to_string(), Shared::now()) {
+        if let Some(times) = self.shared.limits.told("rights", &self.id.to_string(), Shared::now()) {
             let (session, principal) = (self.id, self.identity.principal.clone());
             self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned(), times });
         }
+    }
+
+    /// A name was refused; where a bound was the reason, it was hit.
+    fn name_refused(&self, error: &NameError) {
+        let limit = match error {
+            NameError::TooLong { .. } => Limit::NameBytes,
+            NameError::TooDeep { .. } => Limit::NameLevels,
+            _ => return,
+        };
+        self.shared.limit_hit(limit, self.identity.principal.as_str());
     }
 
     /// The client is told why and closed; the session stays as it is until its manager hears of the loss.

@@ -1,18 +1,24 @@
 //! Registrations: a new session, or one that a client comes back to.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason};
+use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason, takeovers::Takeovers};
 use crate::{
     actors::{
         Doing, Door, SessionMsg,
         listener::{ListenerMsg, Refused},
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
+    bucket::Pace,
     events::{CloseReason, Event},
+    limits::Limit,
     name::{Epoch, SessionId},
     shared::Shared,
     stats::Rate,
+    throttle::network,
     wire::Code,
 };
 
@@ -31,24 +37,53 @@ impl State {
         };
         let refused = match gone {
             Some((reason, at)) => {
-                Refused { code: Code::Gone, reason: format!("the session {reason}"), at: Some(at), again: true }
+                Refused { at: Some(at), ..Refused::new(Code::Gone, format!("the session {reason}")) }.may_try_again()
             }
-            None => Refused { code: Code::NotFound, reason: "no such session".to_owned(), at: None, again: true },
+            None => Refused::new(Code::NotFound, "no such session").may_try_again(),
         };
+        let refused = self.too_many_guesses(&claim, now).unwrap_or(refused);
         self.refuse(&claim, refused);
     }
 
     fn refuse(&self, claim: &Claim, refused: Refused) {
-        // A client that has gone meanwhile needs no answer.
+        // A listener that has ended needs no answer.
         let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
     }
 
+    /// What is not there may be asked for often, as after a restart, but not without end. Only what was not found counts: no
+    /// guess keeps a client of the same address from its own.
+    fn too_many_guesses(&mut self, claim: &Claim, now: Instant) -> Option<Refused> {
+        let address = network(claim.connection.peer.ip());
+        let limits = &self.shared.config.sessions;
+        let pace = Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second);
+        let wait = self.failed_resumes.take(&address, pace, now).err()?;
+        self.shared.limit_hit(Limit::FailedResumes, &address.to_string());
+        let why = "too many sessions that are not there were asked for from your address (sessions.failed_resumes_per_second); \
+            register without one, or wait";
+        Some(Refused::new(Code::TooMany, why).retry_after(wait))
+    }
+
+    /// Why this principal may not have another session.
+    fn too_many_sessions(&self, claim: &Claim) -> Option<Refused> {
+        let max = self.shared.config.sessions.max_per_principal;
+        let principal = &claim.identity.principal;
+        if self.owned.get(principal).is_none_or(|owned| owned.sessions < max) {
+            return None;
+        }
+        self.shared.limit_hit(Limit::SessionsPerPrincipal, principal.as_str());
+        let why = format!("you have {max} sessions (sessions.max_per_principal); resume one, or end one you do not need");
+        Some(Refused::new(Code::TooMany, why))
+    }
+
     pub(super) async fn create(&mut self, claim: Claim) {
+        if let Some(refused) = self.too_many_sessions(&claim) {
+            return self.refuse(&claim, refused);
+        }
         let mut bytes = [0; 16];
-        if let Err(error) = getrandom::fill(&mut bytes) {
-            tracing::error!(%error, "the operating system gives no random bytes; no session can be created");
-            let reason = "the broker cannot make session ids now; try again later".to_owned();
-            return self.refuse(&claim, Refused { code: Code::Unavailable, reason, at: None, again: false });
+        if let Err(error) = self.shared.entropy.fill(&mut bytes) {
+            tracing::error!(%error, "there are no random bytes; no session can be created");
+            let refused = Refused::new(Code::Unavailable, "the broker cannot make session ids now; try again later");
+            return self.refuse(&claim, refused);
         }
         let id = SessionId::from_bytes(bytes);
         let flow = Arc::<Flow>::default();
@@ -67,8 +102,7 @@ impl State {
             Err(error) => {
                 // This client's misfortune, and nobody else's.
                 tracing::error!(%error, "a session did not start");
-                let reason = "the session could not be started; connect again".to_owned();
-                return self.refuse(&claim, Refused { code: Code::Internal, reason, at: None, again: false });
+                return self.refuse(&claim, Refused::new(Code::Internal, "the session could not be started; connect again"));
             }
         };
         let epoch = Epoch::default().next();
@@ -88,17 +122,24 @@ impl State {
             epoch,
             reclaim: claim.reclaim,
             client: Client::Here { listener: claim.connection.listener.clone() },
+            takeovers: Takeovers::default(),
             flow,
             published: Rate::default(),
             delivered: Rate::default(),
         };
         self.sessions.insert(id, entry);
+        self.owned.entry(claim.identity.principal.clone()).or_default().sessions += 1;
         self.hand_over(id, epoch, false, claim);
     }
 
     /// A client comes back, or takes over from itself.
     pub(super) fn attach(&mut self, id: SessionId, claim: Claim) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
+        if matches!(entry.client, Client::Here { .. })
+            && let Err(wait) = entry.takeovers.count(&self.shared.config.sessions, Shared::now())
+        {
+            return self.taken_over_too_often(id, &claim, wait);
+        }
         entry.epoch = entry.epoch.next();
         entry.reclaim = claim.reclaim;
         let epoch = entry.epoch;
@@ -106,8 +147,9 @@ impl State {
         let takeover = match std::mem::replace(&mut entry.client, here) {
             Client::Here { .. } => true,
             Client::Away { deadline, .. } => {
+                let principal = entry.identity.principal.clone();
                 self.deadlines.remove(&(deadline, id));
-                self.detached -= 1;
+                self.not_detached(&principal);
                 false
             }
         };
@@ -123,6 +165,14 @@ impl State {
         });
         self.shared.faults.point("SessionManager", "attaching", &id);
         self.hand_over(id, epoch, true, claim);
+    }
+
+    /// Two clients take the session from each other: the one that has it keeps it for a while.
+    fn taken_over_too_often(&self, id: SessionId, claim: &Claim, wait: Duration) {
+        self.shared.limit_hit(Limit::Takeovers, &id.to_string());
+        let why = "this session was taken over too often, as if two clients had it (sessions.max_takeovers); \
+            give each its own, or wait until the other one has gone";
+        self.refuse(claim, Refused::new(Code::TooMany, why).retry_after(wait));
     }
 
     /// The session takes it from here. The lease comes back from wherever the connection ends.
@@ -143,12 +193,7 @@ impl State {
         };
         if let Err(SessionMsg::Attach(attach)) = self.shared.tell(&entry.actor, SessionMsg::Attach(Box::new(attach))) {
             // The session has just failed; that event is behind us in the mailbox.
-            let refused = Refused {
-                code: Code::Unavailable,
-                reason: "the session has failed; register again".to_owned(),
-                at: None,
-                again: false,
-            };
+            let refused = Refused::new(Code::Unavailable, "the session has failed; register again");
             let _ = self.shared.tell(&attach.listener, ListenerMsg::Refused(refused));
         }
     }

@@ -4,15 +4,18 @@
 mod claims;
 mod ending;
 mod orders;
+mod takeovers;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
+use self::takeovers::Takeovers;
 use super::{
     Living, SessionMsg, alive,
     children::{Children, Ended},
@@ -24,12 +27,15 @@ use super::{
 };
 use crate::{
     auth::Identity,
+    bucket::Pace,
     connection::Outbound,
     control::{Order, Outcome},
     events::{Event, Sample, SessionEnd, SessionSample},
-    name::{ClientName, Epoch, ListenerId, SessionId},
+    name::{ClientName, Epoch, ListenerId, Principal, SessionId},
     shared::Shared,
     stats::Rate,
+    throttle::Throttle,
+    timers::Alarm,
     tombstones::Tombstones,
     wire::AckMode,
 };
@@ -96,7 +102,7 @@ pub(crate) struct State {
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
     children: Children<SessionId>,
-    sessions: HashMap<SessionId, Entry>,
+    sessions: BTreeMap<SessionId, Entry>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
     tombstones: Tombstones,
@@ -104,8 +110,21 @@ pub(crate) struct State {
     deadlines: BTreeSet<(Instant, SessionId)>,
     /// When the one timer that is out for them fires.
     armed: Option<Instant>,
+    alarm: Alarm,
     detached: usize,
+    /// What each principal has.
+    owned: HashMap<Principal, Owned>,
+    /// Sessions that are not there, by the address that asks for them.
+    failed_resumes: Throttle<IpAddr>,
     _alive: Living,
+}
+
+/// A principal's sessions.
+#[derive(Debug, Default)]
+struct Owned {
+    sessions: usize,
+    /// Those of them that are detached.
+    detached: usize,
 }
 
 struct Entry {
@@ -114,6 +133,7 @@ struct Entry {
     epoch: Epoch,
     reclaim: Duration,
     client: Client,
+    takeovers: Takeovers,
     flow: Arc<Flow>,
     published: Rate,
     delivered: Rate,
@@ -146,19 +166,22 @@ impl Actor for SessionManager {
         let Arguments { shared, topics, subscribers, doing } = args;
         let limits = &shared.config.sessions;
         let tombstones = Tombstones::new(limits.tombstones, limits.tombstone_life);
-        let alive = alive(&shared);
+        let (alive, alarm) = (alive(&shared), shared.timers.alarm());
         Ok(State {
             shared,
             topics,
             subscribers,
             myself,
             children: Children::new(doing),
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             ending: HashMap::new(),
             tombstones,
             deadlines: BTreeSet::new(),
             armed: None,
+            alarm,
             detached: 0,
+            owned: HashMap::new(),
+            failed_resumes: Throttle::default(),
             _alive: alive,
         })
     }
@@ -201,6 +224,9 @@ impl Actor for SessionManager {
 
 impl State {
     fn sample(&mut self) {
+        let limits = &self.shared.config.sessions;
+        let pace = Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second);
+        self.failed_resumes.forget_full(pace, Shared::now());
         let mut rows = Vec::new();
         for (id, entry) in &mut self.sessions {
             let changed =
