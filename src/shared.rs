@@ -7,10 +7,11 @@ use std::sync::{
 };
 
 use ractor::{ActorRef, Message, MessagingErr};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     auth::Authenticator,
+    bans::Bans,
     bus::Bus,
     clock::Clock,
     config::Config,
@@ -19,7 +20,7 @@ use crate::{
     faults::Faults,
     filters::Filters,
     limits::{Limit, Limits},
-    name::{Filter, NameRules, SessionId, TopicName},
+    name::{Epoch, Filter, NameRules, SessionId, TopicName},
     room::Room,
     stats::Stats,
     subscription::SubscriptionQueue,
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     /// What has been decoded and not been accepted by its topic.
     pub(crate) ingress: Room,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// What operators have forbidden.
+    pub(crate) bans: Bans,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// New connections are taken; an operator's word on it outlives a restart of the managers.
     pub(crate) accepting: AtomicBool,
@@ -52,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) seconds: AtomicU64,
     /// What tests let fail.
     pub(crate) faults: Faults,
+    /// The broker is on its way to its end.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -97,6 +102,11 @@ impl Shared {
         let Some(row) = board.sessions.get(&session) else { return 0 };
         let queues = row.subscriptions.iter().filter_map(|filter| self.filters.get(filter, session));
         queues.map(|queue| queue.depth()).map(|depth| depth.queued() + depth.poison).sum()
+    }
+
+    /// How often a session has been attached, if it is there.
+    pub(crate) fn epoch_of(&self, session: SessionId) -> Option<Epoch> {
+        self.bus.board().sessions.get(&session).map(|row| row.epoch)
     }
 
     pub(crate) fn name_rules(&self) -> NameRules {

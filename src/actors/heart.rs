@@ -54,6 +54,8 @@ impl Heart {
     /// Beats until the broker has ended and its connections have said so; then tells `ended` whether that was in order.
     pub(crate) async fn beat(mut self, ended: watch::Sender<Option<bool>>) {
         let failure = self.live().await;
+        // Orders that wait for their time wait in vain.
+        self.shared.stopping.send_replace(true);
         let row = self.shared.bus.board().broker;
         if !row.stopped {
             let why = failure.unwrap_or_else(|| self.doing.failure("its actor ended"));
@@ -87,10 +89,9 @@ impl Heart {
         }
     }
 
-    /// The broker alone waits for others, when it stops and restarts them, but not for ever.
+    /// The broker alone waits for others, when it restarts them, but not for ever.
     fn patience(&self) -> Duration {
-        let config = &self.shared.config;
-        config.failures.hang_after + config.connections.drain_deadline + MANAGERS
+        self.shared.config.failures.hang_after + MANAGERS
     }
 
     /// Whoever has been told something has a moment to be told all of it.

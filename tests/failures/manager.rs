@@ -190,14 +190,16 @@ async fn an_order_that_a_manager_fails_with_is_answered() {
         let (mut raw, response) = Raw::register(&broker, "c").await;
         raw.publish("t", "x").await;
         let session = response.session;
+        let subscription = cordboard::name::SubscriptionId { session, filter: "t".parse().unwrap() };
         for (place, control) in [
             ("SessionManager.Order", Control::EvictSession { session }),
+            ("SubscriberManager.Order", Control::Purge { subscription }),
             ("TopicManager.Order", Control::KillTopic { topic: "t".parse().unwrap() }),
         ] {
             plan(&broker, Fault::new(place, how.clone()));
             assert_eq!(order(&broker, control).await, Outcome::Unknown, "{place}");
         }
-        eventually(&broker, "they were restarted", |board| board.broker.restarts == 2).await;
+        eventually(&broker, "they were restarted", |board| board.broker.restarts == 3).await;
         is_as_new(&broker, baseline).await;
         broker.shutdown().await;
     }

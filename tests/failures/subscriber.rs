@@ -5,7 +5,6 @@ use std::time::Duration;
 use cordboard::{
     Client, Handle,
     client::ClientEvent,
-    control::{Control, Outcome},
     faults::{Fault, How},
     name::SubscriptionId,
     wire::{ClientFrame, Code, DeliverNack, Nack},
@@ -13,7 +12,7 @@ use cordboard::{
 use tokio::time::Instant;
 
 use super::{HANG_AFTER, all_struck, broker, broker_of, is_as_new, plan, texts, ways};
-use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, let_pass, order};
+use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, let_pass};
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
@@ -235,30 +234,6 @@ async fn a_subscriber_that_does_not_start_refuses_one_subscription() {
         drop(sub);
         is_as_new(&broker, baseline).await;
         broker.shutdown().await;
-    }
-}
-
-/// Orders that fail with it are answered, with what is known: nothing.
-#[tokio::test(start_paused = true)]
-async fn an_order_under_way_is_answered() {
-    type Of = fn(SubscriptionId) -> Control;
-    let orders: [(&str, Of); 2] = [
-        ("Subscriber.Purge", |subscription| Control::Purge { subscription }),
-        ("Subscriber.Redeliver", |subscription| Control::Redeliver { subscription }),
-    ];
-    for (place, control) in orders {
-        for (how, _) in ways() {
-            let broker = broker().await;
-            let baseline = Baseline::of(&broker);
-            let (sub, id, publisher) = pair(&broker).await;
-            plan(&broker, Fault::new(place, how).of(&id));
-            assert_eq!(order(&broker, control(id.clone())).await, Outcome::Unknown);
-            restarted(&broker, &id, 1).await;
-            assert_ne!(order(&broker, control(id)).await, Outcome::Unknown);
-            drop((sub, publisher));
-            is_as_new(&broker, baseline).await;
-            broker.shutdown().await;
-        }
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use ractor::RpcReplyPort;
-
-use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State};
+use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State, Told};
 use crate::{
     actors::{
         Door, SessionMsg,
@@ -54,7 +52,7 @@ impl State {
         };
         if let Some((limit, who)) = hit {
             self.shared.limit_hit(limit, who);
-            self.end(gone.session, SessionEnd::NoRoom, None);
+            self.end(gone.session, SessionEnd::NoRoom, Told::Nobody);
         }
     }
 
@@ -100,27 +98,27 @@ impl State {
         while let Some((deadline, id)) = self.deadlines.first().copied()
             && deadline <= now
         {
-            self.end(id, SessionEnd::Reclaimed, None);
+            self.end(id, SessionEnd::Reclaimed, Told::Nobody);
         }
         self.arm();
     }
 
     pub(super) fn client_ends(&mut self, id: SessionId, epoch: Epoch) {
         match self.sessions.get(&id) {
-            Some(entry) if entry.epoch == epoch => self.end(id, SessionEnd::Ended, None),
+            Some(entry) if entry.epoch == epoch => self.end(id, SessionEnd::Ended, Told::Nobody),
             _ => self.shared.stats.stale.add(1),
         }
     }
 
     /// Ends a session: gone at once for whoever asks for it, told and remembered when its subscriptions have ended.
-    pub(super) fn end(&mut self, id: SessionId, why: SessionEnd, reply: Option<RpcReplyPort<Outcome>>) {
+    pub(super) fn end(&mut self, id: SessionId, why: SessionEnd, told: Told) {
         let Some(entry) = self.sessions.remove(&id) else { return };
         if let Client::Away { deadline, .. } = entry.client {
             self.deadlines.remove(&(deadline, id));
             self.not_detached(&entry.identity.principal);
         }
         self.disown(&entry.identity.principal);
-        if let Client::Here { listener } = &entry.client {
+        if let Client::Here { listener, .. } = &entry.client {
             // Said here, so that it is said whatever becomes of the session.
             let close = ListenerMsg::Close { goodbye: goodbye(&why), why: CloseReason::SessionEnded };
             let _ = self.shared.tell(listener, close);
@@ -130,7 +128,7 @@ impl State {
         if has_failed || self.shared.tell(&entry.actor, SessionMsg::End { done: self.done() }).is_err() {
             self.end_subscriptions(id);
         }
-        let ending = Ending { identity: entry.identity, why, replies: reply.into_iter().collect() };
+        let ending = Ending { identity: entry.identity, why, told };
         self.ending.insert(id, ending);
     }
 
@@ -145,7 +143,7 @@ impl State {
 
     pub(super) fn failed(&mut self, id: SessionId, why: &str) {
         if self.sessions.contains_key(&id) {
-            self.end(id, SessionEnd::Failed { why: why.to_owned() }, None);
+            self.end(id, SessionEnd::Failed { why: why.to_owned() }, Told::Nobody);
         } else if self.ending.contains_key(&id) {
             // It failed before it could pass its end on, or just after: to end twice does no harm.
             self.end_subscriptions(id);
@@ -153,13 +151,17 @@ impl State {
     }
 
     pub(super) fn ended(&mut self, ended: &SubscriptionsEnded) {
-        let Some(Ending { identity, why, replies, .. }) = self.ending.remove(&ended.session) else { return };
+        let Some(Ending { identity, why, told, .. }) = self.ending.remove(&ended.session) else { return };
         let at: UnixMillis = self.shared.clock.now().wall;
         let stone = Tombstone { principal: identity.principal, reason: reason(&why), at };
         self.tombstones.add(ended.session, stone, Shared::now());
         self.shared.emit(Event::SessionEnded { id: ended.session, why, lost: ended.lost });
-        for reply in replies {
-            let _ = reply.send(Outcome::Done { lost: ended.lost });
+        match told {
+            Told::Nobody => {}
+            Told::Operator(reply) => {
+                let _ = reply.send(Outcome::Done { lost: ended.lost });
+            }
+            Told::Eviction(eviction) => self.evicted(eviction, ended.lost),
         }
     }
 }
