@@ -27,6 +27,7 @@ use crate::{
     room::Room,
     shared::{Shared, tell},
     stats::Stats,
+    timers::Alarm,
 };
 
 /// A subscription's queue and who serves it.
@@ -37,6 +38,8 @@ pub(crate) struct SubscriptionQueue {
     pub(crate) identity: Identity,
     stats: Arc<Stats>,
     ack_timeout: Duration,
+    /// For receipts that are held: one timer, however often that begins.
+    hold: Alarm,
     state: Mutex<State>,
     changed: AtomicBool,
     delivered: AtomicU64,
@@ -71,6 +74,7 @@ impl SubscriptionQueue {
         stats: Arc<Stats>,
         bounds: Bounds,
         ack_timeout: Duration,
+        hold: Alarm,
     ) -> Arc<Self> {
         let inner = State { queue: Queue::new(bounds), subscriber: None, idle: false, progress: Shared::now() };
         Arc::new(Self {
@@ -79,6 +83,7 @@ impl SubscriptionQueue {
             identity,
             stats,
             ack_timeout,
+            hold,
             state: Mutex::new(inner),
             changed: AtomicBool::new(true),
             delivered: AtomicU64::new(0),
@@ -128,16 +133,22 @@ impl SubscriptionQueue {
             Appended::Fits | Appended::Held(None) => {}
             // The topic matched before the subscription ended: as lost as what the queue held then.
             Appended::Closed => self.stats.dropped.add(u64::from(batch.len() - from)),
-            Appended::Held(Some(until)) => {
-                // Not for its subscriber to do: a publisher must not wait for one that has failed, or hangs.
-                let queue = Arc::clone(self);
-                shared.timers.at(until.into(), move || queue.hold_expired());
-            }
+            Appended::Held(Some(until)) => self.watch_hold(until),
         }
         if let Some(subscriber) = idle {
             // One that has just ended is restarted and looks at its queue first.
             let _ = shared.tell(&subscriber, SubscriberMsg::Ready);
         }
+    }
+
+    /// Not for its subscriber to do: a publisher must not wait for one that has failed, or hangs.
+    fn watch_hold(self: &Arc<Self>, until: Instant) {
+        let queue = Arc::downgrade(self);
+        self.hold.set(until.into(), move || {
+            if let Some(queue) = queue.upgrade() {
+                queue.hold_expired();
+            }
+        });
     }
 
     /// The writer has written `run`. With `settles` that is as good as an acknowledgement.
@@ -240,9 +251,16 @@ impl SubscriptionQueue {
         self.lock().progress + self.ack_timeout
     }
 
-    fn hold_expired(&self) {
+    fn hold_expired(self: &Arc<Self>) {
         // Receipts are released although the queue stays at its bound, because the oldest messages went.
-        self.change(|state| state.queue.hold_expired(Shared::now()));
+        let later = self.change(|state| {
+            state.queue.hold_expired(Shared::now());
+            state.queue.held_until()
+        });
+        // They were others: two topics may have begun to hold in one order and set the timer in the other.
+        if let Some(until) = later {
+            self.watch_hold(until);
+        }
     }
 
     /// Throws away what waits and the poison, unless `judge` refuses to lose that many.
@@ -276,6 +294,7 @@ impl SubscriptionQueue {
 
     /// Ends the queue: what it holds is lost, receipts go.
     pub(crate) fn close(&self) -> Lost {
+        self.hold.clear();
         self.change(|state| {
             state.subscriber = None;
             state.queue.close()

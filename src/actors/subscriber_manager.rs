@@ -191,8 +191,8 @@ impl State {
             let _ = self.shared.tell(&session, SessionMsg::SubscribeRefused { filter: id.filter, request, code, reason });
             return;
         }
-        let stats = Arc::clone(&self.shared.stats);
-        let queue = SubscriptionQueue::new(id.clone(), handle, identity, stats, self.bounds(), ack_timeout);
+        let (stats, hold) = (Arc::clone(&self.shared.stats), self.shared.timers.alarm());
+        let queue = SubscriptionQueue::new(id.clone(), handle, identity, stats, self.bounds(), ack_timeout, hold);
         self.shared.emit(Event::SubscriptionCreated { id: id.clone() });
         // In the trie before the subscriber starts, which answers as soon as it has: a publish sent after that answer finds it.
         self.shared.filters.insert(&id.filter, id.session, Arc::clone(&queue));

@@ -472,6 +472,11 @@ impl<R> Queue<R> {
         }
     }
 
+    /// When the time of the held receipts will be over, if any are held in vain.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        self.held_until.filter(|_| self.is_over())
+    }
+
     /// Throws away what waits and the poison; what is in flight stays.
     pub(crate) fn purge(&mut self) -> Lost {
         let lost = Lost {

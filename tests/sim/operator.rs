@@ -23,6 +23,8 @@ pub(super) fn config(rng: &mut Rng) -> Config {
     config.sessions.reclaim_after = Duration::from_millis(4_000 + rng.below(3_000));
     config.connections.keep_alive = Duration::from_secs(2);
     config.connections.stall_after = Duration::from_secs(3);
+    // Connections are lost often here, and taken over before the broker knows.
+    config.sessions.max_takeovers = u32::MAX;
     config.queues.ack_timeout = Duration::from_millis(1_500 + rng.below(2_000));
     config.queues.window_messages = 8;
     config.queues.max_attempts = if rng.once_in(2) { 3 } else { 1_000 };

@@ -56,9 +56,10 @@ impl State {
         }
     }
 
-    /// A session of `principal` is not detached any more.
+    /// A session of `principal` is not detached any more, and its deadline is none: the timer is for those that are left.
     pub(super) fn not_detached(&mut self, principal: &Principal) {
         self.detached -= 1;
+        self.arm();
         if let Some(owned) = self.owned.get_mut(principal) {
             owned.detached -= 1;
         }
