@@ -62,8 +62,11 @@ pub struct BrokerRow {
     pub endpoints: OrdSet<SocketAddr>,
     /// New connections are taken.
     pub accepting: bool,
-    /// It is draining or shutting down, by then.
+    /// It is draining, by then.
     pub draining: Option<Moment>,
+    /// It ends behind that.
+    #[serde(default)]
+    pub ending: bool,
     /// How far that is, and how much it waits for.
     #[serde(default)]
     pub stop_phase: Option<(StopPhase, u64)>,
@@ -280,7 +283,9 @@ impl Board {
                 broker.accepting = *on;
                 broker.drained &= !on;
             }
-            Event::Draining { deadline } => (broker.draining, broker.drained) = (Some(*deadline), false),
+            Event::Draining { deadline, ends } => {
+                (broker.draining, broker.ending, broker.drained) = (Some(*deadline), *ends, false);
+            }
             Event::StopPhase { phase, left } => broker.stop_phase = Some((*phase, *left)),
             Event::Drained => (broker.draining, broker.stop_phase, broker.drained) = (None, None, true),
             Event::Stopped { .. } => (broker.stopped, broker.stop_phase) = (true, None),

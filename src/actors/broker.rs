@@ -349,7 +349,7 @@ impl State {
         if !matches!(self.duty, Duty::Serving) {
             return answer(reply, Outcome::AlreadyGone);
         }
-        let draining = Draining::begin(&self.shared, &self.managers);
+        let draining = Draining::begin(&self.shared, &self.managers, false);
         let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
         let task = tokio::spawn(async move {
             draining.empty().await;
@@ -386,7 +386,7 @@ impl State {
             answer(reply, Outcome::refused("the broker is shutting down instead"));
         }
         self.shared.stopping.send_replace(true);
-        let draining = Draining::begin(&self.shared, &self.managers);
+        let draining = Draining::begin(&self.shared, &self.managers, true);
         let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
         tokio::spawn(async move {
             // Whatever happens in there, the broker ends.

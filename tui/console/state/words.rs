@@ -188,7 +188,9 @@ pub(crate) fn detail(event: &Event) -> String {
             format!("{} pid {pid} version {} users {users}", safe(host), safe(version))
         }
         Event::EndpointOpened { address } => address.to_string(),
-        Event::Draining { deadline } => format!("until {}", clock(deadline.wall)),
+        Event::Draining { deadline, ends } => {
+            format!("until {}{}", clock(deadline.wall), if *ends { ", then it ends" } else { "" })
+        }
         Event::StopPhase { phase, left } => stop_phase(*phase, *left),
         Event::Stopped { lost } => lost_messages(lost),
         Event::ListenerOpened { id, peer } => format!("{id} {peer}"),

@@ -136,6 +136,7 @@ fn quit(state: &mut State, at: usize, act: Act) -> Option<Effect> {
         (Act::Up, _) => state.modal = Modal::Quit((at + QUIT_ANSWERS - 1) % QUIT_ANSWERS),
         (Act::Detach, _) | (Act::Press, 1) => return Some(Effect::Leave(Leave::Detach)),
         (Act::Drain, _) | (Act::Press, 2) => ask(state, Deed::Drain),
+        (Act::ShutDown, _) | (Act::Press, 3) if state.live.board.broker.ending => return Some(Effect::Leave(Leave::EndNow)),
         (Act::ShutDown, _) | (Act::Press, 3) => ask(state, Deed::ShutDown),
         _ => state.modal = Modal::None,
     }
