@@ -1,6 +1,7 @@
 //! A broker for one test, and a client that speaks the protocol frame by frame, so that a test can also speak it wrongly.
 
 pub(crate) mod baseline;
+pub(crate) mod memory;
 pub(crate) mod proxy;
 pub(crate) mod rng;
 
@@ -148,18 +149,20 @@ pub(crate) struct Raw<S = TcpStream> {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self::on(TcpStream::connect(address).await.unwrap())
+        Self::over_tcp(TcpStream::connect(address).await.unwrap())
     }
 
-    /// Connected from another address of this machine: 127.0.0.`host`.
-    #[cfg(target_os = "linux")]
+    /// Connected from another address of this machine, 127.0.0.`host`; from the one there is where there is only one.
     pub(crate) async fn connect_from(host: u8, address: SocketAddr) -> Self {
+        if cfg!(not(target_os = "linux")) {
+            return Self::connect(address).await;
+        }
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, host], 0).into()).unwrap();
-        Self::on(socket.connect(address).await.unwrap())
+        Self::over_tcp(socket.connect(address).await.unwrap())
     }
 
-    fn on(socket: TcpStream) -> Self {
+    fn over_tcp(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Self::over(socket)
     }
