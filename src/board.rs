@@ -64,15 +64,12 @@ pub struct BrokerRow {
     pub accepting: bool,
     /// It is draining, by then.
     pub draining: Option<Moment>,
-    /// It ends behind that.
+    /// What it is on its way to.
     #[serde(default)]
-    pub ending: bool,
+    pub course: Course,
     /// How far that is, and how much it waits for.
     #[serde(default)]
     pub stop_phase: Option<(StopPhase, u64)>,
-    /// It has been drained: no client is connected, and none is taken.
-    #[serde(default)]
-    pub drained: bool,
     /// Everything has ended.
     pub stopped: bool,
     /// Managers that failed and were restarted.
@@ -85,6 +82,21 @@ pub struct BrokerRow {
     pub dead_letters: u64,
     /// Its last figures.
     pub sample: BrokerSample,
+}
+
+/// What a broker is on its way to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Course {
+    /// It serves.
+    #[default]
+    Serving,
+    /// It sends its clients away, and lives on.
+    Draining,
+    /// No client is connected, and none is taken.
+    Drained,
+    /// It sends its clients away, and ends.
+    Ending,
 }
 
 /// What operators have forbidden. It outlives a restart of the managers.
@@ -281,13 +293,15 @@ impl Board {
         match event {
             Event::Accepting { on } => {
                 broker.accepting = *on;
-                broker.drained &= !on;
+                if *on && broker.course == Course::Drained {
+                    broker.course = Course::Serving;
+                }
             }
             Event::Draining { deadline, ends } => {
-                (broker.draining, broker.ending, broker.drained) = (Some(*deadline), *ends, false);
+                (broker.draining, broker.course) = (Some(*deadline), if *ends { Course::Ending } else { Course::Draining });
             }
             Event::StopPhase { phase, left } => broker.stop_phase = Some((*phase, *left)),
-            Event::Drained => (broker.draining, broker.stop_phase, broker.drained) = (None, None, true),
+            Event::Drained => (broker.draining, broker.stop_phase, broker.course) = (None, None, Course::Drained),
             Event::Stopped { .. } => (broker.stopped, broker.stop_phase) = (true, None),
             _ => {}
         }

@@ -308,7 +308,7 @@ impl State {
                 Err(SubscriberManagerMsg::Order { reply, .. }) => Some(reply),
                 Ok(()) | Err(_) => None,
             },
-            control::Actor::Broker => return self.own(myself, order, reply),
+            control::Actor::Broker => return self.own(myself, &order, reply),
             control::Actor::Gate => return answer(reply, Outcome::refused("this order is the gate's own")),
         };
         if let Some(reply) = nobody {
@@ -317,7 +317,7 @@ impl State {
     }
 
     /// Orders about the broker itself.
-    fn own(&mut self, myself: &ActorRef<BrokerMsg>, order: Order, reply: RpcReplyPort<Outcome>) {
+    fn own(&mut self, myself: &ActorRef<BrokerMsg>, order: &Order, reply: RpcReplyPort<Outcome>) {
         let loss = if order.control.destroys() { self.held() } else { 0 };
         if let Err(refused) = order.precondition.check(None, loss) {
             return answer(reply, refused);

@@ -1,5 +1,6 @@
 //! The first line: which broker this is, and how much of it the screen knows. Never hidden by anything.
 
+use cordboard::board::Course;
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{put, put_right};
@@ -87,9 +88,9 @@ pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16
     } else if let Some(deadline) = broker.draining {
         let left = crate::console::state::text::left(model.now.up.until(deadline.up).as_millis() as u64);
         let phase = broker.stop_phase.map_or_else(String::new, |(phase, waits)| format!(": {}", stop_phase(phase, waits)));
-        let (word, short) = if broker.ending { ("STOPPING", "STOP") } else { ("DRAINING", "DRAIN") };
+        let (word, short) = if broker.course == Course::Ending { ("STOPPING", "STOP") } else { ("DRAINING", "DRAIN") };
         parts.push((format!("{word} {left}{phase}"), format!("{short} {left}")));
-    } else if broker.drained {
+    } else if broker.course == Course::Drained {
         parts.push(("DRAINED: A accepts".into(), "CLOSED".into()));
     } else if !broker.accepting {
         parts.push(("NOT ACCEPTING".into(), "CLOSED".into()));
