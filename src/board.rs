@@ -65,14 +65,14 @@ pub struct BrokerRow {
     pub endpoints: OrdSet<SocketAddr>,
     /// New connections are taken.
     pub accepting: bool,
-    /// It is draining or shutting down, by then.
+    /// It is draining, by then.
     pub draining: Option<Moment>,
+    /// What it is on its way to.
+    #[serde(default)]
+    pub course: Course,
     /// How far that is, and how much it waits for.
     #[serde(default)]
     pub stop_phase: Option<(StopPhase, u64)>,
-    /// It has been drained: no client is connected, and none is taken.
-    #[serde(default)]
-    pub drained: bool,
     /// Everything has ended.
     pub stopped: bool,
     /// Why it ended, if that was not asked for.
@@ -91,6 +91,21 @@ pub struct BrokerRow {
     pub dead_letters: u64,
     /// Its last figures.
     pub sample: BrokerSample,
+}
+
+/// What a broker is on its way to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Course {
+    /// It serves.
+    #[default]
+    Serving,
+    /// It sends its clients away, and lives on.
+    Draining,
+    /// No client is connected, and none is taken.
+    Drained,
+    /// It sends its clients away, and ends.
+    Ending,
 }
 
 /// What operators have forbidden. It outlives a restart of the managers.
@@ -297,11 +312,15 @@ impl Board {
         match event {
             Event::Accepting { on } => {
                 broker.accepting = *on;
-                broker.drained &= !on;
+                if *on && broker.course == Course::Drained {
+                    broker.course = Course::Serving;
+                }
             }
-            Event::Draining { deadline } => (broker.draining, broker.drained) = (Some(*deadline), false),
+            Event::Draining { deadline, ends } => {
+                (broker.draining, broker.course) = (Some(*deadline), if *ends { Course::Ending } else { Course::Draining });
+            }
             Event::StopPhase { phase, left } => broker.stop_phase = Some((*phase, *left)),
-            Event::Drained => (broker.draining, broker.stop_phase, broker.drained) = (None, None, true),
+            Event::Drained => (broker.draining, broker.stop_phase, broker.course) = (None, None, Course::Drained),
             Event::Stopped { failed, .. } => {
                 (broker.stopped, broker.stop_phase, broker.failed) = (true, None, failed.clone());
             }

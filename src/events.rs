@@ -209,9 +209,10 @@ pub enum Event {
     Accepting {
         on: bool,
     },
-    /// A drain or a shutdown began.
+    /// A drain began, and the broker `ends` behind it or does not.
     Draining {
         deadline: Moment,
+        ends: bool,
     },
     /// It has come that far; `left` is what it waits for: unanswered publish chunks, or connections.
     StopPhase {

@@ -99,7 +99,7 @@ impl Gate {
         }
         if order.control.destroys() || order.control.reveals() {
             let intent = json!({ "intent": order, "number": number, "given": given });
-            self.write_down(&intent.to_string()).await.map_err(not_recorded)?;
+            self.write_down(&intent.to_string()).await.map_err(|error| not_recorded(&error))?;
         }
         Ok(())
     }
@@ -127,7 +127,7 @@ impl Gate {
             && order.control.destroys()
         {
             self.leave(number);
-            return Err(not_recorded(error));
+            return Err(not_recorded(&error));
         }
         self.shared.emit(Event::OrderDelayed { number, order: order.clone(), due: self.shared.clock.at(due) });
         let mut stopping = self.shared.stopping.subscribe();
@@ -227,6 +227,6 @@ impl Gate {
     }
 }
 
-fn not_recorded(error: io::Error) -> Outcome {
+fn not_recorded(error: &io::Error) -> Outcome {
     Outcome::refused(format!("no audit record can be written: {error}"))
 }

@@ -215,3 +215,63 @@ impl Handle {
         result.ok().flatten().unwrap_or(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::control::Control;
+
+    fn forbid() -> Control {
+        Control::ForbidTopic { topic: "forbidden".parse().unwrap() }
+    }
+
+    /// Orders that meet a restart of the managers are answered, whatever they meet; what is forbidden stays so, and what waits
+    /// still waits: both outlive the managers.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn orders_during_a_restart_of_the_managers_are_answered() {
+        let mut config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
+        config.failures.manager_restarts = 1_000;
+        let handle = Broker::start(config).await.unwrap();
+        assert_eq!(handle.order(Order::new("ana", forbid())).await, Outcome::DONE);
+        let waits = Order { delay_ms: 3_600_000, ..Order::new("ana", Control::Accept { on: false }) };
+        let waiting = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.order(waits).await }
+        });
+        let topic = || "t".parse().unwrap();
+        let session = || crate::name::SessionId::from_bytes([1; 16]);
+        for round in 0..20 {
+            let orders = [
+                Control::KillTopic { topic: topic() },
+                Control::PeekBacklog { topic: topic(), most: 1 },
+                Control::EvictSession { session: session() },
+                Control::Redeliver { subscription: format!("{}:t", session()).parse().unwrap() },
+                Control::Accept { on: true },
+                forbid(),
+            ];
+            let given: Vec<_> = orders
+                .into_iter()
+                .map(|control| {
+                    let handle = handle.clone();
+                    tokio::spawn(async move { handle.order(Order::new("ana", control)).await })
+                })
+                .collect();
+            let managers = handle.inner.broker.get_cell().get_children();
+            managers[round % managers.len()].kill();
+            for order in given {
+                let answered = tokio::time::timeout(Duration::from_secs(100), order).await;
+                let outcome = answered.expect("it is answered").unwrap();
+                assert!(!matches!(outcome, Outcome::Done { .. } | Outcome::Seen { .. }), "{outcome} in round {round}");
+            }
+        }
+        let restarted = |handle: &Handle| handle.bus().board().broker.restarts > 0;
+        assert!(restarted(&handle), "the managers were restarted");
+        assert!(handle.inner.shared.bans.topic(&"forbidden".parse().unwrap()).is_some());
+        let board = handle.bus().board();
+        assert_eq!((board.forbidden.len(), board.waiting_orders.len()), (1, 1));
+        handle.shutdown().await;
+        assert!(matches!(waiting.await.unwrap(), Outcome::Refused { .. }));
+    }
+}

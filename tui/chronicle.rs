@@ -34,7 +34,7 @@ fn write_down(follower: &mut Follower) {
             let line = || line(&stamped.event);
             match &stamped.event {
                 // Figures are for the screen; orders are in the audit log.
-                Event::Sample(_) | Event::Order(_) => {}
+                Event::Sample(_) | Event::OrderDelayed { .. } | Event::Order(_) => {}
                 Event::ListenerOpened { .. } | Event::ListenerRegistered { .. } | Event::ListenerClosed { .. } => {
                     tracing::debug!("{}", line());
                 }
@@ -130,6 +130,6 @@ mod tests {
         assert_eq!(lost(0, 0), "stopped lost=nothing");
         assert_eq!(lost(3, 12), "stopped lost=3 messages, 12 B");
         let deadline = Moment { up: Uptime(7), wall: UnixMillis(1_700_000_000_123) };
-        assert_eq!(line(&Event::Draining { deadline }), "draining deadline=2023-11-14T22:13:20.123Z");
+        assert_eq!(line(&Event::Draining { deadline, ends: true }), "draining deadline=2023-11-14T22:13:20.123Z ends=true");
     }
 }

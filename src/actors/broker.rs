@@ -309,7 +309,7 @@ impl State {
                 Err(SubscriberManagerMsg::Order { reply, .. }) => Some(reply),
                 Ok(()) | Err(_) => None,
             },
-            control::Actor::Broker => return self.own(myself, order, reply),
+            control::Actor::Broker => return self.own(myself, &order, reply),
             control::Actor::Gate => return answer(reply, Outcome::refused("this order is the gate's own")),
         };
         if let Some(reply) = nobody {
@@ -318,7 +318,7 @@ impl State {
     }
 
     /// Orders about the broker itself.
-    fn own(&mut self, myself: &ActorRef<BrokerMsg>, order: Order, reply: RpcReplyPort<Outcome>) {
+    fn own(&mut self, myself: &ActorRef<BrokerMsg>, order: &Order, reply: RpcReplyPort<Outcome>) {
         let loss = if order.control.destroys() { self.held() } else { 0 };
         if let Err(refused) = order.precondition.check(None, loss) {
             return answer(reply, refused);
@@ -350,7 +350,7 @@ impl State {
         if !matches!(self.duty, Duty::Serving) {
             return answer(reply, Outcome::AlreadyGone);
         }
-        let draining = Draining::begin(&self.shared, &self.managers);
+        let draining = Draining::begin(&self.shared, &self.managers, false);
         let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
         let task = tokio::spawn(async move {
             draining.empty().await;
@@ -387,7 +387,7 @@ impl State {
             answer(reply, Outcome::refused("the broker is shutting down instead"));
         }
         self.shared.stopping.send_replace(true);
-        let draining = Draining::begin(&self.shared, &self.managers);
+        let draining = Draining::begin(&self.shared, &self.managers, true);
         let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
         tokio::spawn(async move {
             // Whatever happens in there, the broker ends.

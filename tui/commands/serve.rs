@@ -23,7 +23,7 @@ use crate::{
 /// How long tasks may take to notice that the broker has ended.
 const LAST_TASKS: Duration = Duration::from_secs(1);
 /// The exit code of a program that an interrupt has ended at once, by the shells' convention.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// Runs the broker to its end, with a console in front of it if one is wanted and there is a terminal for it.
 pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> anyhow::Result<ExitCode> {

@@ -189,7 +189,9 @@ pub(crate) fn detail(event: &Event) -> String {
             format!("{} pid {pid} version {} users {users}", safe(host), safe(version))
         }
         Event::EndpointOpened { address } => address.to_string(),
-        Event::Draining { deadline } => format!("until {}", clock(deadline.wall)),
+        Event::Draining { deadline, ends } => {
+            format!("until {}{}", clock(deadline.wall), if *ends { ", then it ends" } else { "" })
+        }
         Event::StopPhase { phase, left } => stop_phase(*phase, *left),
         Event::Stopped { lost, failed: Some(why) } => format!("{}; {}", safe(why), lost_messages(lost)),
         Event::Stopped { lost, failed: None } => lost_messages(lost),
