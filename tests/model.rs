@@ -20,14 +20,14 @@ use cordboard::{
 };
 use proptest::test_runner::Config as Cases;
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
-use tokio::{io::DuplexStream, runtime::Runtime, task, time};
+use tokio::{io::DuplexStream, runtime::Runtime, task};
 
 use self::{
     queue::{Message, Queue},
     reference::{Answer, CLIENTS, Heard, Life, RECLAIM_MS, Reference, STEP_MS, Transition},
 };
 use crate::fixture::{
-    Got, Raw, Reply, from_env,
+    Got, Raw, Reply, from_env, let_pass,
     memory::{Jacks, endpoint},
     order, publish,
 };
@@ -86,7 +86,7 @@ impl Parts {
             Transition::Claim { client, session } => {
                 self.register(client, Some(self.sessions[session])).await;
                 left -= ANSWER;
-                time::sleep(ANSWER).await;
+                let_pass(ANSWER).await;
                 self.rest(&mut step, model).await;
                 if matches!(step.heard[client].last(), Some(Heard::Refused { .. })) {
                     self.ask(client, None).await;
@@ -111,10 +111,10 @@ impl Parts {
                 let handle = handle(model, client, filter);
                 self.send(client, &ClientFrame::DeliverNack(DeliverNack { handle, number, what })).await;
             }
-            Transition::Pass { ms } => time::sleep(Duration::from_millis(ms)).await,
+            Transition::Pass { ms } => let_pass(Duration::from_millis(ms)).await,
             order => step.answer = Some(self.order(order).await),
         }
-        time::sleep(left).await;
+        let_pass(left).await;
         self.rest(&mut step, model).await;
         step
     }
@@ -159,7 +159,7 @@ impl Parts {
             Outcome::Done { lost } => Answer::Done { lost: lost.messages() },
             Outcome::AlreadyGone => Answer::AlreadyGone,
             Outcome::Refused { .. } => Answer::Refused,
-            other => panic!("{other:?}"),
+            Outcome::Unknown => panic!("an order was not answered"),
         }
     }
 
@@ -251,7 +251,7 @@ impl Parts {
             }
         }
         assert_eq!(board.subscriptions.len(), subscriptions);
-        assert!(board.topics.keys().map(|topic| topic.as_str()).eq(model.topics.keys().copied()), "{:?}", board.topics);
+        assert!(board.topics.keys().map(TopicName::as_str).eq(model.topics.keys().copied()), "{:?}", board.topics);
         for (topic, backlog) in &model.topics {
             let told = board.topics[&topic.parse::<TopicName>().unwrap()].sample.as_ref().map_or(0, |sample| sample.backlog);
             assert_eq!(told, backlog.len() as u64, "{topic}");
