@@ -2,15 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
-    io::{self, Write as _},
     net::SocketAddr,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use ractor::{Actor as _, ActorRef, ActorStatus, SpawnErr, rpc::CallResult};
@@ -19,12 +12,14 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     actors::{self, BrokerMsg},
     auth,
+    bans::Bans,
     bus::Bus,
-    clock::{Clock, Moment},
+    clock::Clock,
     config::Config,
-    control::{Control, Order, OrderRecord, Outcome},
+    control::{Order, Outcome},
     entropy::{Entropy, OsEntropy},
-    events::{Event, Lost},
+    events::Lost,
+    gate::Gate,
     limits::Limits,
     net::Accept,
     room::Room,
@@ -32,9 +27,6 @@ use crate::{
     stats::{Counters, Stats},
     timers::Timers,
 };
-
-/// How long an order may go unanswered before its outcome is called unknown.
-const ORDER: Duration = Duration::from_secs(10);
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +72,7 @@ struct Inner {
     shared: Arc<Shared>,
     broker: ActorRef<BrokerMsg>,
     endpoints: Vec<SocketAddr>,
-    read_only: AtomicBool,
-    audit: Option<PathBuf>,
+    gate: Arc<Gate>,
     /// None while it runs; then whether it ended in order.
     ended: watch::Receiver<Option<bool>>,
 }
@@ -121,7 +112,6 @@ impl Broker {
         config.validate()?;
         let Platform { endpoints, entropy } = platform;
         let addresses = endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect();
-        let audit = config.audit.file.clone();
         let stats = Arc::<Stats>::default();
         let (timers, timer_task) = Timers::start(Arc::clone(&stats));
         let clock = Clock::start();
@@ -135,9 +125,11 @@ impl Broker {
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             authenticator: auth::from_config(&config),
+            bans: Bans::new(config.orders.max_forbidden),
             entropy,
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             restarting: AtomicBool::new(false),
             config,
         });
@@ -154,8 +146,8 @@ impl Broker {
                 sender.send_replace(Some(shared.bus.board().broker.stopped));
             }
         });
-        let read_only = AtomicBool::new(false);
-        Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, read_only, audit, ended }) })
+        let gate = Gate::new(Arc::clone(&shared), broker.clone());
+        Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, gate, ended }) })
     }
 }
 
@@ -182,72 +174,22 @@ impl Handle {
 
     /// True while orders are refused.
     pub fn is_read_only(&self) -> bool {
-        self.inner.read_only.load(Relaxed)
+        self.inner.gate.is_read_only()
     }
 
     /// Refuses orders from now on, or takes them again.
     pub fn set_read_only(&self, on: bool) {
-        self.inner.read_only.store(on, Relaxed);
+        self.inner.gate.set_read_only(on);
     }
 
-    /// The gate: the one way to give an order. It is refused in read-only mode, and if it destroys and cannot be recorded; else
-    /// the actor that acts answers. The record of it goes to the bus, to the log target `cordboard::audit`, and to
-    /// `audit.file`, one JSON object a line.
+    /// The gate: the one way to give an order. It is refused in read-only mode, and if it destroys and cannot be recorded; it
+    /// waits there for the delay that was asked for, and goes on if whoever asked does not; then the actor that acts answers.
+    /// The record of it goes to the bus, to the log target `cordboard::audit`, and to `audit.file`, one JSON object a line.
     pub async fn order(&self, order: Order) -> Outcome {
-        let shared = &self.inner.shared;
-        let given = shared.clock.now();
-        let queued_before = shared.bus.board().broker.depth.queued();
-        let outcome = if let Err(why) = self.admit(&order, given).await {
-            Outcome::Refused { why }
-        } else {
-            let sent = order.clone();
-            // A shutdown has a deadline of its own.
-            let patience = (order.control != Control::Shutdown).then_some(ORDER);
-            let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, patience);
-            match call.await {
-                Ok(CallResult::Success(outcome)) => outcome,
-                Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
-                Err(_) => Outcome::Refused { why: "the broker has stopped".to_owned() },
-            }
-        };
-        let queued = (queued_before, shared.bus.board().broker.depth.queued());
-        let record = OrderRecord { order, given, queued, outcome: outcome.clone() };
-        self.record(&record).await;
-        shared.emit(Event::Order(record));
-        outcome
+        Arc::clone(&self.inner.gate).order(order).await
     }
 
-    /// Why an order is not even passed on. One that destroys leaves its intent on record before it is.
-    async fn admit(&self, order: &Order, given: Moment) -> Result<(), String> {
-        if self.is_read_only() {
-            return Err("orders are not taken: read-only is on".to_owned());
-        }
-        if order.control.destroys() {
-            let intent = serde_json::json!({ "intent": order, "given": given });
-            self.write_down(&intent.to_string()).await.map_err(|error| format!("no audit record can be written: {error}"))?;
-        }
-        Ok(())
-    }
-
-    async fn record(&self, record: &OrderRecord) {
-        let line = serde_json::to_string(record).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-        if let Err(error) = self.write_down(&line).await {
-            tracing::error!(%error, "an audit record could not be written");
-        }
-    }
-
-    /// One line of audit: to the log target, and to the file if there is one.
-    async fn write_down(&self, line: &str) -> io::Result<()> {
-        tracing::info!(target: "cordboard::audit", "{line}");
-        let Some(file) = self.inner.audit.clone() else { return Ok(()) };
-        let bytes = format!("{line}\n").into_bytes();
-        let name = file.display().to_string();
-        let write = move || OpenOptions::new().create(true).append(true).open(file)?.write_all(&bytes);
-        let written = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
-        written.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
-    }
-
-    /// Drains and stops the broker, as [`Control::Shutdown`] does but without asking the gate: takes no more connections, lets publishers have their receipts, tells every client 503, all
+    /// Drains and stops the broker, as [`Control::Shutdown`](crate::control::Control::Shutdown) does but without asking the gate: takes no more connections, lets publishers have their receipts, tells every client 503, all
     /// within `connections.drain_deadline`. Returns what queues and backlogs still held.
     pub async fn shutdown(&self) -> Lost {
         let lost = match self.inner.broker.call(BrokerMsg::Shutdown, None).await {

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use cordboard::{
     Board, Broker, Config, Handle,
-    control::{Control, Order, Outcome, Precondition},
+    control::{Control, Order, Outcome},
     events::{Event, Lost, SessionEnd},
     name::{SessionId, SubscriptionHandle},
     wire::{
@@ -70,8 +70,7 @@ pub(crate) async fn eventually(broker: &Handle, what: &str, so: impl Fn(&Board) 
 
 /// Gives an order as an operator who looked at nothing.
 pub(crate) async fn order(broker: &Handle, control: Control) -> Outcome {
-    let (operator, reason, precondition) = ("test".to_owned(), String::new(), Precondition::default());
-    broker.order(Order { control, operator, reason, precondition }).await
+    broker.order(Order::new("test", control)).await
 }
 
 /// Waits until a session has ended; how, and what was lost.
@@ -150,18 +149,20 @@ pub(crate) struct Raw<S = TcpStream> {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self::tcp(TcpStream::connect(address).await.unwrap())
+        Self::over_tcp(TcpStream::connect(address).await.unwrap())
     }
 
-    /// Connected from another address of this machine: 127.0.0.`host`.
-    #[cfg(target_os = "linux")]
+    /// Connected from another address of this machine, 127.0.0.`host`; from the one there is where there is only one.
     pub(crate) async fn connect_from(host: u8, address: SocketAddr) -> Self {
+        if cfg!(not(target_os = "linux")) {
+            return Self::connect(address).await;
+        }
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, host], 0).into()).unwrap();
-        Self::tcp(socket.connect(address).await.unwrap())
+        Self::over_tcp(socket.connect(address).await.unwrap())
     }
 
-    fn tcp(socket: TcpStream) -> Self {
+    fn over_tcp(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Self::over(socket)
     }

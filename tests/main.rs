@@ -7,6 +7,7 @@ mod client;
 mod data_plane;
 mod faults;
 mod fixture;
+mod floods;
 mod flows;
 mod fuzz;
 mod hostile;

@@ -3,6 +3,7 @@
 
 mod ending;
 mod entry;
+mod orders;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -159,6 +160,9 @@ impl State {
 
     /// Why `identity` may not create `topic` now.
     fn refusal(&mut self, topic: &TopicName, identity: &Identity) -> Option<(Code, String)> {
+        if let Some(reason) = self.shared.bans.topic(topic) {
+            return Some((Code::Forbidden, reason));
+        }
         let limits = &self.shared.config.topics;
         let principal = &identity.principal;
         if !identity.rights.may(Action::Create, topic) {

@@ -1,6 +1,8 @@
 //! Tests of the console as a whole: messages in, state and screen out. No terminal, no clock, no broker.
 
 mod fixture;
+mod forbidding;
 mod keys;
 mod orders;
 mod screens;
+mod waiting;
