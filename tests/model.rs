@@ -159,7 +159,7 @@ impl Parts {
             Outcome::Done { lost } => Answer::Done { lost: lost.messages() },
             Outcome::AlreadyGone => Answer::AlreadyGone,
             Outcome::Refused { .. } => Answer::Refused,
-            Outcome::Unknown => panic!("an order was not answered"),
+            other => panic!("{other:?}"),
         }
     }
 
