@@ -278,8 +278,10 @@ impl SubscriptionQueue {
 
     pub(crate) fn redeliver(&self, room: &Room) -> u64 {
         self.change(|state| {
-            state.idle = false;
-            state.queue.redeliver(room, Shared::now())
+            let messages = state.queue.redeliver(room, Shared::now());
+            // Its subscriber is told of what came back; where nothing did, it still waits to be told of what comes.
+            state.idle &= messages == 0;
+            messages
         })
     }
 
