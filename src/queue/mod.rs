@@ -436,6 +436,13 @@ impl<R> Queue<R> {
         self.bring_all_back()
     }
 
+    /// Whoever served it has failed, and with it perhaps an `again` that it had not handled: what is in flight comes back, and
+    /// says so. Receipts are held as before. Returns what was given up for it.
+    pub(crate) fn lose_subscriber(&mut self) -> Option<GivenUp> {
+        self.replay.untold |= self.live;
+        self.bring_all_back()
+    }
+
     /// The client is gone: what was in flight comes back, nobody waits for this queue any more.
     pub(crate) fn park(&mut self, now: Instant) -> Option<GivenUp> {
         self.live = false;
