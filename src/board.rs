@@ -13,8 +13,8 @@ use crate::{
     clock::Moment,
     control::Order,
     events::{
-        BrokerSample, CloseReason, Depth, Event, ListenerSample, Sample, SessionSample, Stamped, StopPhase, SubscriptionSample,
-        SubscriptionState, TopicSample,
+        ActorName, BrokerSample, Busy, CloseReason, Depth, Event, LastFailure, ListenerSample, Sample, SessionSample, Stamped,
+        StopPhase, SubscriptionSample, SubscriptionState, TopicSample,
     },
     name::{ClientName, Epoch, Filter, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
 };
@@ -43,6 +43,9 @@ pub struct Board {
     /// Sessions with an exact subscription to a topic that is not there: it is theirs when it comes (again).
     #[serde(default)]
     pub early: OrdMap<TopicName, OrdSet<SessionId>>,
+    /// Actors that have been in one message for more than a second, by their supervisor.
+    #[serde(default)]
+    pub busy: OrdMap<ActorName, Vec<Busy>>,
 }
 
 /// The broker itself.
@@ -72,8 +75,14 @@ pub struct BrokerRow {
     pub stop_phase: Option<(StopPhase, u64)>,
     /// Everything has ended.
     pub stopped: bool,
+    /// Why it ended, if that was not asked for.
+    #[serde(default)]
+    pub failed: Option<String>,
     /// Managers that failed and were restarted.
     pub restarts: u32,
+    /// The last time one did: which, and how.
+    #[serde(default)]
+    pub last_failure: Option<LastFailure>,
     /// Sessions that are detached.
     pub detached: u64,
     /// What all subscriptions' queues hold together.
@@ -224,6 +233,9 @@ pub struct TopicRow {
     pub depth: Depth,
     /// Times its actor was restarted.
     pub restarts: u32,
+    /// The last time it failed.
+    #[serde(default)]
+    pub last_failure: Option<LastFailure>,
     /// Its last figures.
     pub sample: Option<TopicSample>,
 }
@@ -241,6 +253,9 @@ pub struct SubscriptionRow {
     pub deliver_rate: u64,
     /// Times its actor was restarted.
     pub restarts: u32,
+    /// The last time it failed.
+    #[serde(default)]
+    pub last_failure: Option<LastFailure>,
 }
 
 impl Board {
@@ -256,6 +271,9 @@ impl Board {
             }
             Event::EndpointOpened { address } => {
                 self.broker.endpoints.insert(*address);
+            }
+            Event::ManagerFailed { manager, why } => {
+                self.broker.last_failure = Some(LastFailure { at, why: format!("{manager} {why}") });
             }
             Event::Accepting { .. }
             | Event::Draining { .. }
@@ -284,6 +302,7 @@ impl Board {
         self.topics.clear();
         self.subscriptions.clear();
         self.early.clear();
+        self.busy.clear();
         self.broker.endpoints.clear();
         (self.broker.detached, self.broker.dead_letters, self.broker.depth) = (0, 0, Depth::default());
     }
@@ -302,7 +321,9 @@ impl Board {
             }
             Event::StopPhase { phase, left } => broker.stop_phase = Some((*phase, *left)),
             Event::Drained => (broker.draining, broker.stop_phase, broker.course) = (None, None, Course::Drained),
-            Event::Stopped { .. } => (broker.stopped, broker.stop_phase) = (true, None),
+            Event::Stopped { failed, .. } => {
+                (broker.stopped, broker.stop_phase, broker.failed) = (true, None, failed.clone());
+            }
             _ => {}
         }
     }
@@ -434,13 +455,14 @@ impl Board {
                     let held = self.subscriptions.get(&id).map(|row| row.depth).unwrap_or_default();
                     shift(&mut depth, Depth::default(), held);
                 }
-                let row = TopicRow { created: at, by: by.clone(), subscribers, depth, restarts: 0, sample: None };
+                let row =
+                    TopicRow { created: at, by: by.clone(), subscribers, depth, restarts: 0, last_failure: None, sample: None };
                 self.topics.insert(topic.clone(), row);
             }
             Event::TopicKilled { topic, .. } | Event::TopicForgotten { topic } => self.drop_topic(topic),
-            Event::TopicRestarted { topic, restarts, .. } => {
+            Event::TopicRestarted { topic, restarts, why } => {
                 if let Some(row) = self.topics.get_mut(topic) {
-                    row.restarts = *restarts;
+                    (row.restarts, row.last_failure) = (*restarts, Some(LastFailure { at, why: why.clone() }));
                 }
             }
             _ => {}
@@ -467,6 +489,7 @@ impl Board {
                     depth: Depth::default(),
                     deliver_rate: 0,
                     restarts: 0,
+                    last_failure: None,
                 };
                 self.subscriptions.insert(id.clone(), row);
                 if let Some(session) = self.sessions.get_mut(&id.session) {
@@ -482,8 +505,8 @@ impl Board {
             Event::SubscriptionParked { id } => self.change(id, |row| state(row, SubscriptionState::Parked)),
             Event::SubscriptionDraining { id, .. } => self.change(id, |row| state(row, SubscriptionState::Draining)),
             Event::SubscriptionDrained { id } => self.change(id, |row| state(row, SubscriptionState::Live)),
-            Event::SubscriptionRestarted { id, restarts, .. } => self.change(id, |row| {
-                row.restarts = *restarts;
+            Event::SubscriptionRestarted { id, restarts, why } => self.change(id, |row| {
+                (row.restarts, row.last_failure) = (*restarts, Some(LastFailure { at, why: why.clone() }));
                 state(row, SubscriptionState::Parked);
             }),
             Event::SubscriptionEnded { id, .. } => self.drop_subscription(id),
@@ -537,6 +560,11 @@ impl Board {
     fn apply_sample(&mut self, sample: &Sample) {
         if let Some(figures) = sample.broker {
             self.broker.sample = figures;
+        }
+        match &sample.busy {
+            Some(busy) if busy.actors.is_empty() => drop(self.busy.remove(&busy.of)),
+            Some(busy) => drop(self.busy.insert(busy.of.clone(), busy.actors.clone())),
+            None => {}
         }
         for figures in &sample.listeners {
             if let Some(row) = self.listeners.get_mut(&figures.id) {

@@ -29,8 +29,9 @@ use crate::{
     shared::Shared,
 };
 
-/// How long an order may go unanswered before its outcome is called unknown. A drain and a shutdown have their own deadline.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an order may go unanswered before its outcome is called unknown, beyond the time after which whoever hangs with it is
+/// ended, which answers it. A drain and a shutdown have their own deadline.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest name of an operator, and the longest reason, in bytes: they are kept, shown, and told to clients.
 const MAX_OPERATOR_BYTES: usize = 255;
 const MAX_REASON_BYTES: usize = 1_000;
@@ -199,7 +200,7 @@ impl Gate {
             };
         }
         let own_deadline = matches!(order.control, Control::Shutdown | Control::Drain);
-        let patience = (!own_deadline).then_some(PATIENCE);
+        let patience = (!own_deadline).then_some(self.shared.config.failures.hang_after + PATIENCE);
         match self.broker.call(|reply| BrokerMsg::Order { order, reply }, patience).await {
             Ok(CallResult::Success(outcome)) => outcome,
             Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,

@@ -3,14 +3,17 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
-use ractor::{Actor as _, ActorRef, ActorStatus, SpawnErr, rpc::CallResult};
+use ractor::{ActorRef, SpawnErr, rpc::CallResult};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    actors::{self, BrokerMsg},
+    actors::{BrokerMsg, Heart},
     auth,
     bans::Bans,
     bus::Bus,
@@ -19,6 +22,7 @@ use crate::{
     control::{Order, Outcome},
     entropy::{Entropy, OsEntropy},
     events::Lost,
+    faults::Faults,
     gate::Gate,
     limits::Limits,
     net::Accept,
@@ -26,6 +30,7 @@ use crate::{
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
     timers::Timers,
+    topic_cell::CellTable,
 };
 
 /// Why a broker did not start.
@@ -122,6 +127,7 @@ impl Broker {
             timers,
             limits: Limits::default(),
             filters: FilterTable::default(),
+            topics: CellTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             authenticator: auth::from_config(&config),
@@ -129,22 +135,16 @@ impl Broker {
             entropy,
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
+            seconds: AtomicU64::new(0),
+            faults: Faults::default(),
             stopping: watch::Sender::new(false),
-            restarting: AtomicBool::new(false),
             config,
         });
-        let arguments = actors::Arguments { shared: Arc::clone(&shared), endpoints };
-        let (broker, task) = actors::Broker::spawn(None, actors::Broker, arguments).await?;
+        let (heart, broker) = Heart::start(Arc::clone(&shared), endpoints).await?;
         let (sender, ended) = watch::channel(None);
-        tokio::spawn({
-            let (broker, shared) = (broker.clone(), Arc::clone(&shared));
-            async move {
-                // The task ends when the actor has, however it did; how, the board knows.
-                let _ = task.await;
-                debug_assert_eq!(broker.get_status(), ActorStatus::Stopped);
-                timer_task.abort();
-                sender.send_replace(Some(shared.bus.board().broker.stopped));
-            }
+        tokio::spawn(async move {
+            heart.beat(sender).await;
+            timer_task.abort();
         });
         let gate = Gate::new(Arc::clone(&shared), broker.clone());
         Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, gate, ended }) })
@@ -165,6 +165,13 @@ impl Handle {
     /// The broker's counters now.
     pub fn counters(&self) -> Counters {
         self.inner.shared.stats.read()
+    }
+
+    /// What tests let fail in this broker.
+    #[cfg(feature = "faults")]
+    #[doc(hidden)]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.shared.faults
     }
 
     /// How often each limit was hit since the start, by the name of the key that sets it.

@@ -59,6 +59,7 @@ fn is_trouble(event: &Event) -> bool {
             | Event::ManagerFailed { .. }
             | Event::ManagersRestarted { .. }
             | Event::LimitHit { .. }
+            | Event::Stopped { failed: Some(_), .. }
     )
 }
 
@@ -78,10 +79,10 @@ pub(crate) fn loss(lost: &Lost) -> String {
     }
 }
 
-/// What the broker's end cost; none if it has not ended, or not in order.
+/// What the broker's end cost; none if it has not ended.
 pub(crate) fn last_loss(handle: &Handle) -> Option<Lost> {
     handle.bus().follow_from_start().take(usize::MAX).events.iter().rev().find_map(|stamped| match stamped.event {
-        Event::Stopped { lost } => Some(lost),
+        Event::Stopped { lost, .. } => Some(lost),
         _ => None,
     })
 }
@@ -125,7 +126,7 @@ mod tests {
         let event = Event::BacklogOverflowed { topic: "t".parse().unwrap(), dropped: 7, why: DropReason::BacklogFull };
         assert_eq!(line(&event), "backlog overflowed dropped=7 topic=t why=backlog_full");
         assert!(is_trouble(&event));
-        let lost = |queued, bytes| line(&Event::Stopped { lost: Lost { queued, bytes, ..Lost::default() } });
+        let lost = |queued, bytes| line(&Event::Stopped { lost: Lost { queued, bytes, ..Lost::default() }, failed: None });
         assert_eq!(lost(0, 0), "stopped lost=nothing");
         assert_eq!(lost(3, 12), "stopped lost=3 messages, 12 B");
         let deadline = Moment { up: Uptime(7), wall: UnixMillis(1_700_000_000_123) };

@@ -72,6 +72,11 @@ pub(super) struct Console {
 impl Console {
     /// Started, and drawn for the first time.
     pub(super) fn open() -> Self {
+        Self::open_failing("")
+    }
+
+    /// With faults that will strike.
+    pub(super) fn open_failing(faults: &str) -> Self {
         let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let state = tempfile::tempdir().unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_cordboard"));
@@ -81,6 +86,9 @@ impl Console {
         command.env("LC_ALL", "C.UTF-8");
         for variable in ["CORDBOARD_LOG", "NO_COLOR"] {
             command.env_remove(variable);
+        }
+        if !faults.is_empty() {
+            command.env("CORDBOARD_FAULTS", faults);
         }
         let before = settings(&*pair.master);
         let child = pair.slave.spawn_command(command).unwrap();

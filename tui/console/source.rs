@@ -30,6 +30,8 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     fn order(&self, order: Order) -> impl Future<Output = Outcome> + Send;
     /// Waits until it has ended, for whatever reason.
     fn ended(&self) -> impl Future<Output = ()> + Send;
+    /// A point at which tests may let the console fail.
+    fn point(&self, _at: &str) {}
 }
 
 /// One listener's place among the events.
@@ -65,6 +67,11 @@ impl Source for Handle {
 
     async fn ended(&self) {
         self.stopped().await;
+    }
+
+    #[cfg(feature = "faults")]
+    fn point(&self, at: &str) {
+        self.faults().point("Console", at, &"");
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic::TopicRef,
     topic_manager::TopicManagerMsg,
+    watch::{Doing, kinds},
 };
 use crate::{
     auth::Identity,
@@ -42,8 +43,8 @@ pub(crate) enum SessionMsg {
     Attach(Box<Attach>),
     /// The connection of this epoch is gone.
     Detach { epoch: Epoch },
-    /// End: say goodbye, end the subscriptions, stop.
-    End { goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded> },
+    /// End the subscriptions, and stop. Its client has been told.
+    End { done: Door<SubscriptionsEnded> },
     /// Close the connection, if there is one; the session lives.
     Drop { goodbye: Goodbye },
     /// Handle what the reader read.
@@ -64,6 +65,12 @@ pub(crate) enum SessionMsg {
     SubscriberFailed { filter: Filter, lost: u64 },
     /// Send these messages to the client of this epoch.
     Deliver { epoch: Epoch, deliveries: Vec<Delivery> },
+}
+
+kinds! {
+    SessionMsg:
+    Attach Detach End Drop Chunk TopicFound Settled Serving SubscribeRefused Unsubscribed SubscriptionEnded SubscriberFailed
+    Deliver
 }
 
 /// A client said `Disconnect{end: true}`.
@@ -97,6 +104,8 @@ pub(crate) struct Arguments {
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
     pub(crate) ends: Door<ClientEnds>,
+    /// What this session is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct Session;
@@ -115,8 +124,17 @@ pub(crate) struct State {
     publishing: Publishing,
     routes: std::collections::HashMap<TopicName, Route>,
     subscriptions: Subscriptions,
+    doing: Arc<Doing>,
     requests: Requests,
     _alive: Living,
+}
+
+impl Drop for State {
+    /// However a session ends without having said goodbye, a panic included, the connection it still has is closed: also one
+    /// that has just been taken over and that nobody else remembers.
+    fn drop(&mut self) {
+        self.say_goodbye(Goodbye::of_failure(&self.doing, "the session"), CloseReason::SessionEnded);
+    }
 }
 
 impl Actor for Session {
@@ -125,7 +143,7 @@ impl Actor for Session {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, id, identity, flow, topics, subscribers, ends } = args;
+        let Arguments { shared, id, identity, flow, topics, subscribers, ends, doing } = args;
         let (alive, requests) = (alive(&shared), Requests::new(&shared.config.sessions, Shared::now()));
         Ok(State {
             shared,
@@ -141,6 +159,7 @@ impl Actor for Session {
             publishing: Publishing::default(),
             routes: std::collections::HashMap::new(),
             subscriptions: Subscriptions::default(),
+            doing,
             requests,
             _alive: alive,
         })
@@ -150,7 +169,7 @@ impl Actor for Session {
         match message {
             SessionMsg::Attach(attach) => state.attach(*attach),
             SessionMsg::Detach { epoch } => state.detach(epoch),
-            SessionMsg::End { goodbye, why, done } => state.end(goodbye, why, done),
+            SessionMsg::End { done } => state.end(done),
             SessionMsg::Drop { goodbye } => state.say_goodbye(goodbye, CloseReason::Dropped),
             SessionMsg::Chunk(chunk) => state.chunk(*chunk),
             SessionMsg::TopicFound { topic, found } => state.topic_found(&topic, found),
@@ -279,8 +298,7 @@ impl State {
         }
     }
 
-    fn end(&mut self, goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded>) {
-        self.say_goodbye(goodbye, why);
+    fn end(&mut self, done: Door<SubscriptionsEnded>) {
         self.attached = None;
         // Behind everything that this session has asked before.
         let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: self.id, done });

@@ -13,15 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use self::{orders::Eviction, takeovers::Takeovers};
 use super::{
     Living, SessionMsg, alive,
+    children::{Children, Ended},
     listener::ListenerMsg,
     session::{ClientEnds, Flow},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic_manager::TopicManagerMsg,
+    watch::{Doing, kinds},
 };
 use crate::{
     auth::Identity,
@@ -59,6 +61,8 @@ pub(crate) enum SessionManagerMsg {
     Tick,
 }
 
+kinds! { SessionManagerMsg: Claim ConnectionGone ClientEnds Reclaim SubscriptionsEnded Order Tick }
+
 /// A client that has been authenticated.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -86,6 +90,8 @@ pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct SessionManager;
@@ -95,8 +101,8 @@ pub(crate) struct State {
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
+    children: Children<SessionId>,
     sessions: BTreeMap<SessionId, Entry>,
-    actors: HashMap<ActorId, SessionId>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
     /// Principals whose sessions are being evicted.
@@ -148,9 +154,6 @@ enum Client {
 }
 
 struct Ending {
-    actor: ActorId,
-    /// The connection to close if the session fails before it can.
-    listener: Option<ActorRef<ListenerMsg>>,
     identity: Identity,
     why: SessionEnd,
     told: Told,
@@ -170,7 +173,7 @@ impl Actor for SessionManager {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<SessionManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, topics, subscribers } = args;
+        let Arguments { shared, topics, subscribers, doing } = args;
         let limits = &shared.config.sessions;
         let tombstones = Tombstones::new(limits.tombstones, limits.tombstone_life);
         let (alive, alarm) = (alive(&shared), shared.timers.alarm());
@@ -179,8 +182,8 @@ impl Actor for SessionManager {
             topics,
             subscribers,
             myself,
+            children: Children::new(doing),
             sessions: BTreeMap::new(),
-            actors: HashMap::new(),
             ending: HashMap::new(),
             evictions: HashMap::new(),
             last_eviction: 0,
@@ -202,13 +205,18 @@ impl Actor for SessionManager {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SessionManagerMsg::Claim(claim) => state.claim(*claim).await?,
+            SessionManagerMsg::Claim(claim) => state.claim(*claim).await,
             SessionManagerMsg::ConnectionGone(gone) => state.connection_gone(&gone),
             SessionManagerMsg::ClientEnds(ClientEnds { session, epoch }) => state.client_ends(session, epoch),
             SessionManagerMsg::Reclaim => state.reclaim(),
             SessionManagerMsg::SubscriptionsEnded(ended) => state.ended(&ended),
             SessionManagerMsg::Order { order, reply } => state.order(order, reply),
-            SessionManagerMsg::Tick => state.sample(),
+            SessionManagerMsg::Tick => {
+                for Ended { of, failure, .. } in state.children.look(&state.shared) {
+                    state.failed(of, &failure.unwrap_or_default());
+                }
+                state.sample();
+            }
         }
         Ok(())
     }
@@ -219,12 +227,8 @@ impl Actor for SessionManager {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(who, error) => state.failed(who.get_id(), &error.to_string()),
-            SupervisionEvent::ActorTerminated(who, _, _) => {
-                state.actors.remove(&who.get_id());
-            }
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        if let Some(Ended { of, failure: Some(why), .. }) = state.children.ended(&event) {
+            state.failed(of, &why);
         }
         Ok(())
     }
