@@ -346,7 +346,8 @@ fn every_order_at_once_leaves_nothing_behind() {
     on_both(|| async {
         let broker = broker().await;
         let baseline = Baseline::of(&broker);
-        for round in 0..ROUNDS {
+        // Each round has a drain, whose goodbyes take their second.
+        for round in 0..ROUNDS / 4 {
             let (mut raw, response) = Raw::register(&broker, "c").await;
             raw.subscribe("t").await;
             let sequence = raw.enqueue("t", "x").await;
