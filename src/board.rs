@@ -188,6 +188,7 @@ impl Board {
             Event::EndpointOpened { address } => {
                 self.broker.endpoints.insert(*address);
             }
+            Event::ConfigurationRead { users, .. } => self.broker.users = *users,
             Event::Accepting { on } => self.broker.accepting = *on,
             Event::Draining { deadline } => self.broker.draining = Some(*deadline),
             Event::Stopped { .. } => self.broker.stopped = true,

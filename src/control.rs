@@ -59,6 +59,12 @@ pub enum Control {
         /// Take them.
         on: bool,
     },
+    /// Read the configuration again: users, passwords and rights are from then on what it says.
+    Reload {
+        /// The mark of the [`Preview`](crate::reload::Preview) that its operator saw. Another one by then: refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<u64>,
+    },
     /// Drain and stop the broker; what queues and backlogs still hold is lost.
     Shutdown,
 }
@@ -66,7 +72,10 @@ pub enum Control {
 impl Control {
     /// True if messages may be lost by it: refused when no audit record can be written.
     pub fn destroys(&self) -> bool {
-        matches!(self, Self::EvictSession { .. } | Self::KillTopic { .. } | Self::Purge { .. } | Self::Shutdown)
+        matches!(
+            self,
+            Self::EvictSession { .. } | Self::KillTopic { .. } | Self::Purge { .. } | Self::Reload { .. } | Self::Shutdown
+        )
     }
 
     /// The order's name, as in the audit record.
@@ -81,6 +90,7 @@ impl Control {
             Self::Redeliver { .. } => "redeliver",
             Self::Accept { on: true } => "accept",
             Self::Accept { on: false } => "stop accepting",
+            Self::Reload { .. } => "reload",
             Self::Shutdown => "shut down",
         }
     }
@@ -94,6 +104,7 @@ impl Control {
             | Self::ExtendSession { session, .. } => session.to_string(),
             Self::KillTopic { topic } => topic.to_string(),
             Self::Purge { subscription } | Self::Redeliver { subscription } => subscription.to_string(),
+            Self::Reload { .. } => "configuration".to_owned(),
             Self::Accept { .. } | Self::Shutdown => "broker".to_owned(),
         }
     }

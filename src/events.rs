@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Moment,
+    config::Changes,
     control::OrderRecord,
     name::{ClientName, Epoch, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
     wire::Code,
@@ -126,6 +127,8 @@ pub enum SubscriptionEnd {
     SessionEnded,
     /// Its topic was killed.
     TopicKilled,
+    /// Its principal may no longer subscribe to its filter.
+    RightWithdrawn,
     /// It failed too often; the client is asked to subscribe again.
     Failed,
 }
@@ -144,6 +147,8 @@ pub enum DropReason {
     Expired,
     /// The bound of all queues together.
     MemoryFull,
+    /// Their subscription's principal may no longer see them.
+    RightWithdrawn,
 }
 
 /// The state of a subscriber.
@@ -169,6 +174,8 @@ pub enum Action {
     Subscribe,
     /// Creating a topic.
     Create,
+    /// Giving an operator's order.
+    Operate,
 }
 
 /// What happened.
@@ -190,6 +197,12 @@ pub enum Event {
     /// The broker accepts new connections, or no longer does.
     Accepting {
         on: bool,
+    },
+    /// The configuration was read again. What of it can change at run time has: `users` is how many there are now.
+    ConfigurationRead {
+        by: String,
+        users: usize,
+        changes: Changes,
     },
     /// An orderly shutdown began.
     Draining {

@@ -1,12 +1,16 @@
 //! The handle: everything a program can do with a running broker. The console has no other door.
 
+mod reload;
+
 use std::{
+    fmt,
     fs::OpenOptions,
+    hash::RandomState,
     io::{self, Write as _},
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -16,6 +20,7 @@ use ractor::{Actor as _, ActorRef, ActorStatus, SpawnErr, rpc::CallResult};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
+    access::Access,
     actors::{self, BrokerMsg},
     auth,
     bus::Bus,
@@ -24,6 +29,7 @@ use crate::{
     control::{Control, Order, OrderRecord, Outcome},
     events::{Event, Lost},
     limits::Limits,
+    name::Printable,
     room::Room,
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
@@ -62,7 +68,6 @@ pub struct Handle {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
     broker: ActorRef<BrokerMsg>,
@@ -71,6 +76,16 @@ struct Inner {
     audit: Option<PathBuf>,
     /// None while it runs; then whether it ended in order.
     ended: watch::Receiver<Option<bool>>,
+    /// How the configuration is read again, if it can be.
+    source: OnceLock<reload::Source>,
+    /// Marks configurations that were read.
+    marks: RandomState,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
 }
 
 impl Broker {
@@ -90,7 +105,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`StartError`] if the configuration is not sound or an address cannot be listened on.
-    pub async fn start(config: Config) -> Result<Handle, StartError> {
+    pub async fn start(mut config: Config) -> Result<Handle, StartError> {
         config.validate()?;
         let mut endpoints = Vec::new();
         for address in &config.listen {
@@ -110,7 +125,7 @@ impl Broker {
             filters: FilterTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
-            authenticator: auth::from_config(&config),
+            access: Arc::new(Access::new(std::mem::take(&mut config.users))),
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             restarting: AtomicBool::new(false),
@@ -130,7 +145,8 @@ impl Broker {
             }
         });
         let read_only = AtomicBool::new(false);
-        Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, read_only, audit, ended }) })
+        let (source, marks) = (OnceLock::new(), RandomState::new());
+        Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, read_only, audit, ended, source, marks }) })
     }
 }
 
@@ -160,25 +176,21 @@ impl Handle {
         self.inner.read_only.store(on, Relaxed);
     }
 
-    /// The gate: the one way to give an order. It is refused in read-only mode, and if it destroys and cannot be recorded; else
-    /// the actor that acts answers. The record of it goes to the bus, to the log target `cordboard::audit`, and to
+    /// The gate: the one way to give an order. It is refused in read-only mode, to an operator who is a user without the
+    /// right to operate on what it touches, and if it destroys and cannot be recorded; else the actor that acts answers. The record of it goes to the bus, to the log target `cordboard::audit`, and to
     /// `audit.file`, one JSON object a line.
     pub async fn order(&self, order: Order) -> Outcome {
+        self.carry_out(order, true).await
+    }
+
+    /// Carries an order out, if the gate (where it is asked) lets it pass, and records how it ended.
+    async fn carry_out(&self, order: Order, gate: bool) -> Outcome {
         let shared = &self.inner.shared;
         let given = shared.clock.now();
         let queued_before = shared.bus.board().broker.depth.queued();
-        let outcome = if let Err(why) = self.admit(&order, given).await {
-            Outcome::Refused { why }
-        } else {
-            let sent = order.clone();
-            // A shutdown has a deadline of its own.
-            let patience = (order.control != Control::Shutdown).then_some(ORDER);
-            let call = self.inner.broker.call(|reply| BrokerMsg::Order { order: sent, reply }, patience);
-            match call.await {
-                Ok(CallResult::Success(outcome)) => outcome,
-                Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
-                Err(_) => Outcome::Refused { why: "the broker has stopped".to_owned() },
-            }
+        let outcome = match self.admit(&order, given, gate).await {
+            Ok(()) => self.pass_on(&order).await,
+            Err(why) => Outcome::Refused { why },
         };
         let queued = (queued_before, shared.bus.board().broker.depth.queued());
         let record = OrderRecord { order, given, queued, outcome: outcome.clone() };
@@ -187,16 +199,54 @@ impl Handle {
         outcome
     }
 
+    /// The order goes to whoever acts, and the answer comes back.
+    async fn pass_on(&self, order: &Order) -> Outcome {
+        let config = match order.control {
+            Control::Reload { seen } => match self.configuration(seen).await {
+                Ok(config) => Some(config),
+                Err(why) => return Outcome::Refused { why },
+            },
+            _ => None,
+        };
+        let sent = order.clone();
+        let message = |reply| match config {
+            Some(config) => BrokerMsg::Reload { config, by: sent.operator, reply },
+            None => BrokerMsg::Order { order: sent, reply },
+        };
+        // A shutdown has a deadline of its own.
+        let patience = (order.control != Control::Shutdown).then_some(ORDER);
+        match self.inner.broker.call(message, patience).await {
+            Ok(CallResult::Success(outcome)) => outcome,
+            Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
+            Err(_) => Outcome::Refused { why: "the broker has stopped".to_owned() },
+        }
+    }
+
     /// Why an order is not even passed on. One that destroys leaves its intent on record before it is.
-    async fn admit(&self, order: &Order, given: Moment) -> Result<(), String> {
-        if self.is_read_only() {
-            return Err("orders are not taken: read-only is on".to_owned());
+    async fn admit(&self, order: &Order, given: Moment, gate: bool) -> Result<(), String> {
+        if gate {
+            if self.is_read_only() {
+                return Err("orders are not taken: read-only is on".to_owned());
+            }
+            self.has_the_right(order)?;
         }
         if order.control.destroys() {
             let intent = serde_json::json!({ "intent": order, "given": given });
             self.write_down(&intent.to_string()).await.map_err(|error| format!("no audit record can be written: {error}"))?;
         }
         Ok(())
+    }
+
+    /// An operator who is a user needs the right to operate. One who is not has the process in hand, and may do everything.
+    fn has_the_right(&self, order: &Order) -> Result<(), String> {
+        let Some(rights) = order.operator.parse().ok().and_then(|operator| self.inner.shared.access.rights_of(&operator)) else {
+            return Ok(());
+        };
+        if auth::may_order(&rights, &order.control) {
+            return Ok(());
+        }
+        let (operator, touched) = (Printable(&order.operator), auth::touched(&order.control));
+        Err(format!("{operator} has no right to operate on {touched} (users.allow.operate, users.deny.operate)"))
     }
 
     async fn record(&self, record: &OrderRecord) {

@@ -54,6 +54,7 @@
 //! `subscription` is a queue, `topic_cell` a topic, with those who share it; `connection` is all socket I/O; `actors` has one actor a file; `handle`
 //! is the door.
 
+mod access;
 mod actors;
 pub mod auth;
 mod backlog;
@@ -73,6 +74,7 @@ mod limits;
 pub mod name;
 mod queue;
 mod receipt;
+pub mod reload;
 mod room;
 mod shared;
 mod stats;

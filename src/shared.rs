@@ -10,7 +10,7 @@ use ractor::{ActorRef, Message, MessagingErr};
 use tokio::time::Instant;
 
 use crate::{
-    auth::Authenticator,
+    access::Access,
     bus::Bus,
     clock::Clock,
     config::Config,
@@ -38,7 +38,8 @@ pub(crate) struct Shared {
     pub(crate) memory: Room,
     /// What has been decoded and not been accepted by its topic.
     pub(crate) ingress: Room,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// Who may do what. The users of `config` are in here, and nowhere else.
+    pub(crate) access: Arc<Access>,
     /// New connections are taken; an operator's word on it outlives a restart of the managers.
     pub(crate) accepting: AtomicBool,
     /// Readers take nothing more in.

@@ -13,7 +13,7 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPo
 use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle, time};
 
 use super::{
-    Door, Failures, Living, alive,
+    Door, Failures, Living, RightsChanged, alive,
     listener::{ListenerMsg, Refused, Register},
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
     session_manager::{Arguments as SessionManagerArguments, Claim, SessionManager, SessionManagerMsg},
@@ -22,9 +22,11 @@ use super::{
     topic_manager::{Arguments as TopicManagerArguments, TopicManager, TopicManagerMsg},
 };
 use crate::{
-    auth::Credentials,
+    auth::{self, Credentials},
+    config::{Changes, Config},
     control::{Control, Order, Outcome},
     events::{Event, Lost, Sample},
+    name::Principal,
     shared::Shared,
     stats::Rate,
     wire::Code,
@@ -50,6 +52,8 @@ pub(crate) enum BrokerMsg {
     MakeRoom(MakeRoom),
     /// Carry out an order.
     Order { order: Order, reply: RpcReplyPort<Outcome> },
+    /// This is the configuration now, as far as it can change at run time.
+    Reload { config: Box<Config>, by: String, reply: RpcReplyPort<Outcome> },
     /// Drain and stop; what was lost is the answer.
     Shutdown(RpcReplyPort<Lost>),
     /// A second has passed.
@@ -145,7 +149,7 @@ impl Actor for Broker {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            users: shared.config.users.len(),
+            users: shared.access.current().configured.len(),
         });
         let last_listener = Arc::default();
         let managers = Managers::start(&myself, &shared, &endpoints, &last_listener).await?;
@@ -181,6 +185,7 @@ impl Actor for Broker {
                 let _ = reply.send(outcome);
             }
             BrokerMsg::Order { order, reply } => state.order(order, reply),
+            BrokerMsg::Reload { config, by, reply } => state.reload(&config, by, reply),
             BrokerMsg::Shutdown(reply) => {
                 let lost = state.shut_down().await;
                 let _ = reply.send(lost);
@@ -232,15 +237,42 @@ impl State {
     /// Authenticates always, with or without a session id; what may take long happens on a pool of its own.
     fn register(&self, register: Register) {
         let (shared, sessions) = (Arc::clone(&self.shared), self.managers.sessions.clone());
-        if !shared.authenticator.may_block() {
-            return authenticate(&shared, &sessions, register);
+        let (users, credentials) = (shared.access.current(), credentials(&register));
+        if !users.may_block() {
+            let known = users.verify(&credentials, Shared::now());
+            return answer(&shared, &sessions, register, known);
+        }
+        if let Some(principal) = users.recall(&credentials, Shared::now()) {
+            return answer(&shared, &sessions, register, Ok(principal));
         }
         let hashing = Arc::clone(&self.hashing);
         tokio::spawn(async move {
             let Ok(_turn) = hashing.acquire_owned().await else { return };
             // Its listener closes it at the deadline if this fails.
-            let _ = tokio::task::spawn_blocking(move || authenticate(&shared, &sessions, register)).await;
+            let _ = tokio::task::spawn_blocking(move || {
+                let known = users.verify(&credentials, Shared::now());
+                answer(&shared, &sessions, register, known);
+            })
+            .await;
         });
+    }
+
+    /// The users are from now on those of `config`. Whoever keeps something by what they were is told; the order is answered
+    /// when all have looked.
+    fn reload(&self, config: &Config, by: String, reply: RpcReplyPort<Outcome>) {
+        let (shared, before) = (&self.shared, self.shared.access.current());
+        let running = Config { users: before.configured.clone(), ..shared.config.clone() };
+        let changes = Changes::between(&running, config);
+        let differs = changes.is_of_users();
+        if differs {
+            shared.access.swap(config.users.clone());
+        }
+        shared.emit(Event::ConfigurationRead { by: by.clone(), users: config.users.len(), changes });
+        let changed = RightsChanged::new(by, reply);
+        if differs {
+            self.tell(&self.managers.subscribers, SubscriberManagerMsg::RightsChanged(changed.clone()));
+            self.tell(&self.managers.sessions, SessionManagerMsg::RightsChanged(changed));
+        }
     }
 
     fn order(&self, order: Order, reply: RpcReplyPort<Outcome>) {
@@ -254,6 +286,9 @@ impl State {
                 self.tell(&self.managers.subscribers, SubscriberManagerMsg::Order { order, reply });
             }
             Control::Accept { on } => self.tell(&self.managers.listeners, ListenerManagerMsg::Accept { on, reply }),
+            Control::Reload { .. } => {
+                let _ = reply.send(Outcome::Refused { why: "nothing was read to be taken".to_owned() });
+            }
             Control::Shutdown => unreachable!("a shutdown is the broker's own and is carried out before this is asked"),
         }
     }
@@ -344,26 +379,26 @@ impl Drop for State {
     }
 }
 
-/// Finds out who a client is, and asks for its session.
-fn authenticate(shared: &Shared, sessions: &ActorRef<SessionManagerMsg>, register: Register) {
+fn credentials(register: &Register) -> Credentials {
+    let Register { request, connection, .. } = register;
+    Credentials { user: request.user.clone(), password: request.password.as_deref().map(str::to_owned), peer: connection.peer }
+}
+
+/// It is known who a client is, or that it is nobody: asks for its session, or refuses it.
+fn answer(shared: &Shared, sessions: &ActorRef<SessionManagerMsg>, register: Register, known: Result<Principal, auth::Refused>) {
     let Register { request, client, connection } = register;
-    let credentials = Credentials {
-        user: request.user.clone(),
-        password: request.password.as_deref().map(str::to_owned),
-        peer: connection.peer,
-    };
     let refuse = |code, reason: String| {
         let refused = Refused { code, reason, at: None, again: false };
         let _ = shared.tell(&connection.listener, ListenerMsg::Refused(refused));
     };
-    let identity = match shared.authenticator.authenticate(&credentials) {
-        Ok(identity) => identity,
+    let principal = match known {
+        Ok(principal) => principal,
         Err(refused) => return refuse(Code::Unauthorized, refused.to_string()),
     };
     let limits = (&shared.config.connections, &shared.config.sessions);
     let wished = |ms: Option<u64>, default: Duration| ms.map_or(default, Duration::from_millis);
     let claim = Claim {
-        identity,
+        principal,
         client,
         session: request.session,
         ack: request.ack,

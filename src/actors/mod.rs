@@ -3,6 +3,7 @@
 mod broker;
 mod listener;
 mod listener_manager;
+mod rights_changed;
 mod session;
 mod session_manager;
 mod subscriber;
@@ -20,6 +21,7 @@ use std::{
 pub(crate) use self::{
     broker::{Arguments, Broker, BrokerMsg},
     listener::ListenerMsg,
+    rights_changed::RightsChanged,
     session::SessionMsg,
     subscriber::SubscriberMsg,
 };

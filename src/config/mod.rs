@@ -3,6 +3,7 @@
 //! `assets/cordboard.toml` is the manual: it gives each key its default and its reason, and a test holds it equal to
 //! [`Config::default`]. What is here was read by [`Config::parse`], which names file, line and a remedy for whatever it refuses.
 
+mod changes;
 mod check;
 mod password;
 mod read;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{Filter, NameRules, Principal};
 
+pub use changes::{Changes, Names};
 pub use check::Fault;
 pub use password::{HashError, PasswordHash};
 pub use read::{ConfigError, MAX_FILE_BYTES};

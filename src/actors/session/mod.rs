@@ -3,6 +3,7 @@
 
 mod attachment;
 mod publishing;
+mod rights;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -13,20 +14,20 @@ pub(crate) use self::attachment::{Attach, ConnectionGone, Goodbye, Lease, Regist
 use self::{
     attachment::Attached,
     publishing::{Publishing, Route},
+    rights::Judge,
     subscriptions::Subscriptions,
 };
 use super::{
-    Door, Living, SubscriberMsg, alive,
+    Door, Living, RightsChanged, SubscriberMsg, alive,
     listener::ListenerMsg,
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic::TopicRef,
     topic_manager::TopicManagerMsg,
 };
 use crate::{
-    auth::Identity,
     connection::{Chunk, Delivery, Request},
     events::{Action, CloseReason, Event},
-    name::{Epoch, Filter, SessionId, TopicName},
+    name::{Epoch, Filter, Principal, SessionId, TopicName},
     receipt::Refusal,
     shared::Shared,
     stats::Counter,
@@ -61,6 +62,8 @@ pub(crate) enum SessionMsg {
     SubscriptionEnded { filter: Filter, code: Code, reason: String, lost: u64 },
     /// A subscriber failed too often: the client should subscribe again.
     SubscriberFailed { filter: Filter, lost: u64 },
+    /// What its principal may do is something else now.
+    RightsChanged(RightsChanged),
     /// Send these messages to the client of this epoch.
     Deliver { epoch: Epoch, deliveries: Vec<Delivery> },
 }
@@ -91,7 +94,7 @@ pub(crate) struct Flow {
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: SessionId,
-    pub(crate) identity: Identity,
+    pub(crate) principal: Principal,
     pub(crate) flow: Arc<Flow>,
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
@@ -103,7 +106,8 @@ pub(crate) struct Session;
 pub(crate) struct State {
     shared: Arc<Shared>,
     id: SessionId,
-    identity: Identity,
+    principal: Principal,
+    judge: Judge,
     flow: Arc<Flow>,
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
@@ -123,12 +127,14 @@ impl Actor for Session {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, id, identity, flow, topics, subscribers, ends } = args;
+        let Arguments { shared, id, principal, flow, topics, subscribers, ends } = args;
         let alive = alive(&shared);
+        let judge = Judge::new(&shared.access, &principal);
         Ok(State {
             shared,
             id,
-            identity,
+            principal,
+            judge,
             flow,
             topics,
             subscribers,
@@ -159,6 +165,11 @@ impl Actor for Session {
             SessionMsg::Unsubscribed { filter, request, existed } => state.unsubscribed(filter, request, existed),
             SessionMsg::SubscriptionEnded { filter, code, reason, lost } => state.subscription_ended(filter, code, reason, lost),
             SessionMsg::SubscriberFailed { filter, lost } => state.subscriber_failed(filter, lost),
+            SessionMsg::RightsChanged(changed) => {
+                state.look_at_rights();
+                // The order is answered when the last one has looked.
+                drop(changed);
+            }
             SessionMsg::Deliver { epoch, deliveries } => state.deliver(epoch, deliveries),
         }
         Ok(())
@@ -190,6 +201,7 @@ impl State {
         if !self.is_current(chunk.epoch) || self.leaving.is_some() {
             return;
         }
+        self.look_at_rights();
         for (handle, number) in &chunk.acks {
             match self.subscriptions.subscriber(*handle) {
                 Some(subscriber) => {
@@ -253,7 +265,7 @@ impl State {
     /// A right was refused: told on the bus, but not for each of a flood.
     fn right_refused(&self, action: Action, name: &str) {
         if let Some(times) = self.shared.limits.hit("rights", &self.id.to_string(), Shared::now()) {
-            let (session, principal) = (self.id, self.identity.principal.clone());
+            let (session, principal) = (self.id, self.principal.clone());
             self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned(), times });
         }
     }

@@ -11,6 +11,7 @@ use crate::{
         listener::{ListenerMsg, Refused},
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
+    auth,
     events::{CloseReason, Event},
     name::{Epoch, SessionId},
     shared::Shared,
@@ -20,17 +21,24 @@ use crate::{
 
 impl State {
     pub(super) async fn claim(&mut self, claim: Claim) -> Result<(), ActorProcessingErr> {
+        // Verified a moment ago, perhaps by users who have been replaced since.
+        if self.shared.access.rights_of(&claim.principal).is_none() {
+            let refused =
+                Refused { code: Code::Unauthorized, reason: auth::Refused::Credentials.to_string(), at: None, again: false };
+            let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
+            return Ok(());
+        }
         let Some(id) = claim.session else { return self.create(claim).await };
         let now = Shared::now();
-        let own = self.sessions.get(&id).is_some_and(|entry| entry.identity.principal == claim.identity.principal);
+        let own = self.sessions.get(&id).is_some_and(|entry| entry.principal == claim.principal);
         if own {
             self.attach(id, claim);
             return Ok(());
         }
-        let ends = self.ending.get(&id).filter(|ending| ending.identity.principal == claim.identity.principal);
+        let ends = self.ending.get(&id).filter(|ending| ending.principal == claim.principal);
         let gone = match ends {
             Some(ending) => Some((reason(&ending.why), self.shared.clock.now().wall)),
-            None => self.tombstones.find(id, &claim.identity.principal, now).map(|stone| (stone.reason.clone(), stone.at)),
+            None => self.tombstones.find(id, &claim.principal, now).map(|stone| (stone.reason.clone(), stone.at)),
         };
         let refused = match gone {
             Some((reason, at)) => {
@@ -56,7 +64,7 @@ impl State {
         let arguments = SessionArguments {
             shared: Arc::clone(&self.shared),
             id,
-            identity: claim.identity.clone(),
+            principal: claim.principal.clone(),
             flow: Arc::clone(&flow),
             topics: self.topics.clone(),
             subscribers: self.subscribers.clone(),
@@ -69,7 +77,7 @@ impl State {
         self.shared.emit(Event::SessionCreated {
             id,
             client: claim.client.clone(),
-            principal: claim.identity.principal.clone(),
+            principal: claim.principal.clone(),
             listener,
             peer,
             epoch,
@@ -77,7 +85,7 @@ impl State {
         });
         let entry = Entry {
             actor,
-            identity: claim.identity.clone(),
+            principal: claim.principal.clone(),
             epoch,
             reclaim: claim.reclaim,
             client: Client::Here { listener: claim.connection.listener.clone() },

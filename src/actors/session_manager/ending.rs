@@ -7,7 +7,7 @@ use ractor::{ActorId, RpcReplyPort};
 use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State};
 use crate::{
     actors::{
-        Door, SessionMsg,
+        Door, RightsChanged, SessionMsg,
         listener::ListenerMsg,
         session::Goodbye,
         subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
@@ -15,7 +15,7 @@ use crate::{
     clock::UnixMillis,
     control::Outcome,
     events::{CloseReason, Event, SessionEnd},
-    name::{Epoch, SessionId},
+    name::{Epoch, Printable, SessionId},
     shared::{Shared, tell},
     tombstones::Tombstone,
     wire::Code,
@@ -109,8 +109,31 @@ impl State {
             Client::Away { .. } => None,
         };
         let (actor, replies) = (entry.actor.get_id(), reply.into_iter().collect());
-        let ending = Ending { actor, listener, identity: entry.identity, why, replies };
+        let ending = Ending { actor, listener, principal: entry.principal, why, replies, rights: None };
         self.ending.insert(id, ending);
+    }
+
+    /// The users are others now: sessions of those who are gone end, all others look again.
+    pub(super) fn rights_changed(&mut self, changed: &RightsChanged) {
+        let users = self.shared.access.current();
+        let (mut stay, mut gone) = (Vec::new(), Vec::new());
+        for (id, entry) in &self.sessions {
+            match users.rights_of(&entry.principal) {
+                Some(_) => stay.push(entry.actor.clone()),
+                None => gone.push((*id, entry.principal.clone())),
+            }
+        }
+        for (id, principal) in gone {
+            let why = format!("the user {} is no longer in the configuration", Printable(principal.as_str()));
+            self.end(id, SessionEnd::Evicted { by: changed.by().to_owned(), why }, None);
+            if let Some(ending) = self.ending.get_mut(&id) {
+                ending.rights = Some(changed.clone());
+            }
+        }
+        for session in stay {
+            // One that has failed judges nothing any more.
+            let _ = self.shared.tell(&session, SessionMsg::RightsChanged(changed.clone()));
+        }
     }
 
     pub(super) fn failed(&mut self, who: ActorId, why: &str) {
@@ -129,11 +152,14 @@ impl State {
     }
 
     pub(super) fn ended(&mut self, ended: &SubscriptionsEnded) {
-        let Some(Ending { identity, why, replies, .. }) = self.ending.remove(&ended.session) else { return };
+        let Some(Ending { principal, why, replies, rights, .. }) = self.ending.remove(&ended.session) else { return };
         let at: UnixMillis = self.shared.clock.now().wall;
-        let stone = Tombstone { principal: identity.principal, reason: reason(&why), at };
+        let stone = Tombstone { principal, reason: reason(&why), at };
         self.tombstones.add(ended.session, stone, Shared::now());
         self.shared.emit(Event::SessionEnded { id: ended.session, why, lost: ended.lost });
+        if let Some(changed) = rights {
+            changed.cost(ended.lost);
+        }
         for reply in replies {
             let _ = reply.send(Outcome::Done { lost: ended.lost });
         }

@@ -14,18 +14,17 @@ use std::{
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use super::{
-    Living, SessionMsg, alive,
+    Living, RightsChanged, SessionMsg, alive,
     listener::ListenerMsg,
     session::{ClientEnds, Flow},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic_manager::TopicManagerMsg,
 };
 use crate::{
-    auth::Identity,
     connection::Outbound,
     control::{Order, Outcome},
     events::{Event, Sample, SessionEnd, SessionSample},
-    name::{ClientName, Epoch, ListenerId, SessionId},
+    name::{ClientName, Epoch, ListenerId, Principal, SessionId},
     shared::Shared,
     stats::Rate,
     tombstones::Tombstones,
@@ -49,6 +48,8 @@ pub(crate) enum SessionManagerMsg {
     SubscriptionsEnded(SubscriptionsEnded),
     /// Carry out an order about a session.
     Order { order: Order, reply: RpcReplyPort<Outcome> },
+    /// The users are others now.
+    RightsChanged(RightsChanged),
     /// A second has passed.
     Tick,
 }
@@ -56,7 +57,7 @@ pub(crate) enum SessionManagerMsg {
 /// A client that has been authenticated.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub(crate) identity: Identity,
+    pub(crate) principal: Principal,
     pub(crate) client: ClientName,
     pub(crate) session: Option<SessionId>,
     pub(crate) ack: AckMode,
@@ -104,7 +105,7 @@ pub(crate) struct State {
 
 struct Entry {
     actor: ActorRef<SessionMsg>,
-    identity: Identity,
+    principal: Principal,
     epoch: Epoch,
     reclaim: Duration,
     client: Client,
@@ -129,9 +130,11 @@ struct Ending {
     actor: ActorId,
     /// The connection to close if the session fails before it can.
     listener: Option<ActorRef<ListenerMsg>>,
-    identity: Identity,
+    principal: Principal,
     why: SessionEnd,
     replies: Vec<RpcReplyPort<Outcome>>,
+    /// It ends because its user is gone; that costs what it held.
+    rights: Option<RightsChanged>,
 }
 
 impl Actor for SessionManager {
@@ -173,6 +176,7 @@ impl Actor for SessionManager {
             SessionManagerMsg::Reclaim => state.reclaim(),
             SessionManagerMsg::SubscriptionsEnded(ended) => state.ended(&ended),
             SessionManagerMsg::Order { order, reply } => state.order(order, reply),
+            SessionManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
             SessionManagerMsg::Tick => state.sample(),
         }
         Ok(())

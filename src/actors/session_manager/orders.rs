@@ -44,6 +44,7 @@ impl State {
             | Control::Purge { .. }
             | Control::Redeliver { .. }
             | Control::Accept { .. }
+            | Control::Reload { .. }
             | Control::Shutdown => return,
         };
         let _ = reply.send(outcome);

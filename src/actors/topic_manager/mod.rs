@@ -15,7 +15,6 @@ use super::{
     topic::{Arguments as TopicArguments, MakeRoom, RoomMade, Topic, TopicRef},
 };
 use crate::{
-    auth::Identity,
     backlog::Backlog,
     bucket::Bucket,
     control::{Order, Outcome},
@@ -29,8 +28,8 @@ use crate::{
 /// What the topic manager can be asked.
 #[derive(Debug)]
 pub(crate) enum TopicManagerMsg {
-    /// Find the topic, or create it if `identity` may; answer the session.
-    Find { topic: TopicName, identity: Identity, session: ActorRef<SessionMsg> },
+    /// Find the topic, or create it if `principal` may; answer the session.
+    Find { topic: TopicName, principal: Principal, session: ActorRef<SessionMsg> },
     /// A killed topic's exact subscriptions have ended.
     ExactEnded(ExactEnded),
     /// A topic found the broker full.
@@ -99,7 +98,7 @@ impl Actor for TopicManager {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            TopicManagerMsg::Find { topic, identity, session } => state.find(topic, identity, session).await?,
+            TopicManagerMsg::Find { topic, principal, session } => state.find(topic, principal, session).await?,
             TopicManagerMsg::ExactEnded(ended) => state.subscriptions_ended(&ended).await?,
             TopicManagerMsg::MakeRoom(MakeRoom(asked)) => state.make_room(asked),
             TopicManagerMsg::RoomMade(RoomMade) => state.room_made(),
@@ -131,7 +130,7 @@ impl State {
     async fn find(
         &mut self,
         topic: TopicName,
-        identity: Identity,
+        principal: Principal,
         session: ActorRef<SessionMsg>,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(entry) = self.topics.get_mut(&topic) {
@@ -139,23 +138,22 @@ impl State {
                 let found = SessionMsg::TopicFound { topic, found: Ok(entry.topic.clone()) };
                 let _ = self.shared.tell(&session, found);
             } else {
-                entry.waiting.push((identity, session));
+                entry.waiting.push((principal, session));
             }
             return Ok(());
         }
-        let found = match self.refusal(&topic, &identity) {
+        let found = match self.refusal(&topic, &principal) {
             Some(refusal) => Err(refusal),
-            None => Ok(self.create(&topic, identity.principal).await?),
+            None => Ok(self.create(&topic, principal).await?),
         };
         let _ = self.shared.tell(&session, SessionMsg::TopicFound { topic, found });
         Ok(())
     }
 
-    /// Why `identity` may not create `topic` now.
-    fn refusal(&mut self, topic: &TopicName, identity: &Identity) -> Option<(Code, String)> {
+    /// Why `principal` may not create `topic` now.
+    fn refusal(&mut self, topic: &TopicName, principal: &Principal) -> Option<(Code, String)> {
         let limits = &self.shared.config.topics;
-        let principal = &identity.principal;
-        if !identity.rights.may(Action::Create, topic) {
+        if !self.shared.access.rights_of(principal).is_some_and(|rights| rights.may(Action::Create, topic)) {
             return Some((Code::Forbidden, "there is no such topic and you may not create it".to_owned()));
         }
         if self.topics.len() >= limits.max {
@@ -215,11 +213,11 @@ impl State {
     async fn find_again(
         &mut self,
         topic: &TopicName,
-        waiting: Vec<(Identity, ActorRef<SessionMsg>)>,
+        waiting: Vec<(Principal, ActorRef<SessionMsg>)>,
     ) -> Result<(), ActorProcessingErr> {
-        for (identity, session) in waiting {
+        for (principal, session) in waiting {
             // Boxed by the compiler's rules for recursion; the topic is gone, so this goes one level deep.
-            Box::pin(self.find(topic.clone(), identity, session)).await?;
+            Box::pin(self.find(topic.clone(), principal, session)).await?;
         }
         Ok(())
     }
