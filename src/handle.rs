@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor as _, ActorRef, ActorStatus, SpawnErr, rpc::CallResult};
+use ractor::{Actor as _, ActorRef, ActorStatus, RpcReplyPort, SpawnErr, rpc::CallResult};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -80,6 +80,8 @@ struct Inner {
     source: OnceLock<reload::Source>,
     /// Marks configurations that were read.
     marks: RandomState,
+    /// Held from reading to taking, so that what was read first is not taken last.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Inner {
@@ -145,8 +147,10 @@ impl Broker {
             }
         });
         let read_only = AtomicBool::new(false);
-        let (source, marks) = (OnceLock::new(), RandomState::new());
-        Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, read_only, audit, ended, source, marks }) })
+        let (source, marks, reloading) = (OnceLock::new(), RandomState::new(), tokio::sync::Mutex::default());
+        Ok(Handle {
+            inner: Arc::new(Inner { shared, broker, endpoints: addresses, read_only, audit, ended, source, marks, reloading }),
+        })
     }
 }
 
@@ -201,20 +205,22 @@ impl Handle {
 
     /// The order goes to whoever acts, and the answer comes back.
     async fn pass_on(&self, order: &Order) -> Outcome {
-        let config = match order.control {
-            Control::Reload { seen } => match self.configuration(seen).await {
-                Ok(config) => Some(config),
-                Err(why) => return Outcome::Refused { why },
-            },
-            _ => None,
-        };
         let sent = order.clone();
-        let message = |reply| match config {
-            Some(config) => BrokerMsg::Reload { config, by: sent.operator, reply },
-            None => BrokerMsg::Order { order: sent, reply },
-        };
-        // A shutdown has a deadline of its own.
-        let patience = (order.control != Control::Shutdown).then_some(ORDER);
+        match order.control {
+            Control::Reload { seen } => {
+                let _turn = self.inner.reloading.lock().await;
+                match self.configuration(seen).await {
+                    Ok(config) => self.ask(|reply| BrokerMsg::Reload { config, by: sent.operator, reply }, Some(ORDER)).await,
+                    Err(why) => Outcome::Refused { why },
+                }
+            }
+            // It has a deadline of its own.
+            Control::Shutdown => self.ask(|reply| BrokerMsg::Order { order: sent, reply }, None).await,
+            _ => self.ask(|reply| BrokerMsg::Order { order: sent, reply }, Some(ORDER)).await,
+        }
+    }
+
+    async fn ask(&self, message: impl FnOnce(RpcReplyPort<Outcome>) -> BrokerMsg, patience: Option<Duration>) -> Outcome {
         match self.inner.broker.call(message, patience).await {
             Ok(CallResult::Success(outcome)) => outcome,
             Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,

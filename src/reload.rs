@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     Board,
-    auth::Authenticator,
-    config::Changes,
+    auth::{self, Authenticator},
+    config::{Changes, Config},
     name::{Filter, SessionId, SubscriptionId},
 };
 
@@ -16,7 +16,7 @@ pub struct Preview {
     pub changes: Changes,
     /// Stands for the whole of it: the same text gives the same mark, in this process only.
     pub mark: u64,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
+    authenticator: Arc<dyn Authenticator>,
 }
 
 /// What the users of a configuration would cost those of a board.
@@ -35,6 +35,11 @@ pub struct Price {
 }
 
 impl Preview {
+    /// What `next` would change where `running` runs.
+    pub fn new(running: &Config, next: &Config, mark: u64) -> Self {
+        Self { changes: Changes::between(running, next), mark, authenticator: auth::of_users(&next.users) }
+    }
+
     /// What taking it would cost, as `board` is.
     pub fn price(&self, board: &Board) -> Price {
         let mut price = Price::default();

@@ -62,7 +62,7 @@ pub(crate) enum Command {
 }
 
 /// For the commands that run a broker.
-#[derive(Debug, Default, Args, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Args, PartialEq, Eq)]
 #[command(next_help_heading = "Broker")]
 pub(crate) struct BrokerArgs {
     /// Read the configuration from this file

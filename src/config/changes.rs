@@ -53,8 +53,8 @@ impl Changes {
         [&self.added, &self.removed, &self.rights, &self.passwords].into_iter().any(|names| names.count > 0)
     }
 
-    /// The changes in words, a kind of change each.
-    pub fn words(&self) -> Vec<String> {
+    /// What of it takes effect at once, in words, a kind of change each.
+    pub fn of_users(&self) -> Vec<String> {
         let users = |names: &Names| if names.count == 1 { format!("user {names}") } else { format!("users {names}") };
         let mut words = Vec::new();
         for (names, verb) in [(&self.added, "added"), (&self.removed, "removed")] {
@@ -67,10 +67,21 @@ impl Changes {
                 words.push(format!("{what} for {names}"));
             }
         }
-        if !self.restart.is_empty() {
-            words.push(format!("{} only after a restart", self.restart.join(", ")));
-        }
         words
+    }
+
+    /// What of it waits for a restart, in words.
+    pub fn of_restart(&self) -> Option<String> {
+        (!self.restart.is_empty()).then(|| format!("{} only after a restart", self.restart.join(", ")))
+    }
+}
+
+/// All of it in one line, or `nothing`.
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self.of_users().into_iter().chain(self.of_restart()).collect();
+        f.write_str(if words.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&words.join("; "))
     }
 }
 
@@ -167,9 +178,9 @@ mod tests {
         let changes = Changes::between(&old, &new);
         assert!(changes.is_of_users());
         let words = "user new added; user gone removed; other rights for cat; another password for dan";
-        assert_eq!(changes.words().join("; "), words);
+        assert_eq!(changes.to_string(), words);
         assert_eq!(Changes::between(&old, &old), Changes::default());
-        assert!(!Changes::default().is_of_users() && Changes::default().words().is_empty());
+        assert!(!Changes::default().is_of_users() && Changes::default().to_string() == "nothing");
     }
 
     /// Whatever is no user is read when the broker starts, and said by its key: also keys that one of the two leaves out.
@@ -181,7 +192,7 @@ mod tests {
         for (old, new) in [(&Config::default(), &new), (&new, &Config::default())] {
             let changes = Changes::between(old, new);
             assert!(!changes.is_of_users());
-            assert_eq!(changes.words(), ["audit.file, connections.max, listen only after a restart"]);
+            assert_eq!(changes.to_string(), "audit.file, connections.max, listen only after a restart");
         }
     }
 
@@ -190,7 +201,7 @@ mod tests {
         let users: Vec<User> = (10..40).map(|n| user(&format!("u{n}"))).collect();
         let changes = Changes::between(&Config::default(), &of_users(users));
         assert_eq!((changes.added.count, changes.added.first.len()), (30, Names::MOST));
-        let words = changes.words();
+        let words = changes.of_users();
         assert!(words[0].starts_with("users u10, u11, ") && words[0].ends_with(", u29 and 10 more added"), "{words:?}");
     }
 }

@@ -6,6 +6,7 @@
 mod changes;
 mod check;
 mod password;
+mod places;
 mod read;
 mod size;
 
@@ -22,6 +23,7 @@ use crate::name::{Filter, NameRules, Principal};
 pub use changes::{Changes, Names};
 pub use check::Fault;
 pub use password::{HashError, PasswordHash};
+pub use places::Places;
 pub use read::{ConfigError, MAX_FILE_BYTES};
 
 /// The port of an endpoint: C-O-R-D on a telephone.

@@ -5,8 +5,7 @@ use std::hash::BuildHasher as _;
 
 use super::{Handle, Inner};
 use crate::{
-    auth,
-    config::{Changes, Config},
+    config::Config,
     control::{Control, Order, Outcome, Precondition},
     reload::Preview,
 };
@@ -69,11 +68,6 @@ impl Inner {
         }
         let running = Config { users: before.configured.clone(), ..self.shared.config.clone() };
         let text = serde_json::to_string(&config).map_err(|error| error.to_string())?;
-        let preview = Preview {
-            changes: Changes::between(&running, &config),
-            mark: self.marks.hash_one(text),
-            authenticator: auth::of_users(&config.users),
-        };
-        Ok((preview, config))
+        Ok((Preview::new(&running, &config, self.marks.hash_one(text)), config))
     }
 }

@@ -54,6 +54,7 @@ impl Was {
             | Control::Purge { .. }
             | Control::Redeliver { .. }
             | Control::Accept { .. }
+            | Control::Reload { .. }
             | Control::Shutdown => Self::Nothing,
         }
     }
@@ -97,6 +98,7 @@ impl Given {
             Control::Purge { .. } => "purging…",
             Control::Redeliver { .. } => "redelivering…",
             Control::Accept { .. } => "asking…",
+            Control::Reload { .. } => "reading…",
             Control::Shutdown => "shutting down…",
         }
     }

@@ -6,6 +6,7 @@ use cordboard::{
     control::{Control, Precondition},
     events::Depth,
     name::{Epoch, Filter, SessionId, SubscriptionId, TopicName},
+    reload::Preview,
 };
 
 use super::{
@@ -31,6 +32,8 @@ pub(crate) enum Deed {
     Redeliver(SubscriptionId),
     /// Take no new connections.
     StopAccepting,
+    /// Take the configuration that was read.
+    Reload(Box<Preview>),
     /// End the broker.
     ShutDown,
 }
@@ -45,6 +48,7 @@ impl Deed {
             Self::Purge(subscription) => Control::Purge { subscription: subscription.clone() },
             Self::Redeliver(subscription) => Control::Redeliver { subscription: subscription.clone() },
             Self::StopAccepting => Control::Accept { on: false },
+            Self::Reload(preview) => Control::Reload { seen: Some(preview.mark) },
             Self::ShutDown => Control::Shutdown,
         }
     }
@@ -55,7 +59,7 @@ impl Deed {
             Self::Evict(session) | Self::Drop(session) => Subject::Session(*session),
             Self::Kill(topic) => Subject::Topic(topic.clone()),
             Self::Purge(subscription) | Self::Redeliver(subscription) => Subject::Subscription(subscription.clone()),
-            Self::StopAccepting | Self::ShutDown => Subject::Broker,
+            Self::StopAccepting | Self::Reload(_) | Self::ShutDown => Subject::Broker,
         }
     }
 
@@ -68,6 +72,7 @@ impl Deed {
             Self::Purge(_) => "PURGE",
             Self::Redeliver(_) => "REDELIVER POISON",
             Self::StopAccepting => "STOP ACCEPTING",
+            Self::Reload(_) => "RELOAD THE CONFIGURATION",
             Self::ShutDown => "SHUT DOWN THE BROKER",
         }
     }
@@ -81,6 +86,7 @@ impl Deed {
             Self::Purge(_) => "Purge",
             Self::Redeliver(_) => "Redeliver",
             Self::StopAccepting => "Stop accepting",
+            Self::Reload(_) => "Reload",
             Self::ShutDown => "Shut down",
         }
     }
@@ -91,6 +97,7 @@ impl Deed {
             Self::Kill(topic) => topic.as_str().to_owned(),
             Self::Evict(_) => "EVICT".to_owned(),
             Self::Purge(_) => "PURGE".to_owned(),
+            Self::Reload(_) => "RELOAD".to_owned(),
             Self::ShutDown => "SHUT DOWN".to_owned(),
             Self::Drop(_) | Self::Redeliver(_) | Self::StopAccepting => "YES".to_owned(),
         }
@@ -133,6 +140,7 @@ impl Price {
             Deed::Purge(id) => purge(board, id),
             Deed::Redeliver(id) => redeliver(board, id),
             Deed::StopAccepting => stop_accepting(board),
+            Deed::Reload(preview) => reload(board, preview),
             Deed::ShutDown => shut_down(board),
         }
     }
@@ -309,6 +317,38 @@ fn stop_accepting(board: &Board) -> Price {
             "new connections are refused; a client that is cut off cannot come back".to_owned(),
             format!("{} detached, and will be reclaimed in time", counted(broker.detached, "session")),
         ],
+        ..Price::default()
+    }
+}
+
+/// What other users and rights cost those who are here.
+fn reload(board: &Board, preview: &Preview) -> Price {
+    let price = preview.price(board);
+    let mut ends = Vec::new();
+    if price.sessions > 0 {
+        ends.push(format!("{} of users who are gone", counted(price.sessions, "session")));
+    }
+    if price.subscriptions > 0 {
+        ends.push(format!("{} no longer allowed", counted(price.subscriptions, "subscription")));
+    }
+    if price.loss > 0 {
+        ends.push(counted(price.loss, "message"));
+    }
+    let mut side = Vec::new();
+    if price.narrowed > 0 {
+        let held = if price.at_risk == 0 { String::new() } else { format!(", of {} held", counted(price.at_risk, "message")) };
+        side.push(format!("{} may show less from now on; what they may not goes{held}", counted(price.narrowed, "subscription")));
+    }
+    if preview.changes.passwords.count > 0 {
+        side.push("who is connected with an old password stays connected".to_owned());
+    }
+    side.extend(preview.changes.of_restart().map(|keys| safe(&keys)));
+    Price {
+        target: preview.changes.of_users().join("; "),
+        destroyed: if ends.is_empty() { "nothing".to_owned() } else { ends.join(", ") },
+        kept: "all other sessions, with their rights as they are then".to_owned(),
+        side,
+        loss: price.loss + price.at_risk,
         ..Price::default()
     }
 }

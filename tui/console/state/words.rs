@@ -1,7 +1,7 @@
 //! The broker's enumerations in the operator's words, and an event in one line.
 
 use cordboard::{
-    control::Outcome,
+    control::{Control, OrderRecord, Outcome},
     events::{Action, CloseReason, DropReason, Event, Lost, SubscriptionEnd, SubscriptionState},
 };
 
@@ -37,6 +37,7 @@ pub(crate) fn drop_reason(why: DropReason) -> &'static str {
         DropReason::BacklogFull => "backlog full",
         DropReason::Expired => "expired",
         DropReason::MemoryFull => "memory full",
+        DropReason::RightWithdrawn => "right withdrawn",
     }
 }
 
@@ -46,6 +47,7 @@ pub(crate) fn action(action: Action) -> &'static str {
         Action::Publish => "publish to",
         Action::Subscribe => "subscribe to",
         Action::Create => "create",
+        Action::Operate => "operate on",
     }
 }
 
@@ -63,6 +65,7 @@ fn subscription_end(why: SubscriptionEnd) -> &'static str {
         SubscriptionEnd::Unsubscribed => "unsubscribed",
         SubscriptionEnd::SessionEnded => "session ended",
         SubscriptionEnd::TopicKilled => "topic killed",
+        SubscriptionEnd::RightWithdrawn => "right withdrawn",
         SubscriptionEnd::Failed => "failed too often",
     }
 }
@@ -115,6 +118,7 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::EndpointOpened { .. } => ("endpoint.opened", Notice),
         Event::Accepting { on: true } => ("accepting.on", Notice),
         Event::Accepting { on: false } => ("accepting.off", Warning),
+        Event::ConfigurationRead { .. } => ("configuration.read", Notice),
         Event::Draining { .. } => ("broker.draining", Warning),
         Event::Stopped { .. } => ("broker.stopped", Warning),
         Event::ListenerOpened { .. } => ("listener.opened", Quiet),
@@ -145,9 +149,15 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::ManagerFailed { .. } => ("manager.failed", Bad),
         Event::ManagersRestarted { .. } => ("managers.restarted", Bad),
         Event::LimitHit { .. } => ("limit.hit", Warning),
+        Event::Order(record) if is_failed_reload(record) => ("order", Bad),
         Event::Order(record) => ("order", if record.order.control.destroys() { Warning } else { Notice }),
         Event::Sample(_) => ("sample", Quiet),
     }
+}
+
+/// A configuration that was not taken: who changed it believes that it holds.
+pub(crate) fn is_failed_reload(record: &OrderRecord) -> bool {
+    matches!((&record.order.control, &record.outcome), (Control::Reload { .. }, Outcome::Refused { .. }))
 }
 
 /// What an event says beside its name and its subject.
@@ -157,6 +167,7 @@ pub(crate) fn detail(event: &Event) -> String {
             format!("{} pid {pid} version {} users {users}", safe(host), safe(version))
         }
         Event::EndpointOpened { address } => address.to_string(),
+        Event::ConfigurationRead { by, changes, .. } => format!("by {}: {changes}", safe(by)),
         Event::Draining { deadline } => format!("until {}", clock(deadline.wall)),
         Event::Stopped { lost } => lost_messages(lost),
         Event::ListenerOpened { id, peer } => format!("{id} {peer}"),
