@@ -14,6 +14,7 @@ use crate::{
     auth::{self, Authenticator, Credentials, Refused, Rights, memory::Memory},
     config::User,
     name::Principal,
+    stats::Counter,
 };
 
 /// The users of now.
@@ -91,13 +92,17 @@ impl Users {
     }
 
     /// Who this is. What was right is remembered for a while.
-    pub(crate) fn verify(&self, credentials: &Credentials, now: Instant) -> Result<Principal, Refused> {
+    pub(crate) fn verify(&self, credentials: &Credentials, now: Instant, hashed: &Counter) -> Result<Principal, Refused> {
         // Of many that came at once with the same credential, the first one has verified it for all.
         if let Some(principal) = self.recall(credentials, now) {
             return Ok(principal);
         }
+        if !self.may_block() {
+            return self.authenticator.authenticate(credentials);
+        }
+        hashed.add(1);
         let principal = self.authenticator.authenticate(credentials)?;
-        if let Some(memory) = self.memory.as_ref().filter(|_| self.may_block()) {
+        if let Some(memory) = &self.memory {
             memory.lock().unwrap_or_else(PoisonError::into_inner).keep(credentials, principal.clone(), now);
         }
         Ok(principal)
@@ -127,16 +132,16 @@ mod tests {
         let (access, now) = (Access::new(vec![user("ana", "old"), user("bob", "x")]), Instant::now());
         let before = access.current();
         assert!(before.recall(&credentials("ana", "old"), now).is_none());
-        assert!(before.verify(&credentials("ana", "old"), now).is_ok());
+        assert!(before.verify(&credentials("ana", "old"), now, &Counter::default()).is_ok());
         assert!(before.recall(&credentials("ana", "old"), now).is_some());
-        assert!(before.verify(&credentials("ana", "new"), now).is_err());
+        assert!(before.verify(&credentials("ana", "new"), now, &Counter::default()).is_err());
         assert!(before.recall(&credentials("ana", "new"), now).is_none(), "only what was right is remembered");
         access.swap(vec![user("ana", "new")]);
         let after = access.current();
         assert_eq!((before.generation, after.generation, access.generation()), (1, 2, 2));
         assert!(after.recall(&credentials("ana", "old"), now).is_none());
-        assert_eq!(after.verify(&credentials("ana", "old"), now), Err(Refused::Credentials));
-        assert!(after.verify(&credentials("ana", "new"), now).is_ok());
+        assert_eq!(after.verify(&credentials("ana", "old"), now, &Counter::default()), Err(Refused::Credentials));
+        assert!(after.verify(&credentials("ana", "new"), now, &Counter::default()).is_ok());
         assert!(access.rights_of(&"ana".parse().unwrap()).is_some() && access.rights_of(&"bob".parse().unwrap()).is_none());
     }
 
@@ -144,14 +149,14 @@ mod tests {
     #[test]
     fn local_is_never_remembered() {
         let (access, now) = (Access::new(Vec::new()), Instant::now());
-        assert!(access.current().verify(&credentials("x", "y"), now).unwrap().is_local());
+        assert!(access.current().verify(&credentials("x", "y"), now, &Counter::default()).unwrap().is_local());
         assert!(access.current().recall(&credentials("x", "y"), now).is_none());
     }
 
     #[test]
     fn no_secret_is_shown() {
         let access = Access::new(vec![user("ana", "hunter2")]);
-        access.current().verify(&credentials("ana", "hunter2"), Instant::now()).unwrap();
+        access.current().verify(&credentials("ana", "hunter2"), Instant::now(), &Counter::default()).unwrap();
         let shown = format!("{access:?}");
         assert!(shown.contains("ana") && !shown.contains("hunter2") && !shown.contains("argon2"), "{shown}");
     }

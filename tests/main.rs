@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod orders;
 mod program;
+mod rights;
 mod terminal;
 mod tidy;
 mod timers;

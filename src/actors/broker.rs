@@ -239,7 +239,7 @@ impl State {
         let (shared, sessions) = (Arc::clone(&self.shared), self.managers.sessions.clone());
         let (users, credentials) = (shared.access.current(), credentials(&register));
         if !users.may_block() {
-            let known = users.verify(&credentials, Shared::now());
+            let known = users.verify(&credentials, Shared::now(), &shared.stats.hashed);
             return answer(&shared, &sessions, register, known);
         }
         if let Some(principal) = users.recall(&credentials, Shared::now()) {
@@ -250,7 +250,7 @@ impl State {
             let Ok(_turn) = hashing.acquire_owned().await else { return };
             // Its listener closes it at the deadline if this fails.
             let _ = tokio::task::spawn_blocking(move || {
-                let known = users.verify(&credentials, Shared::now());
+                let known = users.verify(&credentials, Shared::now(), &shared.stats.hashed);
                 answer(&shared, &sessions, register, known);
             })
             .await;

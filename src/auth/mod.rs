@@ -13,7 +13,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 pub use self::{
     orders::{may_order, touched},
-    rights::{Rights, Unfillable, Verdict, of},
+    rights::{Rights, Unfillable, Verdict},
     users::UserTable,
 };
 use crate::{config::User, name::Principal};

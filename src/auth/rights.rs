@@ -87,13 +87,9 @@ impl Rights {
         Self { allow, deny: Grants::default() }
     }
 
-    fn of(&self, action: Action) -> (&[Filter], &[Filter]) {
-        (of(&self.allow, action), of(&self.deny, action))
-    }
-
     /// May `topic` be published to, received from, created, or given orders about?
     pub fn may(&self, action: Action, topic: &TopicName) -> bool {
-        let (allow, deny) = self.of(action);
+        let (allow, deny) = (self.allow.of(action), self.deny.of(action));
         let matched_by = |filters: &[Filter]| filters.iter().any(|filter| matches(filter, topic));
         matched_by(allow) && !matched_by(deny)
     }
@@ -122,7 +118,7 @@ impl Rights {
 
     /// Decides about all that `filter` matches, and says by what.
     pub fn judge(&self, action: Action, filter: &Filter) -> Verdict {
-        let (allow, deny) = self.of(action);
+        let (allow, deny) = (self.allow.of(action), self.deny.of(action));
         let denies = |wide: &Filter| if action == Action::Subscribe { covers(wide, filter) } else { overlap(wide, filter) };
         if let Some(by) = deny.iter().position(denies) {
             return Verdict::Denied { by };
@@ -136,16 +132,6 @@ impl Rights {
 /// The filter that matches every topic.
 pub(super) fn everything() -> Filter {
     "#".parse().expect("# is a filter")
-}
-
-/// The filters of `grants` for one action.
-pub fn of(grants: &Grants, action: Action) -> &[Filter] {
-    match action {
-        Action::Publish => &grants.publish,
-        Action::Subscribe => &grants.subscribe,
-        Action::Create => &grants.create,
-        Action::Operate => &grants.operate,
-    }
 }
 
 fn fill_all(grants: &Grants, name: &Principal) -> Result<Grants, Unfillable> {

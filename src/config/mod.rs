@@ -18,7 +18,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{Filter, NameRules, Principal};
+use crate::{
+    events::Action,
+    name::{Filter, NameRules, Principal},
+};
 
 pub use changes::{Changes, Names};
 pub use check::Fault;
@@ -336,6 +339,18 @@ pub struct Grants {
     pub create: Vec<Filter>,
     /// Topics to give operator's orders about.
     pub operate: Vec<Filter>,
+}
+
+impl Grants {
+    /// The filters for one action.
+    pub fn of(&self, action: Action) -> &[Filter] {
+        match action {
+            Action::Publish => &self.publish,
+            Action::Subscribe => &self.subscribe,
+            Action::Create => &self.create,
+            Action::Operate => &self.operate,
+        }
+    }
 }
 
 #[cfg(test)]
