@@ -13,6 +13,7 @@ use std::{
 use crate::{
     auth::{self, Authenticator, Credentials, Refused, Rights, memory::Memory},
     config::User,
+    entropy::Entropy,
     name::Principal,
     stats::Counter,
 };
@@ -22,6 +23,7 @@ use crate::{
 pub(crate) struct Access {
     current: RwLock<Arc<Users>>,
     generation: AtomicU64,
+    entropy: Arc<dyn Entropy>,
 }
 
 /// Users as they were read once.
@@ -35,9 +37,9 @@ pub(crate) struct Users {
 }
 
 impl Access {
-    pub(crate) fn new(users: Vec<User>) -> Self {
-        let first = Users::new(users, 1);
-        Self { generation: AtomicU64::new(first.generation), current: RwLock::new(Arc::new(first)) }
+    pub(crate) fn new(users: Vec<User>, entropy: Arc<dyn Entropy>) -> Self {
+        let first = Users::new(users, 1, &*entropy);
+        Self { generation: AtomicU64::new(first.generation), current: RwLock::new(Arc::new(first)), entropy }
     }
 
     /// Which users are of now. Whoever reads this and then asks for them gets these or later ones.
@@ -57,19 +59,19 @@ impl Access {
     /// From now on these are the users, and no credential is remembered.
     pub(crate) fn swap(&self, users: Vec<User>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let next = Users::new(users, current.generation + 1);
+        let next = Users::new(users, current.generation + 1, &*self.entropy);
         self.generation.store(next.generation, Ordering::Release);
         *current = Arc::new(next);
     }
 }
 
 impl Users {
-    fn new(configured: Vec<User>, generation: u64) -> Self {
+    fn new(configured: Vec<User>, generation: u64, entropy: &dyn Entropy) -> Self {
         let mut key = [0; 32];
-        let memory = match getrandom::fill(&mut key) {
+        let memory = match entropy.fill(&mut key) {
             Ok(()) => Some(Mutex::new(Memory::new(key))),
             Err(error) => {
-                tracing::error!(%error, "the operating system gives no random bytes; every registration is verified anew");
+                tracing::error!(%error, "there are no random bytes to be had; every registration is verified anew");
                 None
             }
         };
@@ -122,6 +124,10 @@ mod tests {
         User { name: name.parse().unwrap(), password_hash, allow: Grants::default(), deny: Grants::default() }
     }
 
+    fn access(users: Vec<User>) -> Access {
+        Access::new(users, Arc::new(crate::entropy::OsEntropy))
+    }
+
     fn credentials(user: &str, password: &str) -> Credentials {
         Credentials { user: Some(user.to_owned()), password: Some(password.to_owned()), peer: "127.0.0.1:1".parse().unwrap() }
     }
@@ -129,7 +135,7 @@ mod tests {
     /// An old password is right for nobody who asks after the swap, however lately it was right.
     #[test]
     fn nothing_of_the_users_before_is_left_after_a_swap() {
-        let (access, now) = (Access::new(vec![user("ana", "old"), user("bob", "x")]), Instant::now());
+        let (access, now) = (access(vec![user("ana", "old"), user("bob", "x")]), Instant::now());
         let before = access.current();
         assert!(before.recall(&credentials("ana", "old"), now).is_none());
         assert!(before.verify(&credentials("ana", "old"), now, &Counter::default()).is_ok());
@@ -148,14 +154,14 @@ mod tests {
     /// Who needs no password is not remembered: there is nothing to save, and an address is no credential.
     #[test]
     fn local_is_never_remembered() {
-        let (access, now) = (Access::new(Vec::new()), Instant::now());
+        let (access, now) = (access(Vec::new()), Instant::now());
         assert!(access.current().verify(&credentials("x", "y"), now, &Counter::default()).unwrap().is_local());
         assert!(access.current().recall(&credentials("x", "y"), now).is_none());
     }
 
     #[test]
     fn no_secret_is_shown() {
-        let access = Access::new(vec![user("ana", "hunter2")]);
+        let access = access(vec![user("ana", "hunter2")]);
         access.current().verify(&credentials("ana", "hunter2"), Instant::now(), &Counter::default()).unwrap();
         let shown = format!("{access:?}");
         assert!(shown.contains("ana") && !shown.contains("hunter2") && !shown.contains("argon2"), "{shown}");

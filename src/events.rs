@@ -75,7 +75,7 @@ pub enum CloseReason {
     KeepAliveMissed,
     /// Something waited to be written and nothing could be for `stall_after`.
     Stalled,
-    /// The client broke the protocol and was told 400, 413 or 505.
+    /// The client broke the protocol and was told 400, 408, 413 or 505.
     ProtocolError,
     /// No registration came within the deadline.
     RegistrationTimeout,

@@ -3,6 +3,7 @@
 mod reload;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     fs::OpenOptions,
     hash::RandomState,
@@ -27,9 +28,11 @@ use crate::{
     clock::{Clock, Moment},
     config::Config,
     control::{Control, Order, OrderRecord, Outcome},
+    entropy::{Entropy, OsEntropy},
     events::{Event, Lost},
     limits::Limits,
     name::Printable,
+    net::Accept,
     room::Room,
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
@@ -56,6 +59,16 @@ pub enum StartError {
     /// An actor did not start.
     #[error("an actor did not start: {0}")]
     Actor(#[from] SpawnErr),
+}
+
+/// What a broker takes from the world around it, for those who have another than the operating system's: sockets of their own,
+/// or a whole world that is simulated.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// Where it accepts connections; `listen` of the configuration is not looked at.
+    pub endpoints: Vec<Arc<dyn Accept>>,
+    /// What it makes session ids of.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// Starts brokers.
@@ -107,27 +120,39 @@ impl Broker {
     ///
     /// # Errors
     /// [`StartError`] if the configuration is not sound or an address cannot be listened on.
-    pub async fn start(mut config: Config) -> Result<Handle, StartError> {
+    pub async fn start(config: Config) -> Result<Handle, StartError> {
         config.validate()?;
-        let mut endpoints = Vec::new();
+        let mut endpoints: Vec<Arc<dyn Accept>> = Vec::new();
         for address in &config.listen {
             let listen = |source| StartError::Listen { address: *address, source };
             endpoints.push(Arc::new(TcpListener::bind(address).await.map_err(listen)?));
         }
+        Self::start_on(config, Platform { endpoints, entropy: Arc::new(OsEntropy) }).await
+    }
+
+    /// Starts a broker on `platform` instead of the operating system.
+    ///
+    /// # Errors
+    /// [`StartError`] if the configuration is not sound.
+    pub async fn start_on(mut config: Config, platform: Platform) -> Result<Handle, StartError> {
+        config.validate()?;
+        let Platform { endpoints, entropy } = platform;
         let addresses = endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect();
         let audit = config.audit.file.clone();
-        let (timers, timer_task) = Timers::start();
+        let stats = Arc::<Stats>::default();
+        let (timers, timer_task) = Timers::start(Arc::clone(&stats));
         let clock = Clock::start();
         let shared = Arc::new(Shared {
             clock,
             bus: Bus::new(clock),
-            stats: Arc::new(Stats::default()),
+            stats,
             timers,
             limits: Limits::default(),
             filters: FilterTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
-            access: Arc::new(Access::new(std::mem::take(&mut config.users))),
+            access: Arc::new(Access::new(std::mem::take(&mut config.users), Arc::clone(&entropy))),
+            entropy,
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             restarting: AtomicBool::new(false),
@@ -168,6 +193,11 @@ impl Handle {
     /// The broker's counters now.
     pub fn counters(&self) -> Counters {
         self.inner.shared.stats.read()
+    }
+
+    /// How often each limit was hit since the start, by the name of the key that sets it.
+    pub fn limit_hits(&self) -> BTreeMap<&'static str, u64> {
+        self.inner.shared.limits.totals()
     }
 
     /// True while orders are refused.

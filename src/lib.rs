@@ -50,9 +50,9 @@
 //! # Where to find what, in reading order
 //!
 //! [`name`], [`wire`], [`config`], [`control`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`, `queue`,
-//! `backlog`, `receipt`, `room`, `bucket` and `tombstones` are vocabulary and pure cores: values in, values out.
-//! `subscription` is a queue, `topic_cell` a topic, with those who share it; `connection` is all socket I/O; `actors` has one actor a file; `handle`
-//! is the door.
+//! `backlog`, `receipt`, `room`, `bucket`, `throttle`, `logins` and `tombstones` are vocabulary and pure cores: values in,
+//! values out. `subscription` is a queue, `topic_cell` a topic, with those who share it; [`net`] is what a socket is,
+//! `connection` all I/O on one; `actors` has one actor a file; `handle` is the door.
 
 mod access;
 mod actors;
@@ -67,11 +67,14 @@ pub mod clock;
 pub mod config;
 mod connection;
 pub mod control;
+pub mod entropy;
 pub mod events;
 pub mod filters;
 mod handle;
 mod limits;
+mod logins;
 pub mod name;
+pub mod net;
 mod queue;
 mod receipt;
 pub mod reload;
@@ -79,6 +82,7 @@ mod room;
 mod shared;
 mod stats;
 mod subscription;
+mod throttle;
 mod timers;
 mod tombstones;
 mod topic_cell;
@@ -88,6 +92,6 @@ pub use board::Board;
 pub use bus::{Bus, Follower, News};
 pub use client::Client;
 pub use config::Config;
-pub use handle::{Broker, Handle, StartError};
+pub use handle::{Broker, Handle, Platform, StartError};
 pub use name::Printable;
 pub use stats::Counters;

@@ -14,9 +14,10 @@ use crate::{
     bus::Bus,
     clock::Clock,
     config::Config,
+    entropy::Entropy,
     events::{BrokerSample, Event},
     filters::Filters,
-    limits::Limits,
+    limits::{Limit, Limits},
     name::{Filter, NameRules, SessionId, TopicName},
     room::Room,
     stats::Stats,
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) ingress: Room,
     /// Who may do what. The users of `config` are in here, and nowhere else.
     pub(crate) access: Arc<Access>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     /// New connections are taken; an operator's word on it outlives a restart of the managers.
     pub(crate) accepting: AtomicBool,
     /// Readers take nothing more in.
@@ -59,9 +61,9 @@ impl Shared {
     }
 
     /// A limit was hit by `who`: counted, and told at most once a second.
-    pub(crate) fn limit_hit(&self, limit: &'static str, who: &str) {
+    pub(crate) fn limit_hit(&self, limit: Limit, who: &str) {
         if let Some(times) = self.limits.hit(limit, who, Self::now()) {
-            self.emit(Event::LimitHit { limit: limit.to_owned(), who: who.to_owned(), times });
+            self.emit(Event::LimitHit { limit: limit.key().to_owned(), who: who.to_owned(), times });
         }
     }
 

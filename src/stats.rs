@@ -103,6 +103,8 @@ stats! {
     actors,
     /// Reader and writer tasks that are alive.
     tasks,
+    /// Timers that are set.
+    timers,
     /// Bytes read from clients.
     bytes_in,
     /// Bytes written to clients.

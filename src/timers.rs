@@ -1,22 +1,64 @@
 //! The one timer queue. A timer is a hint: whoever set it looks again, at its own state, when it fires.
 //!
-//! So timers are never cancelled, and nobody sets a second one while the first is out: an entity costs at most one entry here.
+//! Whoever sets timers again and again has an [`Alarm`]: an entity costs at most one entry here, however often it changes its
+//! mind, and none when it has ended.
 
 use std::{
+    collections::HashMap,
     fmt,
     future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll},
 };
 
 use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
-use tokio_util::time::DelayQueue;
+use tokio_util::time::{DelayQueue, delay_queue::Key};
+
+use crate::stats::Stats;
 
 type Wake = Box<dyn FnOnce() + Send>;
+
+/// What the timer task is asked.
+enum Order {
+    /// Wake once; `alarm` has no other one then.
+    Set { alarm: Option<u64>, when: Instant, wake: Wake },
+    /// An alarm is not wanted any more.
+    Clear { alarm: u64 },
+}
 
 /// Sets timers. Dropping the last clone ends them all.
 #[derive(Clone)]
 pub(crate) struct Timers {
-    orders: mpsc::UnboundedSender<(Instant, Wake)>,
+    orders: mpsc::UnboundedSender<Order>,
+    last_alarm: Arc<AtomicU64>,
+}
+
+/// One timer that is set again and again, and ends with its owner.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timers: Timers,
+    id: u64,
+}
+
+impl Alarm {
+    /// Calls `wake` at `when`, instead of what was set before. `wake` must not block.
+    pub(crate) fn set(&self, when: Instant, wake: impl FnOnce() + Send + 'static) {
+        self.timers.ask(Order::Set { alarm: Some(self.id), when, wake: Box::new(wake) });
+    }
+
+    /// Forgets what was set.
+    pub(crate) fn clear(&self) {
+        self.timers.ask(Order::Clear { alarm: self.id });
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 impl fmt::Debug for Timers {
@@ -27,36 +69,62 @@ impl fmt::Debug for Timers {
 
 impl Timers {
     /// Starts the task that keeps them.
-    pub(crate) fn start() -> (Self, AbortHandle) {
+    pub(crate) fn start(stats: Arc<Stats>) -> (Self, AbortHandle) {
         let (orders, inbox) = mpsc::unbounded_channel();
-        let task = tokio::spawn(keep(inbox));
-        (Self { orders }, task.abort_handle())
+        let task = tokio::spawn(keep(stats, inbox));
+        (Self { orders, last_alarm: Arc::default() }, task.abort_handle())
     }
 
     /// Calls `wake` at `when`, or as soon as possible if that has passed. `wake` must not block.
     pub(crate) fn at(&self, when: Instant, wake: impl FnOnce() + Send + 'static) {
+        self.ask(Order::Set { alarm: None, when, wake: Box::new(wake) });
+    }
+
+    /// An alarm that is not set.
+    pub(crate) fn alarm(&self) -> Alarm {
+        Alarm { timers: self.clone(), id: self.last_alarm.fetch_add(1, Relaxed) }
+    }
+
+    fn ask(&self, order: Order) {
         // A closed queue means that the broker has stopped: nothing is left to wake.
-        let _ = self.orders.send((when, Box::new(wake)));
+        let _ = self.orders.send(order);
     }
 }
 
-async fn keep(mut inbox: mpsc::UnboundedReceiver<(Instant, Wake)>) {
-    let mut queue: DelayQueue<Wake> = DelayQueue::new();
+async fn keep(stats: Arc<Stats>, mut inbox: mpsc::UnboundedReceiver<Order>) {
+    let mut queue: DelayQueue<Timer> = DelayQueue::new();
+    let mut alarms: HashMap<u64, Key> = HashMap::new();
     loop {
         tokio::select! {
+            // What is due goes before what is new, and every run of a simulation takes the same turn.
+            biased;
+            Timer { alarm, wake } = poll_fn(|context| next(&mut queue, context)) => {
+                alarm.and_then(|alarm| alarms.remove(&alarm));
+                wake();
+            }
             order = inbox.recv() => match order {
-                Some((when, wake)) => {
-                    queue.insert_at(wake, when);
+                Some(Order::Set { alarm, when, wake }) => {
+                    let key = queue.insert_at(Timer { alarm, wake }, when);
+                    let before = alarm.and_then(|alarm| alarms.insert(alarm, key));
+                    before.map(|before| queue.remove(&before));
+                }
+                Some(Order::Clear { alarm }) => {
+                    alarms.remove(&alarm).map(|key| queue.remove(&key));
                 }
                 None => return,
             },
-            expired = poll_fn(|context| next(&mut queue, context)) => (expired)(),
         }
+        stats.timers.set(queue.len() as u64);
     }
 }
 
+struct Timer {
+    alarm: Option<u64>,
+    wake: Wake,
+}
+
 /// The next expired timer; an empty queue waits for an order instead of ending.
-fn next(queue: &mut DelayQueue<Wake>, context: &mut Context<'_>) -> Poll<Wake> {
+fn next(queue: &mut DelayQueue<Timer>, context: &mut Context<'_>) -> Poll<Timer> {
     match queue.poll_expired(context) {
         Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
         Poll::Ready(None) | Poll::Pending => Poll::Pending,
@@ -71,7 +139,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn timers_fire_in_the_order_of_their_deadlines() {
-        let (timers, _task) = Timers::start();
+        let (timers, _task) = Timers::start(Arc::default());
         let (sender, mut fired) = mpsc::unbounded_channel();
         let start = Instant::now();
         for seconds in [3, 1, 2, 0] {
@@ -82,5 +150,30 @@ mod tests {
             assert_eq!(fired.recv().await, Some(seconds));
             assert!(start.elapsed() >= Duration::from_secs(seconds));
         }
+    }
+
+    /// I5: whoever changes its mind a thousand times has one timer, the last; whoever ends has none.
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_is_one_timer_however_often_it_is_set() {
+        let stats = Arc::<Stats>::default();
+        let (timers, _task) = Timers::start(Arc::clone(&stats));
+        let (sender, mut fired) = mpsc::unbounded_channel();
+        let (alarm, ended) = (timers.alarm(), timers.alarm());
+        let start = Instant::now();
+        let set = |alarm: &Alarm, seconds| {
+            let sender = sender.clone();
+            alarm.set(start + Duration::from_secs(seconds), move || sender.send(seconds).unwrap());
+        };
+        for seconds in (10..1_000).rev().chain([500]) {
+            set(&alarm, seconds);
+            set(&ended, seconds);
+        }
+        drop(ended);
+        assert_eq!(fired.recv().await, Some(500));
+        assert_eq!((start.elapsed().as_secs(), stats.timers.get()), (500, 0));
+        set(&alarm, 600);
+        assert_eq!(fired.recv().await, Some(600));
+        drop((alarm, sender));
+        assert_eq!(fired.recv().await, None);
     }
 }

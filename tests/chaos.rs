@@ -10,7 +10,7 @@ mod subscriber;
 mod visitor;
 
 use std::{
-    env, iter,
+    iter,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -19,51 +19,16 @@ use std::{
 };
 
 use cordboard::{Handle, name::SessionId, wire::RegistrationRequest};
-use tokio::{sync::watch, task};
+use tokio::sync::watch;
 
 use self::{publisher::Publisher, subscriber::Subscriber, visitor::Visitor};
-use crate::fixture::{Raw, baseline::Baseline, broker_with};
+use crate::fixture::{Raw, baseline::Baseline, broker_with, from_env, rng::Rng};
 
 const PUBLISHERS: u32 = 3;
 const TOPICS: [&str; 4] = ["news", "news/eu", "news/us", "sport/eu"];
 /// What each surviving subscriber subscribes to. Overlaps, wildcards and exact ones.
 const FILTERS: [&[&str]; 4] = [&["#"], &["news/#", "+/eu"], &["news", "news/eu", "news/us", "sport/eu"], &["+/+", "news"]];
 const VISITORS: u64 = 2;
-
-/// `SplitMix64`: small, and the same everywhere.
-#[derive(Debug, Clone)]
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len() as u64) as usize]
-    }
-
-    /// True once in `n` times.
-    fn once_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    /// Lets others go first, for a while.
-    async fn dawdle(&mut self) {
-        for _ in 0..self.below(64) {
-            task::yield_now().await;
-        }
-    }
-}
 
 /// The rounds that are left; every act of every client takes one.
 #[derive(Debug, Clone)]
@@ -117,10 +82,6 @@ fn comes_back(name: &str, session: SessionId, settled: u64) -> RegistrationReque
     RegistrationRequest { session: Some(session), settled: Some(settled), ..RegistrationRequest::new(name) }
 }
 
-fn from_env(name: &str, default: u64) -> u64 {
-    env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
-}
-
 async fn chaos_broker() -> Handle {
     broker_with(|config| {
         config.sessions.reclaim_after = Duration::from_hours(1);
@@ -130,6 +91,9 @@ async fn chaos_broker() -> Handle {
         config.queues.max_attempts = u32::MAX;
         config.queues.window_messages = 48;
         config.queues.ack_timeout = Duration::from_mins(10);
+        // Chaos on purpose is no flapping.
+        config.sessions.max_takeovers = u32::MAX;
+        config.connections.connect_burst = u32::MAX;
     })
     .await
 }

@@ -10,6 +10,8 @@ use cordboard::{
 };
 use tokio::time::timeout;
 
+use crate::fixture::{Raw, broker_with};
+
 /// Waits, but not for ever.
 async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(10), what).await.expect("it takes too long")
@@ -54,6 +56,34 @@ async fn a_stream_is_what_was_published() {
         assert_eq!(soon(numbers.next()).await.unwrap().payload, number.to_be_bytes()[..]);
     }
     soon(publish).await.unwrap();
+    soon(broker.shutdown()).await;
+}
+
+/// I1: a process that has kept nothing but its session's id must not take a number again that is still pending, or the broker
+/// takes its message for a repeat, acknowledges it, and no one ever gets it.
+#[tokio::test]
+async fn a_process_that_resumes_a_session_goes_on_behind_what_is_pending() {
+    let broker = broker_with(|config| (config.queues.max_messages, config.queues.window_messages) = (2, 2)).await;
+    let (mut reader, _) = Raw::register(&broker, "reader").await;
+    let handle = reader.subscribe("t").await;
+    let (mut crashed, response) = Raw::register(&broker, "writer").await;
+    crashed.publish("t", "1").await;
+    crashed.publish("t", "2").await;
+    crashed.enqueue("t", "held for want of room").await;
+    crashed.settle().await;
+    drop(crashed);
+    let writer = Client::builder(&broker.endpoints()[0].to_string()).session(response.session);
+    let writer = soon(writer.connect()).await.unwrap();
+    assert!(writer.resumed());
+    let published = tokio::spawn(async move { writer.publish("t", "new").await });
+    let mut got = Vec::new();
+    while got.len() < 4 {
+        let message = reader.messages(1).await.remove(0);
+        reader.ack(handle, message.number).await;
+        got.push(message.text());
+    }
+    assert_eq!(got, ["1", "2", "held for want of room", "new"]);
+    soon(published).await.unwrap().unwrap();
     soon(broker.shutdown()).await;
 }
 

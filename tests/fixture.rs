@@ -1,6 +1,8 @@
 //! A broker for one test, and a client that speaks the protocol frame by frame, so that a test can also speak it wrongly.
 
 pub(crate) mod baseline;
+pub(crate) mod proxy;
+pub(crate) mod rng;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,11 +13,11 @@ use cordboard::{
     name::{SessionId, SubscriptionHandle},
     wire::{
         self, ClientFrame, Deliver, DeliverAck, Disconnect, ErrorFrame, Headers, Publish, RegistrationRequest,
-        RegistrationResponse, ServerFrame, SubscribeAck, SubscribeRequest,
+        RegistrationResponse, ServerFrame, SubscribeAck, SubscribeRequest, SubscriptionEnded,
     },
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time,
 };
@@ -36,6 +38,11 @@ pub(crate) async fn broker_with(change: impl FnOnce(&mut Config)) -> Handle {
     let mut config = config();
     change(&mut config);
     Broker::start(config).await.unwrap()
+}
+
+/// A number from the environment, so that a test can be run again as it was, or for longer.
+pub(crate) fn from_env(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
 }
 
 /// Waits until the board is as `so` wants it.
@@ -124,6 +131,7 @@ pub(crate) enum Reply {
     Deliver(Vec<Got>),
     Displaced,
     Evicted(String),
+    Ended(SubscriptionEnded),
     Other(String),
     /// The broker closed.
     Closed,
@@ -131,8 +139,8 @@ pub(crate) enum Reply {
 
 /// A connection, spoken frame by frame.
 #[derive(Debug)]
-pub(crate) struct Raw {
-    pub(crate) socket: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    pub(crate) socket: S,
     buffer: Vec<u8>,
     /// Publishes sent so far in this session.
     pub(crate) sequence: u64,
@@ -141,9 +149,20 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Connected from another address of this machine: 127.0.0.`host`.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn connect_from(host: u8, address: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+        Self::over(socket.connect(address).await.unwrap())
+    }
+
+    fn over(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
-        Self { socket, buffer: Vec::new(), sequence: 0, requests: 0 }
+        Self::over(socket)
     }
 
     /// Connected and registered, with a new session.
@@ -157,7 +176,7 @@ impl Raw {
         request.session = Some(session);
         let (mut raw, response) = Self::register_with(broker, request).await;
         assert!(response.resumed);
-        raw.sequence = response.settled;
+        raw.sequence = response.taken.unwrap_or(response.settled);
         (raw, response)
     }
 
@@ -166,6 +185,17 @@ impl Raw {
         raw.send(&ClientFrame::RegistrationRequest(request)).await;
         let response = raw.response().await;
         (raw, response)
+    }
+
+    /// Closes so that the peer sees a reset.
+    pub(crate) fn reset(self) {
+        socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub(crate) fn over(socket: S) -> Self {
+        Self { socket, buffer: Vec::new(), sequence: 0, requests: 0 }
     }
 
     pub(crate) async fn send(&mut self, frame: &ClientFrame<'_>) {
@@ -253,6 +283,21 @@ impl Raw {
         self.acked(sequence).await;
     }
 
+    /// Publishes to a topic it is subscribed to, and waits for the message and the acknowledgement, in whatever order.
+    pub(crate) async fn publish_and_get(&mut self, topic: &str, payload: impl AsRef<[u8]>) -> Got {
+        let sequence = self.enqueue(topic, payload).await;
+        let (mut got, mut acked) = (Vec::new(), false);
+        while got.is_empty() || !acked {
+            match self.next().await {
+                Reply::Deliver(messages) => got.extend(messages),
+                Reply::Acked(settled) => acked = settled >= sequence,
+                other => panic!("a message and its acknowledgement were expected, not {other:?}"),
+            }
+        }
+        assert_eq!(got.len(), 1);
+        got.remove(0)
+    }
+
     /// Waits until everything up to `sequence` is acknowledged.
     pub(crate) async fn acked(&mut self, sequence: u64) {
         loop {
@@ -301,18 +346,13 @@ impl Raw {
         self.send(&ClientFrame::Disconnect(Disconnect { end })).await;
         while !matches!(self.next().await, Reply::Closed) {}
     }
-
-    /// Closes so that the peer sees a reset.
-    pub(crate) fn reset(self) {
-        socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO)).unwrap();
-    }
 }
 
 pub(crate) fn publish<'a>(sequence: u64, topic: &'a str, payload: &'a [u8]) -> ClientFrame<'a> {
     ClientFrame::Publish(Publish { sequence, topic: topic.as_bytes(), headers: Headers::NONE, payload })
 }
 
-fn owned(frame: ServerFrame<'_>) -> Reply {
+pub(crate) fn owned(frame: ServerFrame<'_>) -> Reply {
     match frame {
         ServerFrame::RegistrationResponse(response) => Reply::Response(response),
         ServerFrame::SubscribeAck(ack) => Reply::Subscribed(ack),
@@ -321,6 +361,7 @@ fn owned(frame: ServerFrame<'_>) -> Reply {
         ServerFrame::Deliver(deliver) => Reply::Deliver(messages_of(&deliver)),
         ServerFrame::Displaced => Reply::Displaced,
         ServerFrame::Evicted(evicted) => Reply::Evicted(evicted.reason),
+        ServerFrame::SubscriptionEnded(ended) => Reply::Ended(ended),
         other => Reply::Other(format!("{other:?}")),
     }
 }

@@ -5,7 +5,7 @@ use cordboard::{
     wire::{ClientFrame, Code, Disconnect, Headers, Publish, RegistrationRequest, SubscribeRequest},
 };
 
-use crate::fixture::{Raw, Reply, broker, eventually, publish};
+use crate::fixture::{PATIENCE, Raw, Reply, broker, broker_with, eventually, eventually_true, publish};
 
 /// I1: what was published before the subscriber came, while it was here, and while it was away, reaches it in order.
 #[tokio::test]
@@ -286,5 +286,32 @@ async fn what_is_granted_is_told() {
             other => panic!("{other:?}"),
         }
     }
+    broker.shutdown().await;
+}
+
+/// A process that resumes another one's session goes on behind all that was taken: nothing new passes for a repeat (I1).
+#[tokio::test]
+async fn a_new_process_publishes_behind_what_another_has_sent() {
+    let broker = broker_with(|config| {
+        (config.queues.max_messages, config.queues.window_messages) = (2, 1);
+        config.queues.hold_publisher = PATIENCE;
+    })
+    .await;
+    let (mut sub, _) = Raw::register(&broker, "slow").await;
+    let handle = sub.subscribe("t").await;
+    let (mut first, registered) = Raw::register(&broker, "first").await;
+    first.publish("t", "1").await;
+    first.publish("t", "2").await;
+    first.enqueue("t", "held").await;
+    eventually_true("it is in the queue", || broker.counters().published == 3).await;
+    let (mut second, response) = Raw::resume(&broker, "second", registered.session).await;
+    assert_eq!((response.settled, response.taken), (2, Some(3)));
+    let sequence = second.enqueue("t", "new").await;
+    for text in ["1", "2", "held", "new"] {
+        let got = sub.messages(1).await.remove(0);
+        assert_eq!(got.text(), text);
+        sub.ack(handle, got.number).await;
+    }
+    second.acked(sequence).await;
     broker.shutdown().await;
 }

@@ -14,18 +14,18 @@ use cordboard::{
 use crate::fixture::{Raw, baseline::Baseline, broker_with};
 
 /// A broker with a client that must go on working, whatever others do.
-struct Scene {
-    broker: Handle,
+pub(crate) struct Scene {
+    pub(crate) broker: Handle,
     baseline: Baseline,
     canary: Raw,
 }
 
 impl Scene {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         Self::set_with(|_| {}).await
     }
 
-    async fn set_with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn set_with(change: impl FnOnce(&mut Config)) -> Self {
         let broker = broker_with(change).await;
         let baseline = Baseline::of(&broker);
         let (mut canary, _) = Raw::register(&broker, "canary").await;
@@ -34,7 +34,7 @@ impl Scene {
     }
 
     /// The canary is served as if nobody else were there.
-    async fn canary_sings(&mut self) {
+    pub(crate) async fn canary_sings(&mut self) {
         let sequence = self.canary.enqueue("canary", "tweet").await;
         let got = self.canary.messages(1).await.remove(0);
         assert_eq!(got.text(), "tweet");
@@ -44,7 +44,7 @@ impl Scene {
     }
 
     /// All is well, and all of it ends.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.canary_sings().await;
         assert_eq!(self.broker.bus().board().broker.restarts, 0, "no manager failed");
         self.canary.disconnect(true).await;

@@ -18,21 +18,30 @@ fn cordboard(state: &Path, server: &str) -> Command {
 }
 
 /// A running `cordboard serve`. Dropped, it is killed: a test that fails leaves nothing behind.
-struct Serve {
+pub(crate) struct Serve {
     child: Child,
     log: BufReader<ChildStderr>,
     state: tempfile::TempDir,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Serve {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&["serve"])
     }
 
     fn start_with(command: &[&str]) -> Self {
+        Self::spawn(command, "127.0.0.1:0")
+    }
+
+    /// At an address that another one has just left.
+    pub(crate) fn start_at(address: &str) -> Self {
+        Self::spawn(&["serve"], address)
+    }
+
+    fn spawn(command: &[&str], address: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut child = cordboard(state.path(), "").args(command).args(["--listen", "127.0.0.1:0"]).spawn().unwrap();
+        let mut child = cordboard(state.path(), "").args(command).args(["--listen", address]).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         log.read_line(&mut line).unwrap();

@@ -3,7 +3,10 @@
 
 mod source;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use source::Source;
 
@@ -304,6 +307,30 @@ fn no_test_sleeps_or_is_ignored() {
         lines(tests_wait_for_conditions, "src/x.rs", "fn a() { sleep(x) }\n#[cfg(test)]\nmod tests {\n  sleep(x)\n}\n"),
         [4]
     );
+}
+
+/// Everything below `folder` whose name ends in `.py`.
+fn python_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let found = entries.flat_map(|path| if path.is_dir() { python_files(&path) } else { vec![path] });
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "py")).collect()
+}
+
+#[test]
+fn python_keeps_the_house_rules_that_it_can() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<_> =
+        ["assets/clients/python", "tests/python"].iter().flat_map(|folder| python_files(&root.join(folder))).collect();
+    assert!(files.len() > 10, "{files:?}");
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let path = path.display();
+        assert!(text.starts_with("\"\"\""), "{path}: a file opens with a docstring, what it is and why");
+        assert!(text.lines().count() <= FILE_LINES, "{path}: at most {FILE_LINES} lines");
+        let unfinished = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), "NotImplementedError"];
+        let found = unfinished.iter().find(|word| has_word(&text, word));
+        assert!(found.is_none(), "{path}: {found:?}: finish it or leave it out");
+    }
 }
 
 fn is_expected_at_the_top(name: &str) -> bool {

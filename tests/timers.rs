@@ -179,7 +179,7 @@ async fn a_publisher_waits_two_seconds_for_a_full_queue_and_then_no_more() {
 /// An unused topic is forgotten; one with a backlog is not.
 #[tokio::test(start_paused = true)]
 async fn an_idle_topic_is_forgotten_and_one_with_a_backlog_lives_until_that_has_expired() {
-    let broker = broker().await;
+    let broker = broker_with(|config| config.topics.idle_after = Duration::from_mins(10)).await;
     let (mut client, _) = Raw::register(&broker, "c").await;
     let from = Instant::now();
     client.publish("used", "x").await;

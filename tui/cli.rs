@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn exit_codes_tell_refusals_from_silence() {
-        let refused = ConnectError::Refused { code: Code::Unauthorized, reason: String::new() };
+        let refused = ConnectError::Refused { code: Code::Unauthorized, reason: String::new(), retry: None };
         assert_eq!(Exit::of(&NotConnected::from(refused).into()), Exit::Refused);
         let timed_out = NotConnected::from(ConnectError::TimedOut { address: "a".to_owned(), seconds: 1 });
         assert_eq!(

@@ -1,32 +1,35 @@
 //! The broker: root of the actors. It starts the four managers in order, authenticates registrations on no mailbox of its own,
 //! restarts all four when one fails, and stops them in reverse.
 
+mod login;
+
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SpawnErr, SupervisionEvent};
-use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle, time};
+use tokio::{sync::Semaphore, task::AbortHandle, time};
 
+use self::login::{Place, claim, credentials, lock, recall, refuse};
 use super::{
     Door, Failures, Living, RightsChanged, alive,
-    listener::{ListenerMsg, Refused, Register},
+    listener::{Refused, Register},
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
-    session_manager::{Arguments as SessionManagerArguments, Claim, SessionManager, SessionManagerMsg},
+    session_manager::{Arguments as SessionManagerArguments, SessionManager, SessionManagerMsg},
     subscriber_manager::{EndExact, SubscriberManager, SubscriberManagerMsg},
     topic::MakeRoom,
     topic_manager::{Arguments as TopicManagerArguments, TopicManager, TopicManagerMsg},
 };
 use crate::{
-    auth::{self, Credentials},
     config::{Changes, Config},
     control::{Control, Order, Outcome},
     events::{Event, Lost, Sample},
-    name::Principal,
+    logins::Logins,
+    net::Accept,
     shared::Shared,
     stats::Rate,
     wire::Code,
@@ -38,8 +41,6 @@ const HASHING: usize = 2;
 const STOP: Duration = Duration::from_secs(2);
 /// How often a drain looks whether receipts are still held.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
-/// The shortest keep-alive time a client may ask for.
-const MIN_KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// What the broker can be asked.
 #[derive(Debug)]
@@ -63,18 +64,19 @@ pub(crate) enum BrokerMsg {
 /// The broker's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) endpoints: Vec<Arc<TcpListener>>,
+    pub(crate) endpoints: Vec<Arc<dyn Accept>>,
 }
 
 pub(crate) struct Broker;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
-    endpoints: Vec<Arc<TcpListener>>,
+    endpoints: Vec<Arc<dyn Accept>>,
     last_listener: Arc<AtomicU64>,
     managers: Managers,
     failures: Failures,
     hashing: Arc<Semaphore>,
+    logins: Arc<Mutex<Logins>>,
     published: Rate,
     delivered: Rate,
     ticker: AbortHandle,
@@ -93,7 +95,7 @@ impl Managers {
     async fn start(
         myself: &ActorRef<BrokerMsg>,
         shared: &Arc<Shared>,
-        endpoints: &[Arc<TcpListener>],
+        endpoints: &[Arc<dyn Accept>],
         last_listener: &Arc<AtomicU64>,
     ) -> Result<Self, SpawnErr> {
         let (cell, stats) = (myself.get_cell(), &shared.stats);
@@ -162,6 +164,7 @@ impl Actor for Broker {
             managers,
             failures: Failures::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
+            logins: Arc::default(),
             published: Rate::default(),
             delivered: Rate::default(),
             ticker,
@@ -234,26 +237,37 @@ impl State {
         let _ = self.shared.tell(manager, message);
     }
 
-    /// Authenticates always, with or without a session id; what may take long happens on a pool of its own.
+    /// Authenticates always, with or without a session id; what may take long happens on a pool of its own, in turn.
     fn register(&self, register: Register) {
         let (shared, sessions) = (Arc::clone(&self.shared), self.managers.sessions.clone());
-        let (users, credentials) = (shared.access.current(), credentials(&register));
+        let users = shared.access.current();
         if !users.may_block() {
-            let known = users.verify(&credentials, Shared::now(), &shared.stats.hashed);
-            return answer(&shared, &sessions, register, known);
+            return match users.verify(&credentials(&register), Shared::now(), &shared.stats.hashed) {
+                Ok(principal) => claim(&shared, &sessions, register, principal),
+                Err(why) => refuse(&shared, &register, Refused::new(Code::Unauthorized, why.to_string())),
+            };
         }
-        if let Some(principal) = users.recall(&credentials, Shared::now()) {
-            return answer(&shared, &sessions, register, Ok(principal));
+        match recall(&shared, &self.logins, &users, &register) {
+            Ok(Some(principal)) => return claim(&shared, &sessions, register, principal),
+            Ok(None) => {}
+            Err(refused) => return refuse(&shared, &register, refused),
         }
+        let place = match Place::take(&shared, &self.logins, &register) {
+            Ok(place) => place,
+            Err(refused) => return refuse(&shared, &register, refused),
+        };
         let hashing = Arc::clone(&self.hashing);
         tokio::spawn(async move {
-            let Ok(_turn) = hashing.acquire_owned().await else { return };
-            // Its listener closes it at the deadline if this fails.
-            let _ = tokio::task::spawn_blocking(move || {
-                let known = users.verify(&credentials, Shared::now(), &shared.stats.hashed);
-                answer(&shared, &sessions, register, known);
-            })
-            .await;
+            let Ok(turn) = hashing.acquire_owned().await else { return };
+            match place.log_in(&shared, &users, credentials(&register)).await {
+                Ok(principal) => claim(&shared, &sessions, register, principal),
+                Err((refused, late)) => {
+                    // Nobody else waits for it.
+                    drop((turn, place));
+                    time::sleep(late).await;
+                    refuse(&shared, &register, refused);
+                }
+            }
         });
     }
 
@@ -311,6 +325,7 @@ impl State {
         if (crate::events::BrokerSample { casts: known.casts, ..sample }) != known {
             self.shared.emit(Event::Sample(Sample { broker: Some(sample), ..Sample::default() }));
         }
+        lock(&self.logins).tick(&self.shared.config.logins, Shared::now());
         self.tell(&self.managers.topics, TopicManagerMsg::Tick);
         self.tell(&self.managers.subscribers, SubscriberManagerMsg::Tick);
         self.tell(&self.managers.sessions, SessionManagerMsg::Tick);
@@ -376,39 +391,5 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         self.ticker.abort();
-    }
-}
-
-fn credentials(register: &Register) -> Credentials {
-    let Register { request, connection, .. } = register;
-    Credentials { user: request.user.clone(), password: request.password.as_deref().map(str::to_owned), peer: connection.peer }
-}
-
-/// It is known who a client is, or that it is nobody: asks for its session, or refuses it.
-fn answer(shared: &Shared, sessions: &ActorRef<SessionManagerMsg>, register: Register, known: Result<Principal, auth::Refused>) {
-    let Register { request, client, connection } = register;
-    let refuse = |code, reason: String| {
-        let refused = Refused { code, reason, at: None, again: false };
-        let _ = shared.tell(&connection.listener, ListenerMsg::Refused(refused));
-    };
-    let principal = match known {
-        Ok(principal) => principal,
-        Err(refused) => return refuse(Code::Unauthorized, refused.to_string()),
-    };
-    let limits = (&shared.config.connections, &shared.config.sessions);
-    let wished = |ms: Option<u64>, default: Duration| ms.map_or(default, Duration::from_millis);
-    let claim = Claim {
-        principal,
-        client,
-        session: request.session,
-        ack: request.ack,
-        settled: request.settled.unwrap_or_default(),
-        keep_alive: wished(request.keep_alive_ms, limits.0.keep_alive)
-            .clamp(MIN_KEEP_ALIVE, limits.0.keep_alive.max(MIN_KEEP_ALIVE)),
-        reclaim: wished(request.reclaim_ms, limits.1.reclaim_after).min(limits.1.max_reclaim_after),
-        connection: connection.clone(),
-    };
-    if shared.tell(sessions, SessionManagerMsg::Claim(Box::new(claim))).is_err() {
-        refuse(Code::Unavailable, "the broker is restarting; connect again".to_owned());
     }
 }

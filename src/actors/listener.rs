@@ -3,12 +3,15 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::{net::TcpStream, sync::mpsc, task::AbortHandle, time::Instant};
+use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
 
 use super::{
     Door, Living, alive,
@@ -17,11 +20,14 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    connection::{Admission, Outbound, ReadEnd, Reader, Writer},
+    connection::{Admission, Outbound, Patience, ReadEnd, Reader, Writer},
     events::{CloseReason, Event},
+    limits::Limit,
     name::{ClientName, ListenerId},
+    net::Socket,
     shared::{Shared, tell},
     stats::{Alive, Stats},
+    timers::Alarm,
     wire::{Code, ErrorFrame, RegistrationRequest, ServerFrame},
 };
 
@@ -43,6 +49,8 @@ pub(crate) enum ListenerMsg {
     Close { goodbye: Goodbye, why: CloseReason },
     /// The goodbye has had its time.
     GoodbyeOver,
+    /// The connection has not registered, and its place is needed for another.
+    GiveWay,
     /// Nothing more can be read, for this reason.
     ReadEnded(ReadEnd),
     /// The reader has ended: the client has gone, too.
@@ -58,8 +66,27 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
     /// When what was asked for ended.
     pub(crate) at: Option<UnixMillis>,
+    /// After how long it makes sense to try again.
+    pub(crate) wait: Option<Duration>,
     /// The client may try again on this connection.
     pub(crate) again: bool,
+}
+
+impl Refused {
+    /// Refused, and closed.
+    pub(crate) fn new(code: Code, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), at: None, wait: None, again: false }
+    }
+
+    /// The same, with the time after which it makes sense to try again.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self { wait: Some(wait), ..self }
+    }
+
+    /// The same, but the client may try again on this connection.
+    pub(crate) fn may_try_again(self) -> Self {
+        Self { again: true, ..self }
+    }
 }
 
 /// A registration on its way to the broker.
@@ -70,11 +97,15 @@ pub(crate) struct Register {
     pub(crate) connection: Connection,
 }
 
-/// What of a connection its manager samples.
+/// What of a connection its manager looks at.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) bytes_in: Arc<AtomicU64>,
     pub(crate) outbound: Arc<Outbound>,
+    /// It has not registered, and nothing that it asked is being looked into: its place is for whoever does.
+    pub(crate) idle: AtomicBool,
+    /// It has registered or is being closed.
+    pub(crate) settled: AtomicBool,
 }
 
 /// A listener's references, in dependency order.
@@ -82,7 +113,7 @@ pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: ListenerId,
     pub(crate) peer: SocketAddr,
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Socket,
     pub(crate) line: Arc<Line>,
     pub(crate) register: Door<Register>,
 }
@@ -92,7 +123,10 @@ pub(crate) struct Listener;
 pub(crate) struct State {
     shared: Arc<Shared>,
     connection: Connection,
+    line: Arc<Line>,
     register: Door<Register>,
+    /// For the registration first, for the goodbye later.
+    alarm: Alarm,
     admissions: mpsc::Sender<Admission>,
     reader: AbortHandle,
     writer: AbortHandle,
@@ -129,17 +163,27 @@ impl Actor for Listener {
 
     async fn pre_start(&self, myself: ActorRef<ListenerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, id, peer, socket, line, register } = args;
-        socket.set_nodelay(true)?;
         let outbound = Arc::clone(&line.outbound);
-        let (read_half, write_half) = socket.into_split();
         let (admissions, inbox) = mpsc::channel(1);
-        let reader =
-            Reader::new(Arc::clone(&shared), read_half, Arc::clone(&outbound), myself.clone(), inbox, Arc::clone(&line.bytes_in));
-        let stall_after = shared.config.connections.stall_after;
-        let writer = Writer::new(Arc::clone(&outbound), write_half, Arc::clone(&shared.stats), stall_after);
+        let reader = Reader::new(
+            Arc::clone(&shared),
+            socket.read,
+            Arc::clone(&outbound),
+            myself.clone(),
+            inbox,
+            Arc::clone(&line.bytes_in),
+        );
+        let limits = &shared.config.connections;
+        let patience = Patience {
+            stall_after: limits.stall_after,
+            frame_deadline: limits.frame_deadline,
+            max_frame_bytes: limits.max_frame_bytes,
+        };
+        let writer = Writer::new(Arc::clone(&outbound), socket.write, Arc::clone(&shared.stats), patience);
         let reader = spawn_task(&shared.stats, &myself, reader.run(), |()| ListenerMsg::ReaderGone, ());
         let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
-        wake_at(&shared, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
+        let alarm = shared.timers.alarm();
+        wake_at(&shared, &alarm, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
         shared.emit(Event::ListenerOpened { id, peer });
         let phase = Phase::Registering { _unregistered: Alive::new(&shared.stats, |stats| &stats.unregistered) };
         let alive = alive(&shared);
@@ -147,7 +191,9 @@ impl Actor for Listener {
         Ok(State {
             shared,
             connection,
+            line,
             register,
+            alarm,
             admissions,
             reader,
             writer,
@@ -171,11 +217,8 @@ impl Actor for Listener {
             ListenerMsg::Refused(refused) => state.refused(refused),
             ListenerMsg::Close { goodbye, why } => state.close(goodbye, why),
             ListenerMsg::GoodbyeOver => myself.stop(None),
-            ListenerMsg::ReadEnded(ReadEnd::Closed(why)) => state.close(Goodbye::Silent, why),
-            ListenerMsg::ReadEnded(ReadEnd::Left) => state.left = true,
-            ListenerMsg::ReadEnded(ReadEnd::Broken { code, reason }) => {
-                state.close(Goodbye::error(code, reason), CloseReason::ProtocolError);
-            }
+            ListenerMsg::GiveWay => state.give_way(),
+            ListenerMsg::ReadEnded(end) => state.read_ended(end),
             ListenerMsg::ReaderGone => state.reader_gone(),
             ListenerMsg::WriteEnded(result) => state.write_ended(result),
         }
@@ -230,9 +273,9 @@ fn spawn_task<T: Send + 'static>(
     tokio::spawn(ended.run(task)).abort_handle()
 }
 
-fn wake_at(shared: &Shared, listener: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
-    let (stats, listener) = (Arc::clone(&shared.stats), listener.clone());
-    shared.timers.at(Instant::now() + after, move || {
+fn wake_at(shared: &Shared, alarm: &Alarm, who: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
+    let (stats, listener) = (Arc::clone(&shared.stats), who.clone());
+    alarm.set(Instant::now() + after, move || {
         let _ = tell(&stats, &listener, message());
     });
 }
@@ -243,13 +286,14 @@ impl State {
             return;
         }
         if let Err(error) = request.common_version() {
-            return self.refused(Refused { code: error.code(), reason: error.to_string(), at: None, again: false });
+            return self.refused(Refused::new(error.code(), error.to_string()));
         }
+        self.line.idle.store(false, Relaxed);
         let client = match request.name.parse() {
             Ok(client) => client,
             Err(error) => {
                 let error: crate::name::NameError = error;
-                return self.refused(Refused { code: Code::Malformed, reason: error.to_string(), at: None, again: false });
+                return self.refused(Refused::new(Code::Malformed, error.to_string()));
             }
         };
         let register = Register { request, client, connection: self.connection.clone() };
@@ -262,41 +306,79 @@ impl State {
         if matches!(self.phase, Phase::Registering { .. }) {
             let limit = self.shared.config.connections.registration_deadline;
             let reason = format!("no registration within {} ms; send it right after connecting", limit.as_millis());
+            self.hit(Limit::RegistrationDeadline);
             self.close(Goodbye::error(Code::TooSlow, reason), CloseReason::RegistrationTimeout);
         }
     }
 
+    /// The deadline is shorter while places are needed. Nobody waits for one that has said nothing so far.
+    fn give_way(&mut self) {
+        if matches!(self.phase, Phase::Registering { .. }) {
+            let reason = "too many connections are registering (connections.max_unregistered); register right after connecting";
+            self.hit(Limit::Unregistered);
+            self.reader_gone = true;
+            self.close(Goodbye::error(Code::TooSlow, reason), CloseReason::RegistrationTimeout);
+        }
+    }
+
+    fn hit(&self, limit: Limit) {
+        self.shared.limit_hit(limit, &self.connection.peer.ip().to_string());
+    }
+
+    fn read_ended(&mut self, end: ReadEnd) {
+        match end {
+            ReadEnd::Left => self.left = true,
+            ReadEnd::Closed(CloseReason::KeepAliveMissed) => {
+                self.hit(Limit::KeepAlive);
+                let reason = "nothing was heard for one and a half times the keep-alive time; ping in time";
+                self.close(Goodbye::error(Code::TooSlow, reason), CloseReason::KeepAliveMissed);
+            }
+            ReadEnd::Closed(why) => self.close(Goodbye::Silent, why),
+            ReadEnd::Broken { code, reason } => {
+                match code {
+                    Code::TooLarge => self.hit(Limit::Frame),
+                    Code::TooSlow => self.hit(Limit::FrameDeadline),
+                    _ => {}
+                }
+                self.close(Goodbye::error(code, reason), CloseReason::ProtocolError);
+            }
+        }
+    }
+
     fn refused(&mut self, refused: Refused) {
-        let Refused { code, reason, at, again } = refused;
+        let Refused { code, reason, at, wait, again } = refused;
         if !matches!(self.phase, Phase::Registering { .. }) {
             return;
         }
         self.shared.stats.refused_registrations.add(1);
         let Connection { id, peer, .. } = self.connection;
         // A client that tries again and again is counted, but told of once a second.
-        if let Some(times) = self.shared.limits.hit("registrations", &peer.ip().to_string(), Shared::now()) {
+        if let Some(times) = self.shared.limits.told("registrations", &peer.ip().to_string(), Shared::now()) {
             self.shared.emit(Event::RegistrationRefused { id, peer, code, why: reason.clone(), times });
         }
         if !again {
-            return self.close(Goodbye::error(code, reason), CloseReason::Refused);
+            return self.close(Goodbye::Error { code, reason, wait }, CloseReason::Refused);
         }
         let mut error = ErrorFrame::new(code, reason);
         error.at_ms = at.map(|at| at.0);
         self.connection.outbound.reply(&ServerFrame::Error(error));
+        self.line.idle.store(true, Relaxed);
         // One request, one answer: there is always room for it.
         let _ = self.admissions.try_send(Admission::Again);
     }
 
     fn registered(&mut self, registered: Registered) {
-        let Registered { session, epoch, actor, mut lease, keep_alive, credit } = registered;
+        let Registered { session, epoch, actor, mut lease, keep_alive, credit, requests } = registered;
         if let Phase::Closing { why, .. } | Phase::Lingering { why } = self.phase {
             // Dropped here, the lease says that this connection is gone.
             lease.why = why;
             return;
         }
+        self.alarm.clear();
+        self.line.settled.store(true, Relaxed);
         self.shared.emit(Event::ListenerRegistered { id: self.connection.id, session });
         self.phase = Phase::Registered { lease };
-        let _ = self.admissions.try_send(Admission::Admitted { session: actor, epoch, keep_alive, credit });
+        let _ = self.admissions.try_send(Admission::Admitted { session: actor, epoch, keep_alive, credit, requests });
     }
 
     /// Nothing is read any more; what is said is written, and then the writer ends.
@@ -305,7 +387,8 @@ impl State {
             return;
         }
         self.connection.outbound.close(goodbye.frame().as_ref());
-        wake_at(&self.shared, &self.connection.listener, GOODBYE, || ListenerMsg::GoodbyeOver);
+        self.line.settled.store(true, Relaxed);
+        wake_at(&self.shared, &self.alarm, &self.connection.listener, GOODBYE, || ListenerMsg::GoodbyeOver);
         self.begin_closing(why);
     }
 
@@ -320,6 +403,9 @@ impl State {
     fn write_ended(&mut self, result: Result<(), CloseReason>) {
         // One that cannot be written to is not waited for.
         self.reader_gone |= result.is_err();
+        if matches!(result, Err(CloseReason::Stalled)) {
+            self.hit(Limit::Stall);
+        }
         // Nothing, if the writer ended because it was told to.
         self.close(Goodbye::Silent, result.err().unwrap_or(CloseReason::Failed));
         if let Phase::Closing { why, .. } = self.phase {

@@ -1,35 +1,44 @@
 //! The listener manager: accepts connections at its endpoints, within the caps, and starts a listener for each.
 
+mod places;
+
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
+    io::{AsyncWrite as _, AsyncWriteExt as _},
     sync::{Semaphore, oneshot},
     task::JoinSet,
 };
 
+use self::places::Places;
 use super::{
     Door, Living, alive,
     listener::{Arguments as ListenerArguments, Line, Listener, ListenerMsg, Register},
     session::Goodbye,
 };
 use crate::{
+    bucket::Pace,
+    config::Connections,
     connection::Outbound,
     control::Outcome,
     events::{CloseReason, Event, ListenerSample, Lost, Sample},
+    limits::Limit,
     name::ListenerId,
+    net::{Accept, Socket},
     shared::Shared,
     stats::Rate,
+    throttle::network,
     wire::{Code, ErrorFrame, ServerFrame},
 };
 
@@ -45,7 +54,7 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum ListenerManagerMsg {
     /// A client has connected. Dropping `taken` lets the endpoint accept the next one.
-    Accepted { socket: TcpStream, peer: SocketAddr, taken: oneshot::Sender<()> },
+    Accepted { socket: Socket, peer: SocketAddr, taken: oneshot::Sender<()> },
     /// Take new connections, or stop taking them.
     Accept { on: bool, reply: RpcReplyPort<Outcome> },
     /// Take no more connections, tell every client 503, and answer when all are gone.
@@ -57,7 +66,7 @@ pub(crate) enum ListenerManagerMsg {
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) endpoints: Vec<Arc<TcpListener>>,
+    pub(crate) endpoints: Vec<Arc<dyn Accept>>,
     pub(crate) register: Door<Register>,
     /// Counts connections across restarts, so that no number is used twice.
     pub(crate) last_id: Arc<AtomicU64>,
@@ -69,8 +78,9 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
-    listeners: HashMap<ActorId, Entry>,
-    addresses: HashMap<IpAddr, usize>,
+    /// In order, as whatever is told to all of many is told in every manager: a run can be repeated.
+    listeners: BTreeMap<ActorId, Entry>,
+    places: Places,
     goodbye: Option<RpcReplyPort<()>>,
     /// Places for clients that were turned away and have a moment to read why.
     leaving: Arc<Semaphore>,
@@ -106,8 +116,8 @@ impl Actor for ListenerManager {
             shared,
             register,
             last_id,
-            listeners: HashMap::new(),
-            addresses: HashMap::new(),
+            listeners: BTreeMap::new(),
+            places: Places::default(),
             goodbye: None,
             leaving: Arc::new(Semaphore::new(LEAVING)),
             _endpoints: tasks,
@@ -130,7 +140,7 @@ impl Actor for ListenerManager {
                 let _ = reply.send(state.accept(on));
             }
             ListenerManagerMsg::SayGoodbye(reply) => state.say_goodbye(reply),
-            ListenerManagerMsg::Tick => state.sample(),
+            ListenerManagerMsg::Tick => state.tick(),
         }
         Ok(())
     }
@@ -154,7 +164,7 @@ impl Actor for ListenerManager {
 }
 
 /// Accepts at one endpoint, one connection at a time: the next is taken when the manager has dealt with this one.
-async fn accept(shared: Arc<Shared>, endpoint: Arc<TcpListener>, manager: ActorRef<ListenerManagerMsg>) {
+async fn accept(shared: Arc<Shared>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
     loop {
         match endpoint.accept().await {
             Ok((socket, peer)) => {
@@ -167,22 +177,28 @@ async fn accept(shared: Arc<Shared>, endpoint: Arc<TcpListener>, manager: ActorR
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept");
-                shared.limit_hit("accept", "system");
+                shared.limit_hit(Limit::Accept, "system");
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
 }
 
+/// How fast one address may connect.
+fn connects(limits: &Connections) -> Pace {
+    Pace::per_second(limits.connect_burst, limits.connects_per_second)
+}
+
 impl State {
-    async fn accepted(&mut self, myself: &ActorRef<ListenerManagerMsg>, socket: TcpStream, peer: SocketAddr) {
-        if let Some((code, reason)) = self.refusal(peer.ip()) {
+    async fn accepted(&mut self, myself: &ActorRef<ListenerManagerMsg>, socket: Socket, peer: SocketAddr) {
+        let address = network(peer.ip());
+        if let Some(error) = self.refusal(address) {
             self.shared.stats.refused_connections.add(1);
-            return self.turn_away(socket, code, reason);
+            return self.turn_away(socket, error);
         }
         let id = ListenerId(self.last_id.fetch_add(1, Relaxed) + 1);
         let outbound = Outbound::new(Arc::clone(&self.shared.stats), self.shared.config.connections.outbound_bytes as u64);
-        let line = Arc::new(Line { bytes_in: Arc::default(), outbound });
+        let line = Arc::new(Line { bytes_in: Arc::default(), outbound, idle: true.into(), settled: false.into() });
         let arguments = ListenerArguments {
             shared: Arc::clone(&self.shared),
             id,
@@ -193,10 +209,9 @@ impl State {
         };
         match Actor::spawn_linked(None, Listener, arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
-                let entry =
-                    Entry { id, actor: actor.clone(), address: peer.ip(), line, read: Rate::default(), written: Rate::default() };
+                self.places.taken(address, id, Arc::clone(&line), actor.clone());
+                let entry = Entry { id, actor: actor.clone(), address, line, read: Rate::default(), written: Rate::default() };
                 self.listeners.insert(actor.get_id(), entry);
-                *self.addresses.entry(peer.ip()).or_default() += 1;
             }
             // The client has gone again already.
             Err(error) => tracing::debug!(%error, %peer, "a listener did not start"),
@@ -205,16 +220,21 @@ impl State {
 
     /// Tells a client why it is not taken and gives it a moment to read that: a socket closed with something unread would be
     /// reset. In a flood the moment is not given.
-    fn turn_away(&self, mut socket: TcpStream, code: Code, reason: &str) {
+    fn turn_away(&self, mut socket: Socket, error: ErrorFrame) {
         let mut frame = Vec::new();
-        ServerFrame::Error(ErrorFrame::new(code, reason)).encode(&mut frame);
+        ServerFrame::Error(error).encode(&mut frame);
         // A fresh socket has room for it.
-        let _ = socket.try_write(&frame);
+        let mut at_once = Context::from_waker(Waker::noop());
+        let written = match Pin::new(&mut socket.write).poll_write(&mut at_once, &frame) {
+            Poll::Ready(Ok(bytes)) => bytes,
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        };
         if let Ok(place) = Arc::clone(&self.leaving).try_acquire_owned() {
             tokio::spawn(async move {
                 let gone = async {
-                    let _ = socket.shutdown().await;
-                    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+                    let _ = socket.write.write_all(&frame[written..]).await;
+                    let _ = socket.write.shutdown().await;
+                    tokio::io::copy(&mut socket.read, &mut tokio::io::sink()).await
                 };
                 let _ = tokio::time::timeout(TURNED_AWAY, gone).await;
                 drop(place);
@@ -223,38 +243,40 @@ impl State {
     }
 
     /// Why a client at `address` is not taken now.
-    fn refusal(&self, address: IpAddr) -> Option<(Code, &'static str)> {
+    fn refusal(&mut self, address: IpAddr) -> Option<ErrorFrame> {
         let limits = &self.shared.config.connections;
-        let hit = |limit, who: &str, code, reason| {
-            self.shared.limit_hit(limit, who);
-            Some((code, reason))
-        };
-        let from = address.to_string();
         if !self.shared.accepting.load(Relaxed) || self.goodbye.is_some() {
-            return Some((Code::Unavailable, "the broker takes no new connections now; try again later"));
+            return Some(ErrorFrame::new(Code::Unavailable, "the broker takes no new connections now; try again later"));
+        }
+        let from = address.to_string();
+        if let Err(wait) = self.places.connects.take(&address, connects(limits), Shared::now()) {
+            self.shared.limit_hit(Limit::Connects, &from);
+            let reason = "too many new connections from your address (connections.connects_per_second); wait";
+            return Some(ErrorFrame::new(Code::TooMany, reason).retry_after(Some(wait)));
         }
         if self.listeners.len() >= limits.max {
-            return hit("connections.max", "broker", Code::Unavailable, "the broker is full (connections.max); try again later");
+            self.shared.limit_hit(Limit::Connections, "broker");
+            let reason = "the broker is full (connections.max); try again later";
+            return Some(ErrorFrame::new(Code::Unavailable, reason));
         }
-        if self.shared.stats.unregistered.get() as usize >= limits.max_unregistered {
-            let reason = "too many connections are registering (connections.max_unregistered); try again in a second";
-            return hit("connections.max_unregistered", &from, Code::Unavailable, reason);
-        }
-        if self.addresses.get(&address).is_some_and(|open| *open >= limits.max_per_address) {
+        if self.places.of(address) >= limits.max_per_address {
+            self.shared.limit_hit(Limit::PerAddress, &from);
             let reason = "too many connections from your address (connections.max_per_address); close some";
-            return hit("connections.max_per_address", &from, Code::TooMany, reason);
+            return Some(ErrorFrame::new(Code::TooMany, reason));
+        }
+        let unregistered = self.shared.stats.unregistered.get() as usize;
+        if unregistered >= limits.max_unregistered && !self.places.make_one(&self.shared) {
+            // All of them are being looked into, which does not take long.
+            self.shared.limit_hit(Limit::Unregistered, &from);
+            let reason = "too many connections are registering (connections.max_unregistered); try again in a second";
+            return Some(ErrorFrame::new(Code::Unavailable, reason).retry_after(Some(Duration::from_secs(1))));
         }
         None
     }
 
     fn gone(&mut self, who: ActorId) {
         let Some(entry) = self.listeners.remove(&who) else { return };
-        if let Some(open) = self.addresses.get_mut(&entry.address) {
-            *open -= 1;
-            if *open == 0 {
-                self.addresses.remove(&entry.address);
-            }
-        }
+        self.places.left(entry.address, entry.id);
         self.answer_goodbye();
     }
 
@@ -282,6 +304,11 @@ impl State {
         {
             let _ = reply.send(());
         }
+    }
+
+    fn tick(&mut self) {
+        self.places.connects.forget_full(connects(&self.shared.config.connections), Shared::now());
+        self.sample();
     }
 
     fn sample(&mut self) {

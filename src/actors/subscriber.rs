@@ -10,10 +10,12 @@ use crate::{
     connection::{Delivery, Outbound},
     control::Outcome,
     events::{Event, Lost},
+    limits::Limit,
     name::Epoch,
     queue::GivenUp,
     shared::{Shared, tell},
     subscription::SubscriptionQueue,
+    timers::Alarm,
     wire::{Nack, SubscribeAck},
 };
 use ractor::RpcReplyPort;
@@ -64,6 +66,7 @@ pub(crate) struct State {
     mode: Mode,
     /// A timer for the ack clock is out.
     watching: bool,
+    alarm: Alarm,
     request: Option<u32>,
     _alive: Living,
 }
@@ -89,8 +92,8 @@ impl Actor for Subscriber {
     async fn pre_start(&self, myself: ActorRef<SubscriberMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, queue, session, request } = args;
         queue.set_subscriber(myself);
-        let alive = alive(&shared);
-        Ok(State { shared, queue, session, mode: Mode::Parked, watching: false, request, _alive: alive })
+        let (alive, alarm) = (alive(&shared), shared.timers.alarm());
+        Ok(State { shared, queue, session, mode: Mode::Parked, watching: false, alarm, request, _alive: alive })
     }
 
     /// The new subscriber answers for itself: whoever reads the answer knows that messages reach it.
@@ -235,7 +238,7 @@ impl State {
         }
         let left = outbound.budget().left();
         if left == 0 && outbound.wait_for_budget(myself, left) {
-            return;
+            return self.shared.limits.count(Limit::Outbound, 1);
         }
         let most = if *draining { DRAIN_TURN } else { LIVE_TURN };
         let taken = self.queue.take(most, outbound.budget().left());
@@ -264,6 +267,9 @@ impl State {
             *turning = true;
             let _ = self.shared.tell(myself, SubscriberMsg::Ready);
         }
+        if taken.more && !taken.starved && moved < most {
+            self.shared.limits.count(Limit::Window, 1);
+        }
         let watched = *settles;
         if !watched {
             self.watch_acks(myself);
@@ -277,7 +283,7 @@ impl State {
         }
         self.watching = true;
         let (stats, myself) = (Arc::clone(&self.shared.stats), myself.clone());
-        self.shared.timers.at(self.queue.ack_deadline().into(), move || {
+        self.alarm.set(self.queue.ack_deadline().into(), move || {
             let _ = tell(&stats, &myself, SubscriberMsg::CheckAcks);
         });
     }

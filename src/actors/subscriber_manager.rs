@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     control::{Control, Order, Outcome},
-    events::{Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
+    events::{DropReason, Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
+    limits::Limit,
     name::{Filter, Principal, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
     queue::Bounds,
     shared::Shared,
@@ -85,7 +86,7 @@ pub(crate) struct SubscriberManager;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
-    sessions: HashMap<SessionId, BTreeMap<Filter, Entry>>,
+    sessions: BTreeMap<SessionId, BTreeMap<Filter, Entry>>,
     actors: HashMap<ActorId, SubscriptionId>,
     count: usize,
     _alive: Living,
@@ -107,7 +108,7 @@ impl Actor for SubscriberManager {
 
     async fn pre_start(&self, _: ActorRef<SubscriberManagerMsg>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
         let alive = alive(&shared);
-        Ok(State { shared, sessions: HashMap::new(), actors: HashMap::new(), count: 0, _alive: alive })
+        Ok(State { shared, sessions: BTreeMap::new(), actors: HashMap::new(), count: 0, _alive: alive })
     }
 
     async fn handle(
@@ -201,7 +202,7 @@ impl State {
         }
         let max = self.shared.config.queues.max_subscriptions;
         if self.count >= max {
-            self.shared.limit_hit("queues.max_subscriptions", principal.as_str());
+            self.shared.limit_hit(Limit::Subscriptions, principal.as_str());
             return Some((
                 Code::NoRoom,
                 format!("the broker has {max} subscriptions (queues.max_subscriptions); try again later"),
@@ -258,6 +259,11 @@ impl State {
     fn tell_dropped(&self, queue: &SubscriptionQueue) {
         for (why, dropped) in queue.take_untold() {
             self.shared.stats.dropped.add(dropped);
+            match why {
+                DropReason::QueueFull => self.shared.limits.count(Limit::Queue, dropped),
+                DropReason::PoisonFull => self.shared.limit_hit(Limit::Poison, queue.principal.as_str()),
+                DropReason::BacklogFull | DropReason::Expired | DropReason::MemoryFull | DropReason::RightWithdrawn => {}
+            }
             self.shared.emit(Event::SubscriptionOverflowed { id: queue.id.clone(), dropped, why });
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::entropy::Entropy;
+
 /// When to try again after a connection was lost. Each wait is drawn between half of a bound and the bound, which doubles from
 /// [`first`](Self::first) to [`max`](Self::max); so ten thousand clients that lost the same broker do not return at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +38,10 @@ impl Backoff {
     }
 }
 
-/// Random bits. An operating system that has none left is not worth failing a reconnect for.
-pub(super) fn random() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX / 2)
+/// Random bits. A source that has none left is not worth failing a reconnect for.
+pub(super) fn random(entropy: &dyn Entropy) -> u32 {
+    let mut bytes = [0; 4];
+    entropy.fill(&mut bytes).map_or(u32::MAX / 2, |()| u32::from_ne_bytes(bytes))
 }
 
 #[cfg(test)]

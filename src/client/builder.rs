@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{Client, ConnectError, Door, backoff::Backoff, driver, register, shared::Shared, state::State};
 use crate::{
+    entropy::{Entropy, OsEntropy},
     name::{ClientName, SessionId},
+    net::{Connect, Tcp},
     wire::RegistrationRequest,
 };
 
@@ -22,7 +24,13 @@ pub struct Builder {
 impl Builder {
     pub(super) fn new(address: &str) -> Self {
         let request = RegistrationRequest::new("client");
-        let settings = register::Settings { address: register::with_port(address), request, connect_timeout: CONNECT_TIMEOUT };
+        let settings = register::Settings {
+            address: register::with_port(address),
+            connector: Arc::new(Tcp),
+            entropy: Arc::new(OsEntropy),
+            request,
+            connect_timeout: CONNECT_TIMEOUT,
+        };
         Self { settings, session: None, backoff: Backoff::default() }
     }
 
@@ -67,6 +75,18 @@ impl Builder {
     /// How long one attempt to connect and register may take; 10 s unless told otherwise.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Gets to the broker in another way than over TCP.
+    pub fn connector(mut self, connector: Arc<dyn Connect>) -> Self {
+        self.settings.connector = connector;
+        self
+    }
+
+    /// Takes random bits, which only spread reconnects, from elsewhere than the operating system.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.settings.entropy = entropy;
         self
     }
 

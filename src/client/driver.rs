@@ -16,7 +16,6 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::tcp::{ReadHalf, WriteHalf},
     time::{Instant, timeout},
 };
 
@@ -27,7 +26,10 @@ use super::{
     register::{Connection, Registered, Settings, register},
     shared::Shared,
 };
-use crate::wire::{self, ClientFrame, Code, ErrorFrame, MAX_DELIVER_FRAME, ServerFrame};
+use crate::{
+    net::{ReadHalf, Socket, WriteHalf},
+    wire::{self, ClientFrame, Code, ErrorFrame, MAX_DELIVER_FRAME, ServerFrame},
+};
 
 /// Room for one read. A frame below a quarter of it is copied out, so that no small message holds a large buffer.
 const READ_BYTES: usize = 64 << 10;
@@ -88,9 +90,14 @@ async fn come_back(
     attempt: &mut u32,
     mut why: String,
 ) -> Result<Registered, ClientEnd> {
+    // What a broker asks for holds for the next attempt, if it is longer than what we would have waited.
+    let mut asked = Duration::ZERO;
     loop {
         *attempt = attempt.saturating_add(1);
-        let Some(after) = backoff.wait(*attempt, backoff::random()) else { return Err(ClientEnd::Lost { why }) };
+        let Some(after) = backoff.wait(*attempt, backoff::random(settings.entropy.as_ref())) else {
+            return Err(ClientEnd::Lost { why });
+        };
+        let after = after.max(std::mem::take(&mut asked));
         shared.emit(ClientEvent::Reconnecting { attempt: *attempt, after });
         let (session, settled) = {
             let state = shared.state();
@@ -101,13 +108,20 @@ async fn come_back(
             register(settings, Some(session), Some(settled)).await
         };
         let outcome = tokio::select! {
+            // A client that is closed while it comes back still says goodbye.
+            biased;
             outcome = attempt => outcome,
             _ = shared.closing() => return Err(ClientEnd::Closed),
         };
         match outcome {
             Ok(registered) => return Ok(registered),
-            Err(error) if error.is_temporary() => why = error.to_string(),
-            Err(super::ConnectError::Refused { code, reason }) => return Err(ClientEnd::Refused { code, reason }),
+            Err(error) if error.is_temporary() => {
+                if let super::ConnectError::Refused { retry: Some(retry), .. } = &error {
+                    asked = *retry;
+                }
+                why = error.to_string();
+            }
+            Err(super::ConnectError::Refused { code, reason, .. }) => return Err(ClientEnd::Refused { code, reason }),
             Err(error) => return Err(ClientEnd::Lost { why: error.to_string() }),
         }
     }
@@ -120,7 +134,7 @@ async fn serve(shared: &Shared, mut connection: Connection) -> Stop {
         (Duration::from_millis(registration.keep_alive_ms), registration.max_frame as usize)
     };
     let pulse = Pulse::default();
-    let (read, write) = connection.stream.split();
+    let Socket { read, write } = &mut connection.socket;
     let mut reader = Reader {
         shared,
         read,
@@ -129,9 +143,11 @@ async fn serve(shared: &Shared, mut connection: Connection) -> Stop {
         max_frame: (2 * max_frame).max(MAX_DELIVER_FRAME),
     };
     let written = tokio::select! {
-        stop = reader.run() => return stop,
+        // None starves another: what may be written is bounded by what was read, and the other way round.
+        biased;
         stop = pulse.beat(shared, keep_alive) => return stop,
         written = write_all(shared, write, &pulse.wrote) => written,
+        stop = reader.run() => return stop,
     };
     // The broker may have said why it closed, or has to hear our goodbye out.
     let last_words = timeout(GOODBYE, reader.run()).await;
@@ -144,21 +160,21 @@ async fn serve(shared: &Shared, mut connection: Connection) -> Stop {
 }
 
 /// Writes what there is until the goodbye is written.
-async fn write_all(shared: &Shared, mut socket: WriteHalf<'_>, wrote: &AtomicBool) -> io::Result<()> {
+async fn write_all(shared: &Shared, socket: &mut WriteHalf, wrote: &AtomicBool) -> io::Result<()> {
     loop {
         let mut output = shared.take_output();
         if output.frames.is_empty() {
             shared.wait_for_work().await;
             continue;
         }
-        write_frames(&mut socket, &mut output.frames, wrote).await?;
+        write_frames(socket, &mut output.frames, wrote).await?;
         if output.goodbye {
             return socket.shutdown().await;
         }
     }
 }
 
-async fn write_frames(socket: &mut WriteHalf<'_>, frames: &mut VecDeque<Bytes>, wrote: &AtomicBool) -> io::Result<()> {
+async fn write_frames(socket: &mut WriteHalf, frames: &mut VecDeque<Bytes>, wrote: &AtomicBool) -> io::Result<()> {
     while !frames.is_empty() {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
@@ -216,7 +232,7 @@ impl Pulse {
 /// The reading side of a connection.
 struct Reader<'a> {
     shared: &'a Shared,
-    read: ReadHalf<'a>,
+    read: &'a mut ReadHalf,
     received: &'a mut BytesMut,
     heard: &'a AtomicBool,
     max_frame: usize,

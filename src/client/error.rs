@@ -2,7 +2,7 @@
 //!
 //! The broker's words are part of some texts; they are shown through [`Printable`], like every text from elsewhere.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use crate::{
     name::{Filter, NameError, Printable},
@@ -41,6 +41,8 @@ pub enum ConnectError {
         code: Code,
         /// The broker's words.
         reason: String,
+        /// After how long it makes sense to try again, if the broker said so.
+        retry: Option<Duration>,
     },
     /// What answered does not speak the protocol.
     #[error("{address} does not speak the cordboard protocol: {why}")]

@@ -218,7 +218,7 @@ impl Ledger {
     }
 
     /// The session was resumed: settles what the broker has settled meanwhile; all the rest is sent again.
-    pub(super) fn resume(&mut self, settled: u64, failures: &[Failure], unknown_to: Option<u64>) {
+    pub(super) fn resume(&mut self, settled: u64, taken: Option<u64>, failures: &[Failure], unknown_to: Option<u64>) {
         if let Some(to) = unknown_to {
             // What was settled before keeps its outcome.
             self.fail(0, to.saturating_add(1), &PublishError::OutcomeUnknown);
@@ -229,9 +229,10 @@ impl Ledger {
         }
         self.settle(settled);
         self.handed = 0;
-        // A process that has resumed a session from a file goes on where the last one stopped.
+        // A process that has resumed a session from a file goes on where the last one stopped. What the broker has taken and
+        // not settled counts: a new message under such a sequence would pass for a repeat.
         if self.messages == 0 {
-            self.next = self.next.max(settled.saturating_add(1));
+            self.next = self.next.max(taken.unwrap_or(settled).saturating_add(1));
         }
     }
 
@@ -320,7 +321,7 @@ mod tests {
             let mut ledger = filled(1_000, 100);
             assert_eq!(handed_over(&mut ledger), (1..=1_000).collect::<Vec<_>>());
             assert!(!ledger.has_more());
-            ledger.resume(settled, &[], None);
+            ledger.resume(settled, None, &[], None);
             assert_eq!(handed_over(&mut ledger), (settled + 1..=1_000).collect::<Vec<_>>());
             assert_eq!(ledger.settled(), settled);
         }
@@ -366,6 +367,17 @@ mod tests {
     }
 
     #[test]
+    fn a_new_process_goes_on_behind_all_that_was_taken() {
+        let mut ledger = filled(0, 8);
+        ledger.resume(41, Some(45), &[], None);
+        ledger.settle(45);
+        drop(ledger.push("t", Headers::NONE, b"new"));
+        assert_eq!(handed_over(&mut ledger), [46]);
+        ledger.settle(46);
+        assert_eq!(ledger.progress(), (1, 1));
+    }
+
+    #[test]
     fn a_message_larger_than_the_credit_goes_alone() {
         let mut ledger = Ledger::new(Credit { messages: 5, bytes: 100 });
         assert!(ledger.has_room(1_000));
@@ -381,7 +393,7 @@ mod tests {
         let mut ledger = filled(10, 1);
         assert_eq!(handed_over(&mut ledger).len(), 10);
         ledger.settle(1);
-        ledger.resume(8, &[Failure { sequence: 6, count: 2, code: Code::Forbidden }], Some(4));
+        ledger.resume(8, None, &[Failure { sequence: 6, count: 2, code: Code::Forbidden }], Some(4));
         let (failed, first) = ledger.take_failures().unwrap();
         assert!(matches!((failed, first), (5, PublishError::OutcomeUnknown)), "2 to 4 are unknown, 6 and 7 refused");
         assert_eq!(handed_over(&mut ledger), [9, 10]);

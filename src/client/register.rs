@@ -5,13 +5,14 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 
 use super::{error::ConnectError, event::LostSession};
 use crate::{
+    entropy::Entropy,
     name::SessionId,
+    net::{Connect, Socket},
     wire::{self, ClientFrame, Code, DEFAULT_PORT, ErrorFrame, RegistrationRequest, RegistrationResponse, ServerFrame},
 };
 
@@ -20,6 +21,9 @@ use crate::{
 pub(super) struct Settings {
     /// `host:port`.
     pub(super) address: String,
+    pub(super) connector: Arc<dyn Connect>,
+    /// What spreads the clients of one lost broker.
+    pub(super) entropy: Arc<dyn Entropy>,
     /// Without the session and the settled sequence, which change.
     pub(super) request: RegistrationRequest,
     /// For all of it: name look-up, connection, registration.
@@ -29,7 +33,7 @@ pub(super) struct Settings {
 /// A registered connection, with the bytes that came behind the response.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) socket: Socket,
     pub(super) received: BytesMut,
 }
 
@@ -62,10 +66,8 @@ pub(super) async fn register(
     let address = &settings.address;
     let attempt = async {
         let unreachable = |why: io::Error| ConnectError::Unreachable { address: address.clone(), why: Arc::new(why) };
-        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
-        // Frames are gathered before they are written; holding them back again would only delay them.
-        stream.set_nodelay(true).map_err(unreachable)?;
-        let mut connection = Connection { stream, received: BytesMut::new() };
+        let socket = settings.connector.connect(address).await.map_err(unreachable)?;
+        let mut connection = Connection { socket, received: BytesMut::new() };
         connection.register(settings, session, settled).await.map(|(response, lost)| Registered { connection, response, lost })
     };
     timeout(settings.connect_timeout, attempt)
@@ -85,7 +87,11 @@ impl Connection {
             Ok(response) => return Ok((response, None)),
             Err(refusal) => refusal,
         };
-        let refused = |error: ErrorFrame| ConnectError::Refused { code: error.code, reason: error.reason };
+        let refused = |error: ErrorFrame| ConnectError::Refused {
+            code: error.code,
+            reason: error.reason,
+            retry: error.retry_ms.map(Duration::from_millis),
+        };
         match (session, refusal.code) {
             // The connection stays open for another registration.
             (Some(session), Code::NotFound | Code::Gone) => {
@@ -106,7 +112,7 @@ impl Connection {
         let mut frame = Vec::new();
         ClientFrame::RegistrationRequest(request).encode(&mut frame);
         // A broker that refuses at once may have closed its end; what it said is still to be read.
-        let written = self.stream.write_all(&frame).await;
+        let written = self.socket.write.write_all(&frame).await;
         loop {
             let not_a_broker = |why| ConnectError::NotABroker { address: address(), why };
             if let Some(length) = wire::frame_len(&self.received, wire::MAX_DELIVER_FRAME).map_err(not_a_broker)?
@@ -121,7 +127,7 @@ impl Connection {
                     _ => continue,
                 }
             }
-            if !matches!(self.stream.read_buf(&mut self.received).await, Ok(1..)) {
+            if !matches!(self.socket.read.read_buf(&mut self.received).await, Ok(1..)) {
                 return Err(match written {
                     Ok(()) => ConnectError::ClosedEarly { address: address() },
                     Err(why) => ConnectError::Unreachable { address: address(), why: Arc::new(why) },

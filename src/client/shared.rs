@@ -224,6 +224,7 @@ impl Shared {
         match acks_at {
             Some(at) => {
                 tokio::select! {
+                    biased;
                     () = self.work.notified() => {}
                     () = tokio::time::sleep_until(at) => self.state().acks_now = true,
                 }

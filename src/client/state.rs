@@ -104,7 +104,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     /// Encoded frames for the present connection.
     pub(super) control: Vec<u8>,
-    subscriptions: HashMap<Filter, Entry>,
+    subscriptions: BTreeMap<Filter, Entry>,
     handles: HashMap<SubscriptionHandle, Arc<Inbox>>,
     requests: BTreeMap<u32, Request>,
     next_request: u32,
@@ -128,7 +128,7 @@ impl State {
             registration: response,
             lost_session: lost,
             control: Vec::new(),
-            subscriptions: HashMap::new(),
+            subscriptions: BTreeMap::new(),
             handles: HashMap::new(),
             requests: BTreeMap::new(),
             next_request: 1,
@@ -138,7 +138,7 @@ impl State {
             closing: None,
             topic: None,
         };
-        state.ledger.resume(state.registration.settled, &[], None);
+        state.ledger.resume(state.registration.settled, state.registration.taken, &[], None);
         for survivor in survivors {
             state.adopt(survivor);
         }
@@ -255,11 +255,12 @@ impl State {
         let mut events = Vec::new();
         self.link = Link::Up;
         self.ledger.set_credit(credit(&response));
-        let (session, resumed, settled, unknown) = (response.session, response.resumed, response.settled, response.unknown_to);
+        let (session, resumed, settled) = (response.session, response.resumed, response.settled);
+        let (taken, unknown) = (response.taken, response.unknown_to);
         self.registration = response;
         self.lost_session.clone_from(&lost);
         if resumed {
-            self.ledger.resume(settled, &failures, unknown);
+            self.ledger.resume(settled, taken, &failures, unknown);
             self.take_up(survivors, &mut events);
         } else {
             self.ledger.start_over();
@@ -441,7 +442,7 @@ impl State {
         self.link = Link::Over(end.clone());
         self.ledger.end(end);
         self.handles.clear();
-        for (_, entry) in self.subscriptions.drain() {
+        for (_, entry) in std::mem::take(&mut self.subscriptions) {
             entry.inbox.end(None);
         }
         for (_, request) in std::mem::take(&mut self.requests) {

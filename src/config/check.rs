@@ -55,14 +55,29 @@ impl Config {
     }
 
     fn check_counts(&self) -> Checked {
-        let Self { connections, sessions, publishing, topics, queues, .. } = self;
+        let Self { connections, logins, sessions, publishing, topics, queues, .. } = self;
         for (key, count) in [
             ("connections.max", connections.max),
             ("connections.max_unregistered", connections.max_unregistered),
             ("connections.max_per_address", connections.max_per_address),
+            ("connections.connect_burst", connections.connect_burst as usize),
+            ("connections.connects_per_second", connections.connects_per_second as usize),
+            ("logins.max_waiting", logins.max_waiting),
+            ("logins.max_waiting_per_address", logins.max_waiting_per_address),
+            ("logins.failures_burst", logins.failures_burst as usize),
+            ("logins.failures_per_minute", logins.failures_per_minute as usize),
+            ("logins.name_failures_burst", logins.name_failures_burst as usize),
+            ("logins.name_failures_per_minute", logins.name_failures_per_minute as usize),
+            ("sessions.max_per_principal", sessions.max_per_principal),
             ("sessions.max_detached", sessions.max_detached),
+            ("sessions.max_detached_per_principal", sessions.max_detached_per_principal),
+            ("sessions.max_takeovers", sessions.max_takeovers as usize),
+            ("sessions.failed_resumes_burst", sessions.failed_resumes_burst as usize),
+            ("sessions.failed_resumes_per_second", sessions.failed_resumes_per_second as usize),
             ("sessions.tombstones", sessions.tombstones),
             ("sessions.max_subscriptions", sessions.max_subscriptions),
+            ("sessions.request_burst", sessions.request_burst as usize),
+            ("sessions.requests_per_second", sessions.requests_per_second as usize),
             ("publishing.credit_messages", publishing.credit_messages),
             ("topics.max", topics.max),
             ("topics.max_per_principal", topics.max_per_principal),
@@ -93,14 +108,18 @@ impl Config {
     }
 
     fn check_times(&self) -> Checked {
-        let Self { connections, sessions, topics, queues, failures, .. } = self;
+        let Self { connections, logins, sessions, topics, queues, failures, .. } = self;
         for (key, time) in [
             ("connections.registration_deadline", connections.registration_deadline),
             ("connections.keep_alive", connections.keep_alive),
             ("connections.stall_after", connections.stall_after),
+            ("connections.frame_deadline", connections.frame_deadline),
             ("connections.drain_deadline", connections.drain_deadline),
+            ("logins.slow_answer", logins.slow_answer),
             ("sessions.reclaim_after", sessions.reclaim_after),
             ("sessions.max_reclaim_after", sessions.max_reclaim_after),
+            ("sessions.takeover_window", sessions.takeover_window),
+            ("sessions.takeover_ban", sessions.takeover_ban),
             ("sessions.tombstone_life", sessions.tombstone_life),
             ("topics.idle_after", topics.idle_after),
             ("topics.backlog_life", topics.backlog_life),

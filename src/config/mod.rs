@@ -46,6 +46,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Bounds of connections.
     pub connections: Connections,
+    /// How often someone may try to log in.
+    pub logins: Logins,
     /// Bounds of sessions.
     pub sessions: Sessions,
     /// What publishers may have unacknowledged.
@@ -67,6 +69,7 @@ impl Default for Config {
         Self {
             listen: vec![(Ipv4Addr::LOCALHOST, DEFAULT_PORT).into()],
             connections: Connections::default(),
+            logins: Logins::default(),
             sessions: Sessions::default(),
             publishing: Publishing::default(),
             topics: Topics::default(),
@@ -88,6 +91,10 @@ pub struct Connections {
     pub max_unregistered: usize,
     /// Connections from one address.
     pub max_per_address: usize,
+    /// New connections one address may open at once.
+    pub connect_burst: u32,
+    /// New connections one address may open a second after that.
+    pub connects_per_second: u32,
     /// How long a client has, from connecting, to register.
     #[serde(with = "humantime_serde")]
     pub registration_deadline: Duration,
@@ -97,6 +104,9 @@ pub struct Connections {
     /// How long a client may take nothing of what waits for it.
     #[serde(with = "humantime_serde")]
     pub stall_after: Duration,
+    /// How long a frame that was begun may take, in either direction, not counting the time in which the broker does not read.
+    #[serde(with = "humantime_serde")]
+    pub frame_deadline: Duration,
     /// The largest frame, 1 KiB to 16 MiB.
     #[serde(with = "size")]
     pub max_frame_bytes: usize,
@@ -114,12 +124,50 @@ impl Default for Connections {
             max: 65_536,
             max_unregistered: 1_024,
             max_per_address: 4_096,
+            connect_burst: 4_096,
+            connects_per_second: 500,
             registration_deadline: Duration::from_secs(5),
             keep_alive: Duration::from_secs(30),
             stall_after: Duration::from_secs(10),
+            frame_deadline: MINUTE,
             max_frame_bytes: MIB,
             outbound_bytes: 4 * MIB,
             drain_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How often someone may try to log in. Nothing of it holds while there are no users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Logins {
+    /// Registrations that wait for their password to be checked.
+    pub max_waiting: usize,
+    /// Those of one address.
+    pub max_waiting_per_address: usize,
+    /// Log-ins one address may fail at once before it is refused.
+    pub failures_burst: u32,
+    /// Log-ins one address may fail a minute after that.
+    pub failures_per_minute: u32,
+    /// Log-ins under one name that may fail at once, from anywhere, before failures are answered slowly.
+    pub name_failures_burst: u32,
+    /// How many may a minute after that.
+    pub name_failures_per_minute: u32,
+    /// How long a failure is held back then.
+    #[serde(with = "humantime_serde")]
+    pub slow_answer: Duration,
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self {
+            max_waiting: 256,
+            max_waiting_per_address: 64,
+            failures_burst: 20,
+            failures_per_minute: 20,
+            name_failures_burst: 20,
+            name_failures_per_minute: 20,
+            slow_answer: Duration::from_secs(2),
         }
     }
 }
@@ -134,8 +182,24 @@ pub struct Sessions {
     /// The longest a client may ask for.
     #[serde(with = "humantime_serde")]
     pub max_reclaim_after: Duration,
+    /// Sessions of one principal, connected or not.
+    pub max_per_principal: usize,
     /// Detached sessions in all.
     pub max_detached: usize,
+    /// Detached sessions of one principal.
+    pub max_detached_per_principal: usize,
+    /// How often a session may be taken over from a live connection within `takeover_window`.
+    pub max_takeovers: u32,
+    /// The time in which they are counted.
+    #[serde(with = "humantime_serde")]
+    pub takeover_window: Duration,
+    /// How long nobody takes it over after that; whoever finds it detached may still resume it.
+    #[serde(with = "humantime_serde")]
+    pub takeover_ban: Duration,
+    /// Sessions that are not there one address may ask for at once.
+    pub failed_resumes_burst: u32,
+    /// How many it may ask for a second after that.
+    pub failed_resumes_per_second: u32,
     /// Ended sessions that are remembered, to answer 410 instead of 404.
     pub tombstones: usize,
     /// How long they are.
@@ -143,6 +207,10 @@ pub struct Sessions {
     pub tombstone_life: Duration,
     /// Subscriptions of one session.
     pub max_subscriptions: usize,
+    /// Requests (to subscribe, to unsubscribe, to give a message back) one session may send at once.
+    pub request_burst: u32,
+    /// Requests a second after that; beyond, its connection is read more slowly.
+    pub requests_per_second: u32,
 }
 
 impl Default for Sessions {
@@ -150,10 +218,19 @@ impl Default for Sessions {
         Self {
             reclaim_after: Duration::from_secs(90),
             max_reclaim_after: DAY,
+            max_per_principal: 20_000,
             max_detached: 100_000,
+            max_detached_per_principal: 10_000,
+            max_takeovers: 15,
+            takeover_window: MINUTE,
+            takeover_ban: 5 * MINUTE,
+            failed_resumes_burst: 4_096,
+            failed_resumes_per_second: 10,
             tombstones: 10_000,
             tombstone_life: DAY,
             max_subscriptions: 1_000,
+            request_burst: 2_000,
+            requests_per_second: 500,
         }
     }
 }

@@ -44,7 +44,8 @@ impl Credit {
         Spent { shared: Arc::clone(&self.shared), messages, bytes }
     }
 
-    fn is_there(&self) -> bool {
+    /// True if a client may publish more.
+    pub(crate) fn is_there(&self) -> bool {
         self.shared.messages.load(Relaxed) < self.shared.max_messages && self.shared.bytes.load(Relaxed) < self.shared.max_bytes
     }
 

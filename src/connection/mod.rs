@@ -5,6 +5,7 @@ mod chunk;
 mod credit;
 mod outbound;
 mod reader;
+mod requests;
 mod writer;
 
 pub(crate) use self::{
@@ -12,5 +13,6 @@ pub(crate) use self::{
     credit::{Credit, Spent},
     outbound::{Delivery, Outbound},
     reader::{Admission, ReadEnd, Reader},
-    writer::Writer,
+    requests::Requests,
+    writer::{Patience, Writer},
 };

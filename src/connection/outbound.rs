@@ -228,11 +228,16 @@ impl Outbound {
         }
     }
 
+    /// True while too many replies lie unwritten.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.reply_bytes.load(Relaxed) >= REPLY_BYTES
+    }
+
     /// Waits while too many replies lie unwritten.
     pub(crate) async fn replies_written(&self) {
         loop {
             let woken = self.wake_reader.notified();
-            if self.reply_bytes.load(Relaxed) < REPLY_BYTES {
+            if !self.is_unread() {
                 return;
             }
             woken.await;

@@ -5,17 +5,19 @@
 //! unwritten, and while the broker as a whole has taken in more than topics have accepted.
 
 use std::{
-    io,
+    future::poll_fn,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use ractor::ActorRef;
 use tokio::{
-    net::tcp::OwnedReadHalf,
+    io::{AsyncRead as _, ReadBuf},
     sync::mpsc,
     time::{self, Instant},
 };
@@ -24,14 +26,17 @@ use super::{
     chunk::{Chunk, Chunker, Request},
     credit::Credit,
     outbound::Outbound,
+    requests::Requests,
     writer::close_reason,
 };
 use crate::{
     actors::{ListenerMsg, SessionMsg},
     events::CloseReason,
+    limits::Limit,
     name::Epoch,
+    net::ReadHalf,
     shared::Shared,
-    wire::{self, ClientFrame, Code, RawFrame, ServerFrame, WireError},
+    wire::{self, ClientFrame, Code, Kind, RawFrame, ServerFrame, WireError},
 };
 
 /// The size of a pooled buffer: what one read brings at the most.
@@ -51,7 +56,7 @@ pub(crate) enum Admission {
     /// Not this time; the client may try again.
     Again,
     /// Chunks go to this session from now on.
-    Admitted { session: ActorRef<SessionMsg>, epoch: Epoch, keep_alive: Duration, credit: Credit },
+    Admitted { session: ActorRef<SessionMsg>, epoch: Epoch, keep_alive: Duration, credit: Credit, requests: Requests },
 }
 
 /// Why reading ended.
@@ -74,10 +79,9 @@ impl From<WireError> for ReadEnd {
 }
 
 /// Reads one connection.
-#[derive(Debug)]
 pub(crate) struct Reader {
     shared: Arc<Shared>,
-    socket: OwnedReadHalf,
+    socket: ReadHalf,
     outbound: Arc<Outbound>,
     listener: ActorRef<ListenerMsg>,
     admissions: mpsc::Receiver<Admission>,
@@ -88,6 +92,8 @@ pub(crate) struct Reader {
     start: usize,
     end: usize,
     keep_alive: Option<Duration>,
+    /// When the first byte of the frame that is not whole yet was seen, if there is one.
+    begun: Option<Instant>,
     /// Smaller before the registration: a stranger gets no large buffer.
     max_frame: usize,
 }
@@ -95,7 +101,7 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        socket: OwnedReadHalf,
+        socket: ReadHalf,
         outbound: Arc<Outbound>,
         listener: ActorRef<ListenerMsg>,
         admissions: mpsc::Receiver<Admission>,
@@ -112,6 +118,7 @@ impl Reader {
             start: 0,
             end: 0,
             keep_alive: None,
+            begun: None,
             max_frame: wire::MAX_CONTROL_FRAME,
         }
     }
@@ -129,7 +136,7 @@ impl Reader {
             // A listener that has ended needs no word of it.
             let _ = self.shared.tell(&self.listener, ListenerMsg::ReadEnded(end));
         }
-        (self.start, self.end, self.keep_alive) = (0, 0, None);
+        (self.start, self.end, self.keep_alive, self.begun) = (0, 0, None, None);
         while self.fill().await.is_ok() {
             self.end = 0;
         }
@@ -138,13 +145,13 @@ impl Reader {
 
     async fn read(&mut self) -> ReadEnd {
         match self.register().await {
-            Ok((session, epoch, credit)) => self.pump(&session, epoch, credit).await,
+            Ok(Admitted { session, epoch, credit, requests }) => self.pump(&session, epoch, credit, &requests).await,
             Err(end) => end,
         }
     }
 
     /// Hands registrations to the listener until one is admitted. Anything else first is an error.
-    async fn register(&mut self) -> Result<(ActorRef<SessionMsg>, Epoch, Credit), ReadEnd> {
+    async fn register(&mut self) -> Result<Admitted, ReadEnd> {
         loop {
             let request = loop {
                 if let Some((raw, len)) = wire::split(&self.buffer[self.start..self.end], self.max_frame)? {
@@ -162,10 +169,10 @@ impl Reader {
             }
             match self.admissions.recv().await {
                 Some(Admission::Again) => {}
-                Some(Admission::Admitted { session, epoch, keep_alive, credit }) => {
+                Some(Admission::Admitted { session, epoch, keep_alive, credit, requests }) => {
                     self.keep_alive = Some(keep_alive);
                     self.max_frame = self.shared.config.connections.max_frame_bytes;
-                    return Ok((session, epoch, credit));
+                    return Ok(Admitted { session, epoch, credit, requests });
                 }
                 None => return Err(ReadEnd::Closed(CloseReason::Failed)),
             }
@@ -173,16 +180,27 @@ impl Reader {
     }
 
     /// Passes what arrives to the session, a chunk at a time.
-    async fn pump(&mut self, session: &ActorRef<SessionMsg>, epoch: Epoch, credit: Credit) -> ReadEnd {
+    async fn pump(&mut self, session: &ActorRef<SessionMsg>, epoch: Epoch, credit: Credit, requests: &Requests) -> ReadEnd {
         let mut chunker = Chunker::new(epoch, self.shared.name_rules(), credit.clone(), self.shared.ingress.clone());
         loop {
-            if let Err(end) = self.decode(session, &mut chunker) {
-                return end;
-            }
+            let decoded = match self.decode(session, &mut chunker, requests) {
+                Ok(decoded) => decoded,
+                Err(end) => return end,
+            };
+            let must_wait = self.count_what_is_waited_for(&chunker, &credit, &decoded);
+            let since = must_wait.then(Instant::now);
             self.outbound.replies_written().await;
             credit.available().await;
             while chunker.must_wait() || self.shared.draining.load(Relaxed) {
                 time::sleep(INGRESS_RETRY).await;
+            }
+            if let Decoded::Paused(wait) = decoded {
+                time::sleep(wait).await;
+                continue;
+            }
+            // Time in which we do not read is not the client's.
+            if let (Some(begun), Some(since)) = (&mut self.begun, since) {
+                *begun += since.elapsed();
             }
             if let Err(end) = self.fill().await {
                 return end;
@@ -190,14 +208,35 @@ impl Reader {
         }
     }
 
-    /// Decodes every whole frame in the buffer. What is good before a bad frame still counts.
-    fn decode(&mut self, session: &ActorRef<SessionMsg>, chunker: &mut Chunker) -> Result<(), ReadEnd> {
+    /// True if anything is to be waited for before more is read; each thing is a limit that was hit.
+    fn count_what_is_waited_for(&self, chunker: &Chunker, credit: &Credit, decoded: &Decoded) -> bool {
+        let waits = [
+            (Limit::Replies, self.outbound.is_unread()),
+            (Limit::Credit, !credit.is_there()),
+            (Limit::Ingress, chunker.must_wait()),
+            (Limit::Requests, matches!(decoded, Decoded::Paused(_))),
+        ];
+        for (limit, _) in waits.iter().filter(|(_, hit)| *hit) {
+            self.shared.limit_hit(*limit, "broker");
+        }
+        waits.iter().any(|(_, hit)| *hit)
+    }
+
+    /// Decodes every whole frame in the buffer, as far as the pace of requests allows. What is good before a bad frame still
+    /// counts.
+    fn decode(&mut self, session: &ActorRef<SessionMsg>, chunker: &mut Chunker, requests: &Requests) -> Result<Decoded, ReadEnd> {
+        let from = self.start;
         let decoded = loop {
             let (raw, len) = match wire::split(&self.buffer[self.start..self.end], self.max_frame) {
                 Ok(Some(split)) => split,
-                Ok(None) => break Ok(()),
+                Ok(None) => break Ok(Decoded::All),
                 Err(error) => break Err(error.into()),
             };
+            if is_request(raw.kind)
+                && let Err(wait) = requests.take(&self.shared.config.sessions, Shared::now())
+            {
+                break Ok(Decoded::Paused(wait));
+            }
             if let Err(error) = take_frame(raw, chunker, &self.outbound, &mut |chunk| {
                 let _ = self.shared.tell(session, SessionMsg::Chunk(Box::new(chunk)));
             }) {
@@ -209,37 +248,53 @@ impl Reader {
         if let Some(chunk) = chunker.close(None) {
             let _ = self.shared.tell(session, SessionMsg::Chunk(Box::new(chunk)));
         }
+        if self.start == self.end {
+            self.begun = None;
+        } else if self.start > from || self.begun.is_none() {
+            self.begun = Some(Instant::now());
+        }
         decoded
     }
 
     /// Reads once, waiting for as long as the client may be silent.
     async fn fill(&mut self) -> Result<(), ReadEnd> {
-        self.make_room()?;
-        let mut silent_at = self.keep_alive.map(|keep_alive| Instant::now() + keep_alive * 3 / 2);
-        loop {
-            match self.socket.try_read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Err(ReadEnd::Closed(CloseReason::PeerClosed)),
-                Ok(bytes) => {
-                    self.end += bytes;
-                    self.bytes.fetch_add(bytes as u64, Relaxed);
-                    self.shared.stats.bytes_in.add(bytes as u64);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(ReadEnd::Closed(close_reason(&error))),
-            }
-            self.put_aside();
-            let readable = self.socket.readable();
-            let ready = match &mut silent_at {
-                Some(at) => match time::timeout_at(*at, readable).await {
-                    Ok(ready) => ready,
-                    Err(_) => return Err(ReadEnd::Closed(CloseReason::KeepAliveMissed)),
-                },
-                None => readable.await,
-            };
-            ready.map_err(|error| ReadEnd::Closed(close_reason(&error)))?;
-            self.make_room()?;
+        let silent_at = self.keep_alive.map(|keep_alive| Instant::now() + keep_alive * 3 / 2);
+        let frame_at = self.begun.map(|begun| begun + self.shared.config.connections.frame_deadline);
+        let first = [silent_at, frame_at].into_iter().flatten().min();
+        let read = poll_fn(|context| self.poll_fill(context));
+        let Some(at) = first else { return read.await };
+        match time::timeout_at(at, read).await {
+            Ok(read) => read,
+            Err(_) if first == frame_at => Err(self.frame_took_too_long()),
+            Err(_) => Err(ReadEnd::Closed(CloseReason::KeepAliveMissed)),
         }
+    }
+
+    fn frame_took_too_long(&self) -> ReadEnd {
+        let limit = self.shared.config.connections.frame_deadline.as_secs_f64();
+        let reason = format!("a frame was begun and not finished within {limit} s (connections.frame_deadline); send it faster");
+        ReadEnd::Broken { code: Code::TooSlow, reason }
+    }
+
+    /// Reads once. There is a buffer while it reads, and none while it waits.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadEnd>> {
+        self.make_room()?;
+        let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
+        let Poll::Ready(result) = Pin::new(&mut self.socket).poll_read(context, &mut room) else {
+            self.put_aside();
+            return Poll::Pending;
+        };
+        let bytes = room.filled().len();
+        Poll::Ready(match result {
+            Ok(()) if bytes == 0 => Err(ReadEnd::Closed(CloseReason::PeerClosed)),
+            Ok(()) => {
+                self.end += bytes;
+                self.bytes.fetch_add(bytes as u64, Relaxed);
+                self.shared.stats.bytes_in.add(bytes as u64);
+                Ok(())
+            }
+            Err(error) => Err(ReadEnd::Closed(close_reason(&error))),
+        })
     }
 
     /// A buffer with room for the rest of the frame that has begun, or for a whole read.
@@ -271,6 +326,28 @@ impl Reader {
     fn give_buffer_back(&mut self) {
         give_pooled(std::mem::take(&mut self.buffer));
     }
+}
+
+/// What of the buffer could be handled.
+#[derive(Debug)]
+enum Decoded {
+    /// Every whole frame.
+    All,
+    /// A request is one too many for now: it, and what is behind it, comes after this time.
+    Paused(Duration),
+}
+
+/// Where a client's frames go.
+struct Admitted {
+    session: ActorRef<SessionMsg>,
+    epoch: Epoch,
+    credit: Credit,
+    requests: Requests,
+}
+
+/// What costs a session, and others behind it, as much as a thousand messages.
+fn is_request(kind: Kind) -> bool {
+    matches!(kind, Kind::SubscribeRequest | Kind::UnsubscribeRequest | Kind::DeliverNack)
 }
 
 fn out_of_place(reason: &str) -> ReadEnd {

@@ -10,11 +10,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{self, Instant},
+};
 
 use super::outbound::{Delivery, Item, Outbound};
 use crate::{
     events::CloseReason,
+    net::WriteHalf,
     stats::Stats,
     wire::{DeliverHead, ServerFrame},
 };
@@ -28,13 +32,30 @@ const SCRATCH: usize = 64 << 10;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// How long a peer may take for what is written to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the next byte.
+    pub(crate) stall_after: Duration,
+    /// For a frame as large as a frame may be, and for any part of it.
+    pub(crate) frame_deadline: Duration,
+    pub(crate) max_frame_bytes: usize,
+}
+
+impl Patience {
+    /// How long all of `bytes` may take: a peer that takes a byte now and then takes them too slowly, too.
+    fn with(&self, bytes: usize) -> Duration {
+        let frames = bytes.div_ceil(self.max_frame_bytes).max(1);
+        self.frame_deadline.saturating_mul(u32::try_from(frames).unwrap_or(u32::MAX))
+    }
+}
+
 /// Writes one connection's outbound queue.
-#[derive(Debug)]
 pub(crate) struct Writer {
     outbound: Arc<Outbound>,
-    socket: OwnedWriteHalf,
+    socket: WriteHalf,
     stats: Arc<Stats>,
-    stall_after: Duration,
+    patience: Patience,
     items: Vec<Item>,
     scratch: Vec<u8>,
     segments: Vec<Segment>,
@@ -50,8 +71,8 @@ enum Segment {
 }
 
 impl Writer {
-    pub(crate) fn new(outbound: Arc<Outbound>, socket: OwnedWriteHalf, stats: Arc<Stats>, stall_after: Duration) -> Self {
-        Self { outbound, socket, stats, stall_after, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
+    pub(crate) fn new(outbound: Arc<Outbound>, socket: WriteHalf, stats: Arc<Stats>, patience: Patience) -> Self {
+        Self { outbound, socket, stats, patience, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 
     /// Writes until the queue is closed and empty. An error says why it could not.
@@ -115,9 +136,16 @@ impl Writer {
     async fn write(&mut self) -> Result<(), CloseReason> {
         let mut slices: Vec<_> =
             self.segments.iter().map(|segment| IoSlice::new(Self::slice(&self.items, &self.scratch, segment))).collect();
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
         let mut left = &mut slices[..];
+        // Looked up only for a peer that does not take it all at once.
+        let mut deadline: Option<Instant> = None;
         while !left.is_empty() {
-            let wrote = match time::timeout(self.stall_after, self.socket.write_vectored(left)).await {
+            let patience = match deadline {
+                None => self.patience.stall_after,
+                Some(deadline) => self.patience.stall_after.min(deadline.saturating_duration_since(Instant::now())),
+            };
+            let wrote = match time::timeout(patience, self.socket.write_vectored(left)).await {
                 Err(_) => return Err(CloseReason::Stalled),
                 Ok(Err(error)) => return Err(close_reason(&error)),
                 Ok(Ok(0)) => return Err(CloseReason::PeerClosed),
@@ -126,6 +154,9 @@ impl Writer {
             self.stats.bytes_out.add(wrote as u64);
             self.outbound.written.fetch_add(wrote as u64, Relaxed);
             IoSlice::advance_slices(&mut left, wrote);
+            if !left.is_empty() {
+                deadline.get_or_insert_with(|| Instant::now() + self.patience.with(bytes));
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! Names and filters in requests stay `String`: what is wrong with them is answered by the broker, to the request, and does
 //! not end the connection. What the broker sends is typed.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +172,9 @@ pub struct RegistrationResponse {
     pub credit_bytes: u64,
     /// Every publish up to this sequence is settled.
     pub settled: u64,
+    /// The last publish sequence the broker has taken, if that is later than `settled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<u64>,
     /// Which of those after the client's `settled` failed; at most 1,000 entries.
     #[serde(default, deserialize_with = "list::<_, _, MAX_FAILURES>")]
     pub failures: Vec<Failure>,
@@ -318,6 +321,9 @@ pub struct ErrorFrame {
     /// With 410: when the session ended, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<u64>,
+    /// With 408, 429 and 503: after how long it makes sense to try again, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_ms: Option<u64>,
     /// With 505: the versions this broker speaks.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list::<_, _, MAX_VERSIONS>")]
     pub versions: Vec<u16>,
@@ -326,7 +332,14 @@ pub struct ErrorFrame {
 impl ErrorFrame {
     /// An error of the connection.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), request: None, sequence: None, count: 1, at_ms: None, versions: Vec::new() }
+        let (reason, versions) = (reason.into(), Vec::new());
+        Self { code, reason, request: None, sequence: None, count: 1, at_ms: None, retry_ms: None, versions }
+    }
+
+    /// The same, with the time after which it makes sense to try again.
+    #[must_use]
+    pub fn retry_after(self, wait: Option<Duration>) -> Self {
+        Self { retry_ms: wait.map(|wait| wait.as_millis() as u64), ..self }
     }
 
     /// The same as the answer to a request.

@@ -7,8 +7,8 @@ use cordboard::{
     name::{Epoch, SessionId},
 };
 
-use super::{Loss, Rng, Rounds, TOPICS, comes_back};
-use crate::fixture::{Raw, Reply, publish};
+use super::{Loss, Rounds, TOPICS, comes_back};
+use crate::fixture::{Raw, Reply, publish, rng::Rng};
 
 /// Settled publishes remembered, to send some of them again.
 const REMEMBERED: usize = 8;

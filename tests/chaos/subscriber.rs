@@ -13,8 +13,8 @@ use cordboard::{
 };
 use tokio::{sync::watch, time};
 
-use super::{Loss, PUBLISHERS, Rng, Rounds, TOPICS, comes_back};
-use crate::fixture::{Got, PATIENCE, Raw, Reply};
+use super::{Loss, PUBLISHERS, Rounds, TOPICS, comes_back};
+use crate::fixture::{Got, PATIENCE, Raw, Reply, rng::Rng};
 
 /// How long a round waits for something to come.
 const A_MOMENT: Duration = Duration::from_millis(3);

@@ -5,8 +5,8 @@ use cordboard::{
     wire::{ClientFrame, RegistrationRequest, SubscribeRequest},
 };
 
-use super::{Loss, Rng, Rounds};
-use crate::fixture::Raw;
+use super::{Loss, Rounds};
+use crate::fixture::{Raw, rng::Rng};
 
 pub(super) struct Visitor {
     broker: Handle,

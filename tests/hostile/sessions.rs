@@ -80,7 +80,11 @@ async fn a_client_may_claim_anything_to_be_settled() {
 /// Two that take the session from each other lose no message over it, and leave one connection.
 #[tokio::test]
 async fn a_takeover_ping_pong_loses_nothing() {
-    let mut scene = Scene::set_with(|config| config.queues.max_attempts = u32::MAX).await;
+    let mut scene = Scene::set_with(|config| {
+        config.queues.max_attempts = u32::MAX;
+        config.sessions.max_takeovers = u32::MAX;
+    })
+    .await;
     let (mut holder, response) = Raw::register(&scene.broker, "ping").await;
     holder.subscribe("ball").await;
     for n in 0..100_u64 {

@@ -38,7 +38,7 @@ impl Source {
         while let Some(folder) = pending.pop() {
             for entry in fs::read_dir(&folder).expect("a folder of the package") {
                 let path = entry.expect("an entry of a folder").path();
-                if path.is_dir() {
+                if path.is_dir() && !path.ends_with("fuzz/target") {
                     pending.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "rs") {
                     let text = fs::read_to_string(&path).expect("a source is UTF-8");

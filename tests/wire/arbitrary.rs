@@ -87,7 +87,7 @@ prop_compose! {
         (version, session, resumed, epoch, server) in any::<(u16, [u8; 16], bool, u64, String)>(),
         (keep_alive_ms, reclaim_ms, max_frame, max_topic_bytes, max_topic_levels) in any::<(u64, u64, u32, u16, u16)>(),
         (window_messages, window_bytes, credit_messages, credit_bytes) in any::<(u32, u64, u32, u64)>(),
-        (settled, unknown_to) in any::<(u64, Option<u64>)>(),
+        (settled, taken, unknown_to) in any::<(u64, Option<u64>, Option<u64>)>(),
         failures in vec((any::<(u64, u32)>(), code()), 0..20),
         subscriptions in vec((filter(), handle()), 0..20),
     ) -> RegistrationResponse {
@@ -95,7 +95,7 @@ prop_compose! {
             version, session: SessionId::from_bytes(session), resumed, epoch: Epoch(epoch), server, keep_alive_ms, reclaim_ms,
             max_frame, max_topic_bytes, max_topic_levels, window_messages, window_bytes, credit_messages, credit_bytes, settled,
             failures: failures.into_iter().map(|((sequence, count), code)| Failure { sequence, count, code }).collect(),
-            unknown_to,
+            taken, unknown_to,
             subscriptions: subscriptions.into_iter().map(|(filter, handle)| HandleOf { filter, handle }).collect(),
         }
     }
@@ -104,9 +104,9 @@ prop_compose! {
 prop_compose! {
     fn error()(
         code in code(), reason in any::<String>(), request in any::<Option<u32>>(), sequence in any::<Option<u64>>(),
-        count in any::<u32>(), at_ms in any::<Option<u64>>(), versions in vec(any::<u16>(), 0..=16),
+        count in any::<u32>(), (at_ms, retry_ms) in any::<(Option<u64>, Option<u64>)>(), versions in vec(any::<u16>(), 0..=16),
     ) -> ErrorFrame {
-        ErrorFrame { code, reason, request, sequence, count, at_ms, versions }
+        ErrorFrame { code, reason, request, sequence, count, at_ms, retry_ms, versions }
     }
 }
 

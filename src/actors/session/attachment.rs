@@ -7,7 +7,7 @@ use ractor::ActorRef;
 use super::{SessionMsg, State};
 use crate::{
     actors::{Door, SubscriberMsg, listener::ListenerMsg},
-    connection::{Credit, Outbound},
+    connection::{Credit, Outbound, Requests},
     events::CloseReason,
     name::{Epoch, SessionId},
     wire::{self, AckMode, Code, ErrorFrame, Evicted, RegistrationResponse, ServerFrame},
@@ -46,6 +46,7 @@ pub(crate) struct Registered {
     pub(crate) lease: Lease,
     pub(crate) keep_alive: Duration,
     pub(crate) credit: Credit,
+    pub(crate) requests: Requests,
 }
 
 /// A connection's hold on a session. Wherever it is dropped (in a listener that ends or fails, in a message that nobody
@@ -84,12 +85,14 @@ pub(crate) enum Goodbye {
     Error {
         code: Code,
         reason: String,
+        /// After how long it makes sense to come back.
+        wait: Option<Duration>,
     },
 }
 
 impl Goodbye {
     pub(crate) fn error(code: Code, reason: impl Into<String>) -> Self {
-        Self::Error { code, reason: reason.into() }
+        Self::Error { code, reason: reason.into(), wait: None }
     }
 
     /// The frame that says it.
@@ -98,8 +101,8 @@ impl Goodbye {
             Self::Silent => None,
             Self::Displaced => Some(ServerFrame::Displaced),
             Self::Evicted { reason } => Some(ServerFrame::Evicted(Evicted { reason })),
-            Self::Error { code, reason } => {
-                let mut error = ErrorFrame::new(code, reason);
+            Self::Error { code, reason, wait } => {
+                let mut error = ErrorFrame::new(code, reason).retry_after(wait);
                 if code == Code::VersionNotSupported {
                     error.versions = vec![wire::VERSION];
                 }
@@ -125,6 +128,7 @@ impl State {
             lease: attach.lease,
             keep_alive: attach.keep_alive,
             credit: Credit::new(publishing.credit_messages as u64, publishing.credit_bytes as u64),
+            requests: self.requests.clone(),
         };
         // If the listener has ended, the lease says so when this message is dropped.
         let _ = self.shared.tell(&attach.listener, ListenerMsg::Registered(Box::new(registered)));
@@ -154,6 +158,7 @@ impl State {
             credit_messages: config.publishing.credit_messages as u32,
             credit_bytes: config.publishing.credit_bytes as u64,
             settled: self.publishing.settled(),
+            taken: self.publishing.unsettled(),
             failures,
             unknown_to,
             subscriptions: self.subscriptions.handles(),

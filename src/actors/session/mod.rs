@@ -25,9 +25,10 @@ use super::{
     topic_manager::TopicManagerMsg,
 };
 use crate::{
-    connection::{Chunk, Delivery, Request},
+    connection::{Chunk, Delivery, Request, Requests},
     events::{Action, CloseReason, Event},
-    name::{Epoch, Filter, Principal, SessionId, TopicName},
+    limits::Limit,
+    name::{Epoch, Filter, NameError, Principal, SessionId, TopicName},
     receipt::Refusal,
     shared::Shared,
     stats::Counter,
@@ -118,6 +119,7 @@ pub(crate) struct State {
     publishing: Publishing,
     routes: std::collections::HashMap<TopicName, Route>,
     subscriptions: Subscriptions,
+    requests: Requests,
     _alive: Living,
 }
 
@@ -128,7 +130,7 @@ impl Actor for Session {
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, id, principal, flow, topics, subscribers, ends } = args;
-        let alive = alive(&shared);
+        let (alive, requests) = (alive(&shared), Requests::new(&shared.config.sessions, Shared::now()));
         let judge = Judge::new(&shared.access, &principal);
         Ok(State {
             shared,
@@ -145,6 +147,7 @@ impl Actor for Session {
             publishing: Publishing::default(),
             routes: std::collections::HashMap::new(),
             subscriptions: Subscriptions::default(),
+            requests,
             _alive: alive,
         })
     }
@@ -264,10 +267,20 @@ impl State {
 
     /// A right was refused: told on the bus, but not for each of a flood.
     fn right_refused(&self, action: Action, name: &str) {
-        if let Some(times) = self.shared.limits.hit("rights", &self.id.to_string(), Shared::now()) {
+        if let Some(times) = self.shared.limits.told("rights", &self.id.to_string(), Shared::now()) {
             let (session, principal) = (self.id, self.principal.clone());
             self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned(), times });
         }
+    }
+
+    /// A name was refused; where a bound was the reason, it was hit.
+    fn name_refused(&self, error: &NameError) {
+        let limit = match error {
+            NameError::TooLong { .. } => Limit::NameBytes,
+            NameError::TooDeep { .. } => Limit::NameLevels,
+            _ => return,
+        };
+        self.shared.limit_hit(limit, self.principal.as_str());
     }
 
     /// The client is told why and closed; the session stays as it is until its manager hears of the loss.

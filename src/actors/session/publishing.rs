@@ -62,8 +62,14 @@ pub(super) struct Waiting {
 }
 
 impl Publishing {
+    /// The last sequence that is settled.
     pub(super) fn settled(&self) -> u64 {
         self.settled
+    }
+
+    /// The highest sequence taken in, if it has not been answered.
+    pub(super) fn unsettled(&self) -> Option<u64> {
+        (self.taken > self.settled).then_some(self.taken)
     }
 
     /// True if nothing is left to be answered.
@@ -170,6 +176,7 @@ impl State {
         let settlement = Settlement::new(self.myself.clone(), Arc::clone(&self.shared.stats), chunk);
         for (mut sequences, error) in misnamed {
             sequences.skip(sequences.up_to(expected - 1));
+            self.name_refused(&error);
             settlement.refuse(&sequences, Code::Malformed, &error.to_string());
         }
         for mut group in groups {

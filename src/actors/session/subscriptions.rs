@@ -1,7 +1,7 @@
 //! A session's subscriptions: requests on one filter are handled one after another, handles are never used twice.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -16,6 +16,7 @@ use crate::{
         topic::TopicRef,
     },
     events::Action,
+    limits::Limit,
     name::{Epoch, Filter, SubscriptionHandle, SubscriptionId, TopicName},
     subscription::SubscriptionQueue,
     topic_cell::Life,
@@ -34,9 +35,9 @@ const MAX_WAITING: usize = 64;
 /// What a client has subscribed to.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    filters: HashMap<Filter, Subscription>,
+    filters: BTreeMap<Filter, Subscription>,
     /// Who serves a handle.
-    serving: HashMap<SubscriptionHandle, ActorRef<SubscriberMsg>>,
+    serving: BTreeMap<SubscriptionHandle, ActorRef<SubscriberMsg>>,
     last_handle: u32,
 }
 
@@ -127,7 +128,10 @@ impl State {
         let id = request.request;
         let filter = match Filter::parse(&request.filter, &self.shared.name_rules()) {
             Ok(filter) => filter,
-            Err(error) => return self.refuse_request(id, Code::Malformed, error.to_string()),
+            Err(error) => {
+                self.name_refused(&error);
+                return self.refuse_request(id, Code::Malformed, error.to_string());
+            }
         };
         if request.group.is_some() {
             let reason = "shared subscriptions are not there yet; leave `group` out";
@@ -146,15 +150,21 @@ impl State {
             Some(subscription) if subscription.waiting.len() < MAX_WAITING => {
                 subscription.waiting.push_back(Waiting::Subscribe(request));
             }
-            Some(_) => self.refuse_request(id, Code::TooMany, "too many requests wait on this filter; wait for their answers"),
+            Some(_) => self.too_many_wait(id),
             None => self.start(filter, &request),
         }
+    }
+
+    fn too_many_wait(&self, request: u32) {
+        self.shared.limit_hit(Limit::RequestsPerFilter, self.principal.as_str());
+        let reason = format!("{MAX_WAITING} requests wait on this filter; wait for their answers");
+        self.refuse_request(request, Code::TooMany, reason);
     }
 
     fn start(&mut self, filter: Filter, request: &SubscribeRequest) {
         let max = self.shared.config.sessions.max_subscriptions;
         if self.subscriptions.filters.len() >= max {
-            self.shared.limit_hit("sessions.max_subscriptions", self.principal.as_str());
+            self.shared.limit_hit(Limit::SubscriptionsPerSession, self.principal.as_str());
             let reason = format!("this session has {max} subscriptions (sessions.max_subscriptions); end one first");
             return self.refuse_request(request.request, Code::TooMany, reason);
         }
@@ -257,7 +267,10 @@ impl State {
         let id = request.request;
         let filter = match Filter::parse(&request.filter, &self.shared.name_rules()) {
             Ok(filter) => filter,
-            Err(error) => return self.refuse_request(id, Code::Malformed, error.to_string()),
+            Err(error) => {
+                self.name_refused(&error);
+                return self.refuse_request(id, Code::Malformed, error.to_string());
+            }
         };
         let epoch = self.epoch();
         match self.subscriptions.filters.get_mut(&filter) {
@@ -275,7 +288,7 @@ impl State {
             Some(subscription) if subscription.waiting.len() < MAX_WAITING => {
                 subscription.waiting.push_back(Waiting::Unsubscribe(request.clone()));
             }
-            Some(_) => self.refuse_request(id, Code::TooMany, "too many requests wait on this filter; wait for their answers"),
+            Some(_) => self.too_many_wait(id),
         }
     }
 

@@ -1,10 +1,13 @@
 //! Registrations: a new session, or one that a client comes back to.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ractor::{Actor, ActorProcessingErr};
 
-use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason};
+use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason, takeovers::Takeovers};
 use crate::{
     actors::{
         Door, SessionMsg,
@@ -12,10 +15,13 @@ use crate::{
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
     auth,
+    bucket::Pace,
     events::{CloseReason, Event},
+    limits::Limit,
     name::{Epoch, SessionId},
     shared::Shared,
     stats::Rate,
+    throttle::network,
     wire::Code,
 };
 
@@ -23,9 +29,7 @@ impl State {
     pub(super) async fn claim(&mut self, claim: Claim) -> Result<(), ActorProcessingErr> {
         // Verified a moment ago, perhaps by users who have been replaced since.
         if self.shared.access.rights_of(&claim.principal).is_none() {
-            let refused =
-                Refused { code: Code::Unauthorized, reason: auth::Refused::Credentials.to_string(), at: None, again: false };
-            let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
+            self.refuse(&claim, Refused::new(Code::Unauthorized, auth::Refused::Credentials.to_string()));
             return Ok(());
         }
         let Some(id) = claim.session else { return self.create(claim).await };
@@ -42,21 +46,54 @@ impl State {
         };
         let refused = match gone {
             Some((reason, at)) => {
-                Refused { code: Code::Gone, reason: format!("the session {reason}"), at: Some(at), again: true }
+                Refused { at: Some(at), ..Refused::new(Code::Gone, format!("the session {reason}")) }.may_try_again()
             }
-            None => Refused { code: Code::NotFound, reason: "no such session".to_owned(), at: None, again: true },
+            None => Refused::new(Code::NotFound, "no such session").may_try_again(),
         };
-        let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
+        let refused = self.too_many_guesses(&claim, now).unwrap_or(refused);
+        self.refuse(&claim, refused);
         Ok(())
     }
 
+    fn refuse(&self, claim: &Claim, refused: Refused) {
+        // A listener that has ended needs no answer.
+        let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
+    }
+
+    /// What is not there may be asked for often, as after a restart, but not without end. Only what was not found counts: no
+    /// guess keeps a client of the same address from its own.
+    fn too_many_guesses(&mut self, claim: &Claim, now: Instant) -> Option<Refused> {
+        let address = network(claim.connection.peer.ip());
+        let limits = &self.shared.config.sessions;
+        let pace = Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second);
+        let wait = self.failed_resumes.take(&address, pace, now).err()?;
+        self.shared.limit_hit(Limit::FailedResumes, &address.to_string());
+        let why = "too many sessions that are not there were asked for from your address (sessions.failed_resumes_per_second); \
+            register without one, or wait";
+        Some(Refused::new(Code::TooMany, why).retry_after(wait))
+    }
+
+    /// Why this principal may not have another session.
+    fn too_many_sessions(&self, claim: &Claim) -> Option<Refused> {
+        let max = self.shared.config.sessions.max_per_principal;
+        let principal = &claim.principal;
+        if self.owned.get(principal).is_none_or(|owned| owned.sessions < max) {
+            return None;
+        }
+        self.shared.limit_hit(Limit::SessionsPerPrincipal, principal.as_str());
+        let why = format!("you have {max} sessions (sessions.max_per_principal); resume one, or end one you do not need");
+        Some(Refused::new(Code::TooMany, why))
+    }
+
     pub(super) async fn create(&mut self, claim: Claim) -> Result<(), ActorProcessingErr> {
+        if let Some(refused) = self.too_many_sessions(&claim) {
+            self.refuse(&claim, refused);
+            return Ok(());
+        }
         let mut bytes = [0; 16];
-        if let Err(error) = getrandom::fill(&mut bytes) {
-            tracing::error!(%error, "the operating system gives no random bytes; no session can be created");
-            let reason = "the broker cannot make session ids now; try again later".to_owned();
-            let refused = Refused { code: Code::Unavailable, reason, at: None, again: false };
-            let _ = self.shared.tell(&claim.connection.listener, ListenerMsg::Refused(refused));
+        if let Err(error) = self.shared.entropy.fill(&mut bytes) {
+            tracing::error!(%error, "there are no random bytes; no session can be created");
+            self.refuse(&claim, Refused::new(Code::Unavailable, "the broker cannot make session ids now; try again later"));
             return Ok(());
         }
         let id = SessionId::from_bytes(bytes);
@@ -89,11 +126,13 @@ impl State {
             epoch,
             reclaim: claim.reclaim,
             client: Client::Here { listener: claim.connection.listener.clone() },
+            takeovers: Takeovers::default(),
             flow,
             published: Rate::default(),
             delivered: Rate::default(),
         };
         self.sessions.insert(id, entry);
+        self.owned.entry(claim.principal.clone()).or_default().sessions += 1;
         self.hand_over(id, epoch, false, claim);
         Ok(())
     }
@@ -101,6 +140,11 @@ impl State {
     /// A client comes back, or takes over from itself.
     pub(super) fn attach(&mut self, id: SessionId, claim: Claim) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
+        if matches!(entry.client, Client::Here { .. })
+            && let Err(wait) = entry.takeovers.count(&self.shared.config.sessions, Shared::now())
+        {
+            return self.taken_over_too_often(id, &claim, wait);
+        }
         entry.epoch = entry.epoch.next();
         entry.reclaim = claim.reclaim;
         let epoch = entry.epoch;
@@ -108,8 +152,9 @@ impl State {
         let takeover = match std::mem::replace(&mut entry.client, here) {
             Client::Here { .. } => true,
             Client::Away { deadline, .. } => {
+                let principal = entry.principal.clone();
                 self.deadlines.remove(&(deadline, id));
-                self.detached -= 1;
+                self.not_detached(&principal);
                 false
             }
         };
@@ -124,6 +169,14 @@ impl State {
             takeover,
         });
         self.hand_over(id, epoch, true, claim);
+    }
+
+    /// Two clients take the session from each other: the one that has it keeps it for a while.
+    fn taken_over_too_often(&self, id: SessionId, claim: &Claim, wait: Duration) {
+        self.shared.limit_hit(Limit::Takeovers, &id.to_string());
+        let why = "this session was taken over too often, as if two clients had it (sessions.max_takeovers); \
+            give each its own, or wait until the other one has gone";
+        self.refuse(claim, Refused::new(Code::TooMany, why).retry_after(wait));
     }
 
     /// The session takes it from here. The lease comes back from wherever the connection ends.
@@ -144,12 +197,7 @@ impl State {
         };
         if let Err(SessionMsg::Attach(attach)) = self.shared.tell(&entry.actor, SessionMsg::Attach(Box::new(attach))) {
             // The session has just failed; that event is behind us in the mailbox.
-            let refused = Refused {
-                code: Code::Unavailable,
-                reason: "the session has failed; register again".to_owned(),
-                at: None,
-                again: false,
-            };
+            let refused = Refused::new(Code::Unavailable, "the session has failed; register again");
             let _ = self.shared.tell(&attach.listener, ListenerMsg::Refused(refused));
         }
     }

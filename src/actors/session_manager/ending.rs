@@ -15,7 +15,8 @@ use crate::{
     clock::UnixMillis,
     control::Outcome,
     events::{CloseReason, Event, SessionEnd},
-    name::{Epoch, Printable, SessionId},
+    limits::Limit,
+    name::{Epoch, Principal, Printable, SessionId},
     shared::{Shared, tell},
     tombstones::Tombstone,
     wire::Code,
@@ -25,6 +26,7 @@ impl State {
     /// A connection is gone: the reclaim timer runs, unless a later one is there already.
     pub(super) fn connection_gone(&mut self, gone: &ConnectionGone) {
         let Some(entry) = self.sessions.get_mut(&gone.session) else { return };
+        let principal = entry.principal.clone();
         if entry.epoch != gone.epoch || matches!(entry.client, Client::Away { .. }) {
             return self.shared.stats.stale.add(1);
         }
@@ -40,21 +42,51 @@ impl State {
         self.detached += 1;
         self.deadlines.insert((deadline, gone.session));
         self.arm();
-        if self.detached > self.shared.config.sessions.max_detached {
-            self.shared.limit_hit("sessions.max_detached", "broker");
+        let limits = &self.shared.config.sessions;
+        let owned = self.owned.entry(principal.clone()).or_default();
+        owned.detached += 1;
+        let hit = if owned.detached > limits.max_detached_per_principal {
+            Some((Limit::DetachedPerPrincipal, principal.as_str()))
+        } else if self.detached > limits.max_detached {
+            Some((Limit::Detached, "broker"))
+        } else {
+            None
+        };
+        if let Some((limit, who)) = hit {
+            self.shared.limit_hit(limit, who);
             self.end(gone.session, SessionEnd::NoRoom, None);
         }
     }
 
-    /// One timer is out, for the soonest deadline.
+    /// A session of `principal` is not detached any more.
+    pub(super) fn not_detached(&mut self, principal: &Principal) {
+        self.detached -= 1;
+        if let Some(owned) = self.owned.get_mut(principal) {
+            owned.detached -= 1;
+        }
+    }
+
+    fn disown(&mut self, principal: &Principal) {
+        if let Some(owned) = self.owned.get_mut(principal) {
+            owned.sessions -= 1;
+            if owned.sessions == 0 {
+                self.owned.remove(principal);
+            }
+        }
+    }
+
+    /// One timer is out, for the soonest deadline, however often that changes.
     pub(super) fn arm(&mut self) {
-        let Some((soonest, _)) = self.deadlines.first().copied() else { return };
-        if self.armed.is_some_and(|armed| armed <= soonest) {
+        let Some((soonest, _)) = self.deadlines.first().copied() else {
+            self.armed = None;
+            return self.alarm.clear();
+        };
+        if self.armed == Some(soonest) {
             return;
         }
         self.armed = Some(soonest);
         let (stats, myself) = (Arc::clone(&self.shared.stats), self.myself.clone());
-        self.shared.timers.at(soonest.into(), move || {
+        self.alarm.set(soonest.into(), move || {
             let _ = tell(&stats, &myself, SessionManagerMsg::Reclaim);
         });
     }
@@ -85,8 +117,9 @@ impl State {
         let Some(entry) = self.sessions.remove(&id) else { return };
         if let Client::Away { deadline, .. } = entry.client {
             self.deadlines.remove(&(deadline, id));
-            self.detached -= 1;
+            self.not_detached(&entry.principal);
         }
+        self.disown(&entry.principal);
         let goodbye = match &why {
             SessionEnd::Evicted { why, .. } if why.is_empty() => {
                 Goodbye::Evicted { reason: "an operator evicted this session".to_owned() }
@@ -173,7 +206,9 @@ pub(super) fn reason(why: &SessionEnd) -> String {
         SessionEnd::Evicted { why, .. } if why.is_empty() => "was evicted by an operator".to_owned(),
         SessionEnd::Evicted { why, .. } => format!("was evicted by an operator: {why}"),
         SessionEnd::Ended => "was ended by its client".to_owned(),
-        SessionEnd::NoRoom => "was ended: too many sessions were waiting for their clients (sessions.max_detached)".to_owned(),
+        SessionEnd::NoRoom => "was ended: too many sessions were waiting for their clients (sessions.max_detached, \
+            sessions.max_detached_per_principal)"
+            .to_owned(),
         SessionEnd::Failed { .. } => "failed".to_owned(),
     }
 }

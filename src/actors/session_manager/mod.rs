@@ -4,15 +4,18 @@
 mod claims;
 mod ending;
 mod orders;
+mod takeovers;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
+use self::takeovers::Takeovers;
 use super::{
     Living, RightsChanged, SessionMsg, alive,
     listener::ListenerMsg,
@@ -21,12 +24,15 @@ use super::{
     topic_manager::TopicManagerMsg,
 };
 use crate::{
+    bucket::Pace,
     connection::Outbound,
     control::{Order, Outcome},
     events::{Event, Sample, SessionEnd, SessionSample},
     name::{ClientName, Epoch, ListenerId, Principal, SessionId},
     shared::Shared,
     stats::Rate,
+    throttle::Throttle,
+    timers::Alarm,
     tombstones::Tombstones,
     wire::AckMode,
 };
@@ -90,7 +96,7 @@ pub(crate) struct State {
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
-    sessions: HashMap<SessionId, Entry>,
+    sessions: BTreeMap<SessionId, Entry>,
     actors: HashMap<ActorId, SessionId>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
@@ -99,8 +105,21 @@ pub(crate) struct State {
     deadlines: BTreeSet<(Instant, SessionId)>,
     /// When the one timer that is out for them fires.
     armed: Option<Instant>,
+    alarm: Alarm,
     detached: usize,
+    /// What each principal has.
+    owned: HashMap<Principal, Owned>,
+    /// Sessions that are not there, by the address that asks for them.
+    failed_resumes: Throttle<IpAddr>,
     _alive: Living,
+}
+
+/// A principal's sessions.
+#[derive(Debug, Default)]
+struct Owned {
+    sessions: usize,
+    /// Those of them that are detached.
+    detached: usize,
 }
 
 struct Entry {
@@ -109,6 +128,7 @@ struct Entry {
     epoch: Epoch,
     reclaim: Duration,
     client: Client,
+    takeovers: Takeovers,
     flow: Arc<Flow>,
     published: Rate,
     delivered: Rate,
@@ -146,19 +166,22 @@ impl Actor for SessionManager {
         let Arguments { shared, topics, subscribers } = args;
         let limits = &shared.config.sessions;
         let tombstones = Tombstones::new(limits.tombstones, limits.tombstone_life);
-        let alive = alive(&shared);
+        let (alive, alarm) = (alive(&shared), shared.timers.alarm());
         Ok(State {
             shared,
             topics,
             subscribers,
             myself,
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             actors: HashMap::new(),
             ending: HashMap::new(),
             tombstones,
             deadlines: BTreeSet::new(),
             armed: None,
+            alarm,
             detached: 0,
+            owned: HashMap::new(),
+            failed_resumes: Throttle::default(),
             _alive: alive,
         })
     }
@@ -201,6 +224,9 @@ impl Actor for SessionManager {
 
 impl State {
     fn sample(&mut self) {
+        let limits = &self.shared.config.sessions;
+        let pace = Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second);
+        self.failed_resumes.forget_full(pace, Shared::now());
         let mut rows = Vec::new();
         for (id, entry) in &mut self.sessions {
             let changed =

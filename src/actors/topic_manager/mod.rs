@@ -4,7 +4,10 @@
 mod ending;
 mod entry;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
@@ -16,11 +19,14 @@ use super::{
 };
 use crate::{
     backlog::Backlog,
-    bucket::Bucket,
+    bucket::Pace,
+    config::Topics,
     control::{Order, Outcome},
-    events::{Action, Event, Lost, Sample},
+    events::{Action, DropReason, Event, Lost, Sample},
+    limits::Limit,
     name::{Principal, TopicName},
     shared::Shared,
+    throttle::Throttle,
     topic_cell::{Life, TopicCell},
     wire::Code,
 };
@@ -60,10 +66,10 @@ pub(crate) struct State {
     myself: ActorRef<TopicManagerMsg>,
     end_exact: Door<EndExact>,
     make_room: Door<MakeRoom>,
-    topics: HashMap<TopicName, Entry>,
+    topics: BTreeMap<TopicName, Entry>,
     actors: HashMap<ActorId, TopicName>,
     owned: HashMap<Principal, usize>,
-    buckets: HashMap<Principal, Bucket>,
+    creations: Throttle<Principal>,
     /// Topics that wait until room has been made.
     wanting: Vec<Door<RoomMade>>,
     _alive: Living,
@@ -82,10 +88,10 @@ impl Actor for TopicManager {
             myself,
             end_exact,
             make_room,
-            topics: HashMap::new(),
+            topics: BTreeMap::new(),
             actors: HashMap::new(),
             owned: HashMap::new(),
-            buckets: HashMap::new(),
+            creations: Throttle::default(),
             wanting: Vec::new(),
             _alive: alive,
         })
@@ -157,23 +163,20 @@ impl State {
             return Some((Code::Forbidden, "there is no such topic and you may not create it".to_owned()));
         }
         if self.topics.len() >= limits.max {
-            self.shared.limit_hit("topics.max", principal.as_str());
+            self.shared.limit_hit(Limit::Topics, principal.as_str());
             return Some((Code::NoRoom, format!("the broker has {} topics (topics.max); use one that exists", limits.max)));
         }
         if principal.is_local() {
             return None;
         }
         if self.owned.get(principal).is_some_and(|owned| *owned >= limits.max_per_principal) {
-            self.shared.limit_hit("topics.max_per_principal", principal.as_str());
+            self.shared.limit_hit(Limit::TopicsPerPrincipal, principal.as_str());
             let why = format!("you have created {} topics (topics.max_per_principal); use one of them", limits.max_per_principal);
             return Some((Code::TooMany, why));
         }
-        let now = Shared::now();
-        let bucket = self.buckets.entry(principal.clone()).or_insert_with(|| Bucket::new(limits.create_burst, now));
-        if !bucket.take(limits.create_burst, limits.create_per_second, now) {
-            self.shared.limit_hit("topics.create_per_second", principal.as_str());
-            let why =
-                format!("you create more than {} topics a second (topics.create_per_second); wait", limits.create_per_second);
+        if let Err(wait) = self.creations.take(principal, creations(limits), Shared::now()) {
+            self.shared.limit_hit(Limit::TopicCreation, principal.as_str());
+            let why = format!("you create too many topics (topics.create_per_second); the next one in {} ms", wait.as_millis());
             return Some((Code::TooMany, why));
         }
         None
@@ -225,9 +228,7 @@ impl State {
     fn tick(&mut self) {
         let now = Shared::now();
         let idle_after = self.shared.config.topics.idle_after;
-        let burst = self.shared.config.topics.create_burst;
-        let per_second = self.shared.config.topics.create_per_second;
-        self.buckets.retain(|_, bucket| !bucket.is_full(burst, per_second, now));
+        self.creations.forget_full(creations(&self.shared.config.topics), now);
         let mut rows = Vec::new();
         for (topic, entry) in &mut self.topics {
             entry.forget_if_unused(now, idle_after);
@@ -247,7 +248,7 @@ impl State {
             // It is being made already.
             return;
         }
-        self.shared.limit_hit("queues.all_bytes", "broker");
+        self.shared.limit_hit(Limit::Memory, "broker");
         let mut oldest: Vec<_> =
             self.topics.values().filter_map(|e| Some((e.topic.cell.look_at_backlog().oldest()?, &e.topic.cell))).collect();
         oldest.sort_by_key(|(since, _)| *since);
@@ -280,11 +281,19 @@ impl State {
     }
 }
 
+/// How fast one principal may create topics.
+fn creations(limits: &Topics) -> Pace {
+    Pace::per_second(limits.create_burst, limits.create_per_second)
+}
+
 /// Counts and tells what a backlog has dropped since this was last done.
 fn tell_dropped(shared: &Shared, cell: &TopicCell) {
     let untold: Vec<_> = cell.look_at_backlog().take_untold().collect();
     for (why, dropped) in untold {
         shared.stats.dropped.add(dropped);
+        if why == DropReason::BacklogFull {
+            shared.limits.count(Limit::Backlog, dropped);
+        }
         shared.emit(Event::BacklogOverflowed { topic: cell.topic.clone(), dropped, why });
     }
 }

@@ -278,3 +278,23 @@ async fn a_lost_connection_is_closed_before_the_next_is_tried() {
     peer.stream.shutdown().await.unwrap();
     assert_eq!(peer.hear_or_end().await, None);
 }
+
+/// A broker that asks for patience gets it: the next attempt comes no earlier than it said.
+#[tokio::test]
+async fn a_client_waits_as_long_as_the_broker_asks() {
+    let broker = Broker::start().await;
+    let (client, peer) = broker.connected().await;
+    let mut events = client.events();
+    drop(peer);
+    let (mut peer, _) = broker.accept_registration().await;
+    let patience = Duration::from_millis(700);
+    peer.say(ServerFrame::Error(ErrorFrame::new(Code::TooMany, "wait").retry_after(Some(patience)))).await;
+    drop(peer);
+    let waited = |event| match event {
+        ClientEvent::Reconnecting { attempt: 2, after } => Some(after),
+        _ => None,
+    };
+    assert_eq!(event(&mut events, waited).await, patience);
+    let (_peer, request) = broker.accept_registration().await;
+    assert_eq!(request.session, Some(welcome().session));
+}

@@ -229,6 +229,7 @@ fn welcome() -> RegistrationResponse {
         credit_messages: 4,
         credit_bytes: 4096,
         settled: 0,
+        taken: None,
         failures: Vec::new(),
         unknown_to: None,
         subscriptions: Vec::new(),

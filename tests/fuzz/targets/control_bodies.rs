@@ -1,0 +1,4 @@
+//! libFuzzer's door to the property of the same name.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::control_bodies::hold(bytes));
