@@ -149,7 +149,7 @@ pub(crate) struct Raw<S = TcpStream> {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self::over(TcpStream::connect(address).await.unwrap())
+        Self::over_tcp(TcpStream::connect(address).await.unwrap())
     }
 
     /// Connected from another address of this machine: 127.0.0.`host`.
@@ -157,10 +157,10 @@ impl Raw {
     pub(crate) async fn connect_from(host: u8, address: SocketAddr) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, host], 0).into()).unwrap();
-        Self::over(socket.connect(address).await.unwrap())
+        Self::over_tcp(socket.connect(address).await.unwrap())
     }
 
-    fn over(socket: TcpStream) -> Self {
+    fn over_tcp(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Self::over(socket)
     }

@@ -117,7 +117,9 @@ fn change() -> impl Strategy<Value = Change> {
 proptest! {
     #[test]
     fn any_bytes_hold(input in vec(any::<u8>(), 0..300)) {
-        ALL.iter().for_each(|(_, hold)| hold(&input));
+        for (_, hold) in ALL {
+            hold(&input);
+        }
     }
 
     /// Bytes that were frames, names or a configuration, and are not quite any more.
@@ -125,7 +127,9 @@ proptest! {
     fn a_seed_with_a_few_changes_holds(seed in any::<Index>(), changes in vec(change(), 1..6)) {
         for ((_, hold), corpus) in ALL.iter().zip(&*CORPORA) {
             let mut input = seed.get(corpus).1.clone();
-            changes.iter().for_each(|change| change.of(&mut input));
+            for change in &changes {
+                change.of(&mut input);
+            }
             hold(&input);
         }
     }

@@ -199,7 +199,8 @@ async fn a_python_client_that_was_killed_finds_its_dead_letters() {
 #[tokio::test(flavor = "multi_thread")]
 async fn python_clients_whose_connections_are_dropped_lose_nothing() {
     let Some(python) = python() else { return };
-    let broker = broker().await;
+    // Room for all of it: a subscriber that is slower than its publisher would lose the oldest, and rightly.
+    let broker = broker_with(|config| config.queues.max_messages = 20_000).await;
     let (mut subscriber, taking) = Driver::connected(python, &address(&broker), "name=sub");
     let (mut publisher, giving) = Driver::connected(python, &address(&broker), "name=pub");
     subscriber.does(&[("subscribe numbers", "numbers")]);
@@ -219,6 +220,7 @@ async fn python_clients_whose_connections_are_dropped_lose_nothing() {
         }
     }
     assert_eq!(publisher.answer(), "20000 ok");
+    assert_eq!(broker.counters().dropped, 0, "there was room");
     assert_eq!(subscriber.answer(), "in order");
     assert_eq!(broker.counters().published, 20_000, "what is published again is not taken again");
     broker.shutdown().await;

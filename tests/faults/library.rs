@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cordboard::{
     Client,
+    board::SessionRow,
     client::{Backoff, ClientEvent, Events, Subscription},
     events::{Event, SessionEnd},
     wire::Code,
@@ -68,7 +69,9 @@ async fn survives(scene: &mut Scene, load: Load, topic: &str, publisher: &[Fault
     let planned = [publisher.len(), subscriber.len()];
     let [to_publish, to_subscribe] = [publisher, subscriber].map(|faults| {
         let proxy = Proxy::start(scene.broker.endpoints()[0]);
-        faults.iter().for_each(|faults| proxy.next(*faults));
+        for faults in faults {
+            proxy.next(*faults);
+        }
         proxy
     });
     let subscriber = client(&to_subscribe, "subscriber").await;
@@ -159,7 +162,7 @@ async fn who_is_kept_away_too_long_is_reclaimed_once_and_told() {
     let mut follower = scene.broker.bus().follow().1;
     proxy.refuse().await;
     proxy.now(Faults::both(Fault::After(0, End::Reset)));
-    eventually(&scene.broker, "it is gone", |board| !board.sessions.get(&session).is_some_and(|row| row.is_attached())).await;
+    eventually(&scene.broker, "it is gone", |board| !board.sessions.get(&session).is_some_and(SessionRow::is_attached)).await;
     near.publish("news", "missed").await.unwrap();
     eventually(&scene.broker, "it is reclaimed", |board| !board.sessions.contains_key(&session)).await;
     scene.canary_sings().await;

@@ -3,13 +3,19 @@
 
 use std::time::Duration;
 
-use cordboard::{Client, client::Backoff, events::CloseReason, wire::RegistrationRequest};
+use cordboard::{
+    Client,
+    client::Backoff,
+    events::CloseReason,
+    name::SubscriptionHandle,
+    wire::{ClientFrame, RegistrationRequest, RegistrationResponse},
+};
 use tokio::time::{Instant, timeout};
 
 use super::detached;
 use crate::{
     fixture::{
-        PATIENCE, Raw, eventually,
+        PATIENCE, Raw, eventually, eventually_true,
         proxy::{Fault, Faults, Proxy},
     },
     hostile::Scene,
@@ -18,13 +24,13 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// A subscriber of `filter` behind a proxy.
-async fn far_subscriber(proxy: &Proxy, filter: &str) -> (Raw, cordboard::wire::RegistrationResponse) {
+async fn far_subscriber(proxy: &Proxy, filter: &str) -> (Raw, RegistrationResponse) {
     let mut raw = Raw::connect(proxy.address).await;
-    let keep_alive_ms = Some(KEEP_ALIVE.as_millis() as u64);
-    let request = RegistrationRequest { keep_alive_ms, ..RegistrationRequest::new("far") };
-    raw.send(&cordboard::wire::ClientFrame::RegistrationRequest(request)).await;
+    let keep_alive_ms = KEEP_ALIVE.as_millis() as u64;
+    let request = RegistrationRequest { keep_alive_ms: Some(keep_alive_ms), ..RegistrationRequest::new("far") };
+    raw.send(&ClientFrame::RegistrationRequest(request)).await;
     let response = raw.response().await;
-    assert_eq!(response.keep_alive_ms, keep_alive_ms.unwrap());
+    assert_eq!(response.keep_alive_ms, keep_alive_ms);
     raw.subscribe(filter).await;
     (raw, response)
 }
@@ -67,7 +73,7 @@ async fn a_ghost_does_not_stand_in_the_way_of_a_takeover() {
     for text in ["swallowed", "too"] {
         publisher.publish("news", text).await;
     }
-    crate::fixture::eventually_true("it is written", || scene.broker.counters().delivered >= before + 2).await;
+    eventually_true("it is written", || scene.broker.counters().delivered >= before + 2).await;
     let (mut back, resumed) = Raw::resume(&scene.broker, "near", response.session).await;
     assert_eq!(resumed.epoch, response.epoch.next());
     let got: Vec<_> = back.messages(3).await.into_iter().map(|got| (got.number, got.text(), got.redelivered)).collect();
@@ -76,10 +82,10 @@ async fn a_ghost_does_not_stand_in_the_way_of_a_takeover() {
     assert!(detached(&mut follower, response.session).is_empty(), "a session that was taken over was never without a client");
     eventually(&scene.broker, "the ghost is closed", |board| board.listeners.len() == 3).await;
     // What it would have said is from an epoch that is over, if it ever comes through.
-    ghost.ack(cordboard::name::SubscriptionHandle(heard.handle), heard.number + 2).await;
+    ghost.ack(SubscriptionHandle(heard.handle), heard.number + 2).await;
     proxy.now(Faults::default());
     scene.canary_sings().await;
-    back.ack(cordboard::name::SubscriptionHandle(heard.handle), heard.number + 2).await;
+    back.ack(SubscriptionHandle(heard.handle), heard.number + 2).await;
     back.settle().await;
     drop((ghost, back, publisher, proxy));
     scene.end().await;

@@ -15,8 +15,11 @@ mod stream;
 
 use cordboard::wire::WireError;
 
+/// Panics if the bytes break it.
+pub type Property = fn(&[u8]);
+
 /// Every property, with the name of its target and of its corpus.
-pub const ALL: [(&str, fn(&[u8])); 6] = [
+pub const ALL: [(&str, Property); 6] = [
     ("client_frames", client_frames::hold),
     ("config", config::hold),
     ("control_bodies", control_bodies::hold),

@@ -1,7 +1,5 @@
 //! A stream of frames, read as a connection reads it: whatever has arrived is decoded as far as it goes, the rest waits.
 
-use std::ops::Range;
-
 use cordboard::wire::{RawFrame, WireError, frame_len, split};
 
 use super::{is_fit_to_send, within_bounds};
@@ -24,25 +22,21 @@ struct Read {
     error: Option<WireError>,
 }
 
-/// The stream of an input, and where the input cuts it: a byte that says how often, two bytes for each cut, and the stream.
-fn parts_of(input: &[u8]) -> (Vec<Range<usize>>, &[u8]) {
+/// The stream of an input, and where the reads of it end: a byte that says how many, two bytes for each, and the stream.
+fn ends_of(input: &[u8]) -> (Vec<usize>, &[u8]) {
     let Some((&cuts, rest)) = input.split_first() else { return (Vec::new(), &[]) };
     let (cuts, stream) = rest.split_at(rest.len().min(2 * usize::from(cuts % 32)));
-    let mut ends: Vec<usize> =
-        cuts.chunks_exact(2).map(|cut| usize::from(u16::from_be_bytes([cut[0], cut[1]])) % (stream.len() + 1)).collect();
-    ends.push(stream.len());
+    let cut = |digits: &[u8]| digits.iter().fold(0, |n, digit| n << 8 | usize::from(*digit)) % (stream.len() + 1);
+    let mut ends: Vec<usize> = cuts.chunks(2).map(cut).chain([stream.len()]).collect();
     ends.sort_unstable();
-    let starts = [0].into_iter().chain(ends.clone());
-    (starts.zip(ends).map(|(start, end)| start..end).collect(), stream)
+    (ends, stream)
 }
 
-/// Reads `stream` in these parts, as a connection does: keeping what is not whole, stopping at the first fault.
-fn read<S: Side>(stream: &[u8], parts: impl IntoIterator<Item = Range<usize>>) -> Read {
+/// Reads `stream` up to each of `ends` in turn, as a connection does: keeping what is not whole, stopping at the first fault.
+fn read<S: Side>(stream: &[u8], ends: impl IntoIterator<Item = usize>) -> Read {
     let mut read = Read { frames: Vec::new(), error: None };
-    let (mut start, mut end) = (0, 0);
-    for part in parts {
-        assert_eq!(part.start, end, "the parts follow on each other");
-        end = part.end;
+    let mut start = 0;
+    for end in ends {
         loop {
             match next::<S>(&stream[start..end], read.frames.len()) {
                 Ok(Some((frame, len))) => {
@@ -68,18 +62,17 @@ fn next<S: Side>(arrived: &[u8], frames: usize) -> Result<Option<(Vec<u8>, usize
 
 /// A stream means the same however it is cut, and each of its frames costs what it brings.
 pub(super) fn holds<S: Side>(input: &[u8]) {
-    let (parts, stream) = parts_of(input);
-    let whole = read::<S>(stream, [0..stream.len()]);
-    assert_eq!(read::<S>(stream, parts), whole, "cut as the input says");
-    let bytes = (0..stream.len()).map(|at| at..at + 1);
-    assert_eq!(read::<S>(stream, bytes), whole, "a byte at a time");
+    let (ends, stream) = ends_of(input);
+    let whole = read::<S>(stream, [stream.len()]);
+    assert_eq!(read::<S>(stream, ends), whole, "cut as the input says");
+    assert_eq!(read::<S>(stream, 1..=stream.len()), whole, "a byte at a time");
     if let Some(error) = &whole.error {
         is_fit_to_send(error);
         is_refused_early::<S>(stream, &whole);
     }
     // What was encoded again is a stream, too, and means the same.
     let again: Vec<u8> = whole.frames.concat();
-    assert_eq!(read::<S>(&again, [0..again.len()]), Read { frames: whole.frames, error: None }, "encoded again");
+    assert_eq!(read::<S>(&again, [again.len()]), Read { frames: whole.frames, error: None }, "encoded again");
 }
 
 /// A length that cannot be is known from four bytes, before room is made for the frame.
