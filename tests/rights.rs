@@ -13,7 +13,7 @@ use cordboard::{
     control::{Control, Outcome},
     events::{DropReason, Event, SubscriptionEnd},
     name::SubscriptionId,
-    wire::{ClientFrame, Code, DeliverNack, Nack},
+    wire::{ClientFrame, Code, DeliverNack, Nack, SubscriptionEnded},
 };
 
 use crate::fixture::{self, Raw, Reply, eventually, eventually_true};
@@ -25,10 +25,10 @@ fn texts(messages: &[fixture::Got]) -> Vec<String> {
 }
 
 /// Waits for the end of a subscription: what the client is told.
-async fn ended(raw: &mut Raw) -> String {
+async fn ended(raw: &mut Raw) -> SubscriptionEnded {
     loop {
         match raw.next().await {
-            Reply::Other(text) if text.starts_with("SubscriptionEnded") => return text,
+            Reply::Ended(ended) => return ended,
             Reply::Deliver(_) | Reply::Acked(_) => {}
             other => panic!("the end of a subscription was expected, not {other:?}"),
         }
@@ -49,7 +49,7 @@ async fn a_subscription_that_is_no_longer_allowed_ends_at_once_and_others_go_on(
     let outcome = bench.grant("ana", |ana| ana.allow.subscribe = filters(&["news/#"])).await;
     assert_eq!(lost(&outcome), 3);
     let told = ended(&mut ana).await;
-    assert!(told.contains("orders/eu") && told.contains("code: Forbidden") && told.contains("lost: 3"), "{told}");
+    assert_eq!((told.filter.as_str(), told.code, told.lost), ("orders/eu", Code::Forbidden, 3));
     let id = SubscriptionId { session: response.session, filter: "orders/eu".parse().unwrap() };
     let is_it = |event: &Event| matches!(event, Event::SubscriptionEnded { id: i, why: SubscriptionEnd::RightWithdrawn, lost } if *i == id && lost.queued == 3);
     assert!(bench.events().iter().any(is_it));

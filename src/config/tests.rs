@@ -136,7 +136,7 @@ fn a_wrong_value_is_refused_with_its_line_and_an_example() {
     );
     refused(
         &format!("[[users]]\nname = \"a\"\npassword_hash = \"{HASH}\"\n\nallow.publish = [\"a//b\"]"),
-        "cordboard.toml:5: users.allow.publish: the filter has an empty level; write a/b, not /a, a/ or a//b; write it like publish = [\"orders/eu/+\"]",
+        "cordboard.toml:5: users.allow.publish: the filter has an empty level; write a/b, not /a, a/ or a//b; write it like publish = [\"orders/eu/+\", \"replies/%u/#\"]",
     );
     refused("[[users]]\nname = \"a\"", "cordboard.toml:1: users: missing field `password_hash`; [[users]] is a section for each");
     refused("a = = 1", "cordboard.toml:1: extra `=`, expected nothing");

@@ -3,4 +3,5 @@
 mod fixture;
 mod keys;
 mod orders;
+mod reload;
 mod screens;

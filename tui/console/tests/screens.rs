@@ -2,8 +2,8 @@
 
 use crossterm::event::KeyCode;
 
-use super::fixture::{Bench, NOW, at};
-use crate::console::theme::Theme;
+use super::fixture::{Bench, NOW, at, narrower};
+use crate::console::{msg::Msg, theme::Theme};
 
 fn shot(name: &str, bench: &Bench) {
     let mut settings = insta::Settings::clone_current();
@@ -71,6 +71,16 @@ fn the_question_before_an_order_shows_its_price() {
     let mut bench = view(Bench::busy((80, 24)), '5');
     bench.type_("P");
     shot("purge_80x24", &bench);
+}
+
+#[test]
+fn the_question_before_a_reload_says_what_changes() {
+    for size in [(80, 24), (120, 36)] {
+        let mut bench = Bench::busy(size);
+        bench.type_("L");
+        bench.tell(Msg::Previewed(Ok(narrower())));
+        shot(&format!("reload_{}x{}", size.0, size.1), &bench);
+    }
 }
 
 #[test]
