@@ -17,6 +17,8 @@ use cordboard::{
 };
 
 use crate::fixture::{self, Raw, Reply, eventually, eventually_true};
+#[cfg(unix)]
+pub(crate) use files::user_lines;
 use users::{Bench, filters, lost};
 
 /// The texts of messages.

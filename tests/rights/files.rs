@@ -21,7 +21,7 @@ pub(super) fn cordboard(state: &Path) -> Command {
 }
 
 /// The lines that make a user with all rights but to operate; the password is given.
-pub(super) fn user_lines(name: &str, password: &str) -> String {
+pub(crate) fn user_lines(name: &str, password: &str) -> String {
     let all = "[\"#\"]";
     format!(
         "[[users]]\nname = \"{name}\"\npassword_hash = \"{}\"\nallow.publish = {all}\nallow.subscribe = {all}\nallow.create = {all}\n",

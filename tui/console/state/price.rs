@@ -11,9 +11,11 @@ use cordboard::{
 
 use super::{
     subject::Subject,
-    text::{bytes, count, counted, left, safe},
+    text::{bytes, count, counted, fit, left, safe},
 };
 
+/// Columns that a target may take: the buttons below it must stay in sight.
+const TARGET: usize = 240;
 /// Topics that a side effect names; the rest is counted.
 const NAMED: usize = 2;
 
@@ -344,7 +346,7 @@ fn reload(board: &Board, preview: &Preview) -> Price {
     }
     side.extend(preview.changes.of_restart().map(|keys| safe(&keys)));
     Price {
-        target: preview.changes.of_users().join("; "),
+        target: fit(&preview.changes.of_users().join("; "), TARGET),
         destroyed: if ends.is_empty() { "nothing".to_owned() } else { ends.join(", ") },
         kept: "all other sessions, with their rights as they are then".to_owned(),
         side,
