@@ -8,7 +8,8 @@ use std::{
 
 use crate::{
     batch::Batch,
-    events::{DropReason, Lost},
+    events::{Depth, DropReason, Lost},
+    peek::{MAX_MESSAGES, Peek, Peeked, Place},
 };
 
 /// Messages that wait for a first subscriber, oldest first.
@@ -109,6 +110,14 @@ impl Backlog {
         self.take().for_each(drop);
         self.count(DropReason::MemoryFull, messages);
         bytes
+    }
+
+    /// A copy of the oldest `most` messages.
+    pub(crate) fn peek(&self, most: u32) -> Peek {
+        let all = self.parts.iter().flat_map(|part| (part.from..part.batch.len()).map(move |at| (part, at)));
+        let copy = |(part, at): (&Part, u32)| Peeked::of_batch(Place::Backlog, &part.batch, at);
+        let depth = Depth { waiting: self.messages, bytes: self.bytes, ..Depth::default() };
+        Peek { depth, messages: all.take(most.min(MAX_MESSAGES) as usize).map(copy).collect() }
     }
 
     /// Since when the oldest waits.

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Moment,
+    control::Order,
     events::{
-        BrokerSample, CloseReason, Depth, Event, ListenerSample, Sample, SessionSample, Stamped, SubscriptionSample,
+        BrokerSample, CloseReason, Depth, Event, ListenerSample, Sample, SessionSample, Stamped, StopPhase, SubscriptionSample,
         SubscriptionState, TopicSample,
     },
     name::{ClientName, Epoch, Filter, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
@@ -33,6 +34,12 @@ pub struct Board {
     pub topics: OrdMap<TopicName, TopicRow>,
     /// Every subscription.
     pub subscriptions: OrdMap<SubscriptionId, SubscriptionRow>,
+    /// What operators have forbidden.
+    #[serde(default)]
+    pub forbidden: Forbidden,
+    /// Orders that wait out their delay, by their numbers.
+    #[serde(default)]
+    pub waiting_orders: OrdMap<u64, WaitingOrder>,
     /// Sessions with an exact subscription to a topic that is not there: it is theirs when it comes (again).
     #[serde(default)]
     pub early: OrdMap<TopicName, OrdSet<SessionId>>,
@@ -55,8 +62,14 @@ pub struct BrokerRow {
     pub endpoints: OrdSet<SocketAddr>,
     /// New connections are taken.
     pub accepting: bool,
-    /// It is shutting down, by then.
+    /// It is draining or shutting down, by then.
     pub draining: Option<Moment>,
+    /// How far that is, and how much it waits for.
+    #[serde(default)]
+    pub stop_phase: Option<(StopPhase, u64)>,
+    /// It has been drained: no client is connected, and none is taken.
+    #[serde(default)]
+    pub drained: bool,
     /// Everything has ended.
     pub stopped: bool,
     /// Managers that failed and were restarted.
@@ -69,6 +82,47 @@ pub struct BrokerRow {
     pub dead_letters: u64,
     /// Its last figures.
     pub sample: BrokerSample,
+}
+
+/// What operators have forbidden. It outlives a restart of the managers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Forbidden {
+    /// Topics that may not be.
+    pub topics: OrdMap<TopicName, Ban>,
+    /// Principals that may not register.
+    pub principals: OrdMap<Principal, Ban>,
+}
+
+impl Forbidden {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.topics.len() + self.principals.len()
+    }
+
+    /// True if nothing is forbidden.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Why something is forbidden.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// Who forbade it.
+    pub by: String,
+    /// The reason the operator gave; may be empty.
+    pub why: String,
+    /// Since then.
+    pub since: Moment,
+}
+
+/// An order that waits out its delay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingOrder {
+    /// The order.
+    pub order: Order,
+    /// When it is carried out.
+    pub due: Moment,
 }
 
 /// An open connection.
@@ -189,15 +243,18 @@ impl Board {
                 self.broker.endpoints.insert(*address);
             }
             Event::ConfigurationRead { users, .. } => self.broker.users = *users,
-            Event::Accepting { on } => self.broker.accepting = *on,
-            Event::Draining { deadline } => self.broker.draining = Some(*deadline),
-            Event::Stopped { .. } => self.broker.stopped = true,
+            Event::Accepting { .. }
+            | Event::Draining { .. }
+            | Event::StopPhase { .. }
+            | Event::Drained
+            | Event::Stopped { .. } => self.apply_stop(&stamped.event),
             Event::ManagersRestarted { restarts, .. } => {
                 self.broker.restarts = *restarts;
                 self.clear_rows();
             }
             Event::Sample(sample) => self.apply_sample(sample),
             event => {
+                self.apply_orders(at, event);
                 self.apply_listener(at, event);
                 self.apply_session(at, event);
                 self.apply_topic(at, event);
@@ -215,6 +272,47 @@ impl Board {
         self.early.clear();
         self.broker.endpoints.clear();
         (self.broker.detached, self.broker.dead_letters, self.broker.depth) = (0, 0, Depth::default());
+    }
+
+    fn apply_stop(&mut self, event: &Event) {
+        let broker = &mut self.broker;
+        match event {
+            Event::Accepting { on } => {
+                broker.accepting = *on;
+                broker.drained &= !on;
+            }
+            Event::Draining { deadline } => (broker.draining, broker.drained) = (Some(*deadline), false),
+            Event::StopPhase { phase, left } => broker.stop_phase = Some((*phase, *left)),
+            Event::Drained => (broker.draining, broker.stop_phase, broker.drained) = (None, None, true),
+            Event::Stopped { .. } => (broker.stopped, broker.stop_phase) = (true, None),
+            _ => {}
+        }
+    }
+
+    /// What operators forbid, and what they have asked for that waits.
+    fn apply_orders(&mut self, at: Moment, event: &Event) {
+        let ban = |by: &String, why: &String| Ban { by: by.clone(), why: why.clone(), since: at };
+        match event {
+            Event::TopicForbidden { topic, by, why } => {
+                self.forbidden.topics.insert(topic.clone(), ban(by, why));
+            }
+            Event::TopicAllowed { topic, .. } => {
+                self.forbidden.topics.remove(topic);
+            }
+            Event::PrincipalForbidden { principal, by, why } => {
+                self.forbidden.principals.insert(principal.clone(), ban(by, why));
+            }
+            Event::PrincipalAllowed { principal, .. } => {
+                self.forbidden.principals.remove(principal);
+            }
+            Event::OrderDelayed { number, order, due } => {
+                self.waiting_orders.insert(*number, WaitingOrder { order: order.clone(), due: *due });
+            }
+            Event::Order(record) => {
+                self.waiting_orders.remove(&record.number);
+            }
+            _ => {}
+        }
     }
 
     fn apply_listener(&mut self, at: Moment, event: &Event) {

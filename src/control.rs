@@ -1,7 +1,7 @@
 //! Orders: what an operator can ask for, what it may depend on, and how it ended.
 //!
-//! Every order goes through one gate ([`crate::Handle::order`]): read-only mode is checked there, the audit record is written
-//! there, and the actor that acts answers an [`Outcome`]. The console has no other door.
+//! Every order goes through one gate ([`crate::Handle::order`]): read-only mode is checked there, a delay is waited out there,
+//! the audit record is written there, and the actor that acts answers an [`Outcome`]. The console has no other door.
 
 use std::{fmt, time::Duration};
 
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Moment,
     events::Lost,
-    name::{Epoch, SessionId, SubscriptionId, TopicName},
+    name::{Epoch, Principal, SessionId, SubscriptionId, TopicName},
+    peek::Peek,
 };
 
 /// What an operator can ask for.
@@ -44,6 +45,28 @@ pub enum Control {
         /// Which.
         topic: TopicName,
     },
+    /// Kill a topic, and refuse it (403) to publishers and exact subscribers until it is allowed. It need not exist. An operator's
+    /// reason is told to those who are refused.
+    ForbidTopic {
+        /// Which.
+        topic: TopicName,
+    },
+    /// Let a forbidden topic be created again.
+    AllowTopic {
+        /// Which.
+        topic: TopicName,
+    },
+    /// Evict all sessions of a principal, and refuse its registrations (403) until it is allowed. It need not be known. An
+    /// operator's reason is told to those who are refused.
+    ForbidPrincipal {
+        /// Who.
+        principal: Principal,
+    },
+    /// Let a forbidden principal register again.
+    AllowPrincipal {
+        /// Who.
+        principal: Principal,
+    },
     /// Throw away what a subscription's queue holds, poison included. What is in flight stays.
     Purge {
         /// Whose.
@@ -54,7 +77,22 @@ pub enum Control {
         /// Whose.
         subscription: SubscriptionId,
     },
-    /// Take new connections, or stop taking them.
+    /// Copy the first messages of a subscription's queue, and its first poison. Nothing is moved, and nothing counts as
+    /// delivered.
+    PeekQueue {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// How many of each, at most [`crate::peek::MAX_MESSAGES`].
+        most: u32,
+    },
+    /// Copy the first messages of a topic's backlog.
+    PeekBacklog {
+        /// Whose.
+        topic: TopicName,
+        /// How many, at most [`crate::peek::MAX_MESSAGES`].
+        most: u32,
+    },
+    /// Take new connections, or stop taking them. Taking them ends a drain.
     Accept {
         /// Take them.
         on: bool,
@@ -65,8 +103,26 @@ pub enum Control {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seen: Option<u64>,
     },
+    /// Stop accepting, let publishers have their receipts, tell every client 503 and close. The broker lives: sessions are
+    /// detached and their timers run.
+    Drain,
     /// Drain and stop the broker; what queues and backlogs still hold is lost.
     Shutdown,
+    /// Stop an order that waits out its delay.
+    Cancel {
+        /// Its number.
+        number: u64,
+    },
+}
+
+/// Who carries an order out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Actor {
+    Gate,
+    Broker,
+    Topics,
+    Subscribers,
+    Sessions,
 }
 
 impl Control {
@@ -74,8 +130,46 @@ impl Control {
     pub fn destroys(&self) -> bool {
         matches!(
             self,
-            Self::EvictSession { .. } | Self::KillTopic { .. } | Self::Purge { .. } | Self::Reload { .. } | Self::Shutdown
+            Self::EvictSession { .. }
+                | Self::KillTopic { .. }
+                | Self::ForbidTopic { .. }
+                | Self::ForbidPrincipal { .. }
+                | Self::Purge { .. }
+                | Self::Reload { .. }
+                | Self::Shutdown
         )
+    }
+
+    /// True if it shows what someone published: refused when no audit record can be written.
+    pub fn reveals(&self) -> bool {
+        matches!(self, Self::PeekQueue { .. } | Self::PeekBacklog { .. })
+    }
+
+    /// True if a gate that is read-only lets it through: it changes nothing, or keeps something from changing.
+    pub fn is_harmless(&self) -> bool {
+        self.reveals() || matches!(self, Self::Cancel { .. })
+    }
+
+    /// True if it may be given with a delay.
+    pub fn may_wait(&self) -> bool {
+        !self.is_harmless()
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        match self {
+            Self::EvictSession { .. }
+            | Self::DropConnection { .. }
+            | Self::HoldSession { .. }
+            | Self::ExtendSession { .. }
+            | Self::ForbidPrincipal { .. }
+            | Self::AllowPrincipal { .. } => Actor::Sessions,
+            Self::KillTopic { .. } | Self::ForbidTopic { .. } | Self::AllowTopic { .. } | Self::PeekBacklog { .. } => {
+                Actor::Topics
+            }
+            Self::Purge { .. } | Self::Redeliver { .. } | Self::PeekQueue { .. } => Actor::Subscribers,
+            Self::Accept { .. } | Self::Drain | Self::Shutdown => Actor::Broker,
+            Self::Reload { .. } | Self::Cancel { .. } => Actor::Gate,
+        }
     }
 
     /// The order's name, as in the audit record.
@@ -86,12 +180,20 @@ impl Control {
             Self::HoldSession { .. } => "hold session",
             Self::ExtendSession { .. } => "extend session",
             Self::KillTopic { .. } => "kill topic",
+            Self::ForbidTopic { .. } => "forbid topic",
+            Self::AllowTopic { .. } => "allow topic",
+            Self::ForbidPrincipal { .. } => "forbid principal",
+            Self::AllowPrincipal { .. } => "allow principal",
             Self::Purge { .. } => "purge",
             Self::Redeliver { .. } => "redeliver",
+            Self::PeekQueue { .. } => "peek queue",
+            Self::PeekBacklog { .. } => "peek backlog",
             Self::Accept { on: true } => "accept",
             Self::Accept { on: false } => "stop accepting",
             Self::Reload { .. } => "reload",
+            Self::Drain => "drain",
             Self::Shutdown => "shut down",
+            Self::Cancel { .. } => "cancel order",
         }
     }
 
@@ -102,10 +204,17 @@ impl Control {
             | Self::DropConnection { session }
             | Self::HoldSession { session }
             | Self::ExtendSession { session, .. } => session.to_string(),
-            Self::KillTopic { topic } => topic.to_string(),
-            Self::Purge { subscription } | Self::Redeliver { subscription } => subscription.to_string(),
+            Self::KillTopic { topic }
+            | Self::ForbidTopic { topic }
+            | Self::AllowTopic { topic }
+            | Self::PeekBacklog { topic, .. } => topic.to_string(),
+            Self::ForbidPrincipal { principal } | Self::AllowPrincipal { principal } => principal.to_string(),
+            Self::Purge { subscription } | Self::Redeliver { subscription } | Self::PeekQueue { subscription, .. } => {
+                subscription.to_string()
+            }
             Self::Reload { .. } => "configuration".to_owned(),
-            Self::Accept { .. } | Self::Shutdown => "broker".to_owned(),
+            Self::Accept { .. } | Self::Drain | Self::Shutdown => "broker".to_owned(),
+            Self::Cancel { number } => format!("order {number}"),
         }
     }
 }
@@ -124,15 +233,20 @@ pub struct Precondition {
 impl Precondition {
     /// Refuses if the world has moved on from what the operator saw.
     pub(crate) fn check(&self, epoch: Option<Epoch>, loss: u64) -> Result<(), Outcome> {
-        if let (Some(seen), Some(now)) = (self.epoch, epoch)
-            && seen != now
-        {
-            return Err(Outcome::Refused {
-                why: format!("the session was attached again since (epoch {seen}, now {now}); look again"),
-            });
+        match (self.epoch, epoch) {
+            (Some(seen), Some(now)) if seen != now => {
+                let why = format!("the session was attached again since (epoch {seen}, now {now}); look again");
+                return Err(Outcome::Refused { why });
+            }
+            // Asking for what cannot be checked must not pass for having been checked.
+            (Some(_), None) => {
+                let why = "this order is not about one session: it has no epoch; leave that out".to_owned();
+                return Err(Outcome::Refused { why });
+            }
+            (Some(_) | None, _) => {}
         }
         match self.loss {
-            Some(seen) if loss > seen + seen / 10 + 100 => {
+            Some(seen) if loss > seen.saturating_add(seen / 10).saturating_add(100) => {
                 Err(Outcome::Refused { why: format!("{loss} messages would be lost now, {seen} when you looked; look again") })
             }
             _ => Ok(()),
@@ -150,9 +264,24 @@ pub struct Order {
     /// Why, in the operator's words; may be empty.
     #[serde(default)]
     pub reason: String,
-    /// What must still be so.
+    /// What must still be so when it is carried out.
     #[serde(default)]
     pub precondition: Precondition,
+    /// Wait this long before, in milliseconds, so that it can be cancelled; at most `orders.max_delay`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delay_ms: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a field by reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Order {
+    /// An order of `operator`, to be carried out at once, whatever it costs.
+    pub fn new(operator: impl Into<String>, control: Control) -> Self {
+        Self { control, operator: operator.into(), reason: String::new(), precondition: Precondition::default(), delay_ms: 0 }
+    }
 }
 
 /// How an order ended.
@@ -164,8 +293,18 @@ pub enum Outcome {
         /// Messages lost by it.
         lost: Lost,
     },
+    /// What was looked at. In the record of the order it is [`Outcome::Done`]: what others published is not kept there.
+    Seen {
+        /// The copy.
+        peek: Box<Peek>,
+    },
     /// There was nothing left to do it to: the second of two equal orders, or its target ended by itself.
     AlreadyGone,
+    /// Stopped while it waited out its delay.
+    Cancelled {
+        /// Who stopped it.
+        by: String,
+    },
     /// Not done, and why.
     Refused {
         /// What stood in the way, and what would help.
@@ -180,16 +319,35 @@ impl fmt::Display for Outcome {
         match self {
             Self::Done { lost } if lost.is_nothing() => f.write_str("done, nothing lost"),
             Self::Done { lost } => write!(f, "done, {} messages lost", lost.messages()),
+            Self::Seen { peek } => write!(f, "done, {} messages looked at", peek.messages.len()),
             Self::AlreadyGone => f.write_str("already gone"),
+            Self::Cancelled { by } => write!(f, "cancelled by {by}"),
             Self::Refused { why } => write!(f, "refused: {why}"),
             Self::Unknown => f.write_str("no answer; look whether it was done"),
         }
     }
 }
 
+impl Outcome {
+    /// Done, and nothing was lost.
+    pub(crate) const DONE: Self = Self::Done { lost: Lost { queued: 0, poison: 0, backlog: 0, bytes: 0 } };
+
+    pub(crate) fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into() }
+    }
+
+    /// As it is kept: without what others published.
+    pub(crate) fn on_record(&self) -> Self {
+        if matches!(self, Self::Seen { .. }) { Self::DONE } else { self.clone() }
+    }
+}
+
 /// The audit record of one order: who, when, what, why, at what cost, with what outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRecord {
+    /// Its number among all orders of this broker.
+    #[serde(default)]
+    pub number: u64,
     /// The order as given.
     #[serde(flatten)]
     pub order: Order,
@@ -216,5 +374,21 @@ mod tests {
         assert!(matches!(seen.check(Some(Epoch(3)), 1_201), Err(Outcome::Refused { .. })));
         assert!(matches!(seen.check(Some(Epoch(4)), 0), Err(Outcome::Refused { .. })));
         assert!(Precondition::default().check(Some(Epoch(9)), u64::MAX).is_ok());
+        assert!(Precondition { epoch: None, loss: Some(u64::MAX) }.check(None, u64::MAX).is_ok());
+    }
+
+    /// An epoch that nobody compares would look like one that still holds.
+    #[test]
+    fn an_epoch_is_refused_where_there_is_none() {
+        let seen = Precondition { epoch: Some(Epoch(1)), loss: None };
+        assert!(matches!(seen.check(None, 0), Err(Outcome::Refused { .. })));
+    }
+
+    /// What others published is shown to whoever asked, and to nobody who reads the audit.
+    #[test]
+    fn the_record_of_a_look_holds_no_payload() {
+        let peek = Box::new(Peek::default());
+        assert_eq!(Outcome::Seen { peek }.on_record(), Outcome::DONE);
+        assert_eq!(Outcome::AlreadyGone.on_record(), Outcome::AlreadyGone);
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Moment,
     config::Changes,
-    control::OrderRecord,
+    control::{Order, OrderRecord},
     name::{ClientName, Epoch, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
     wire::Code,
 };
@@ -164,6 +164,20 @@ pub enum SubscriptionState {
     Live,
 }
 
+/// How far a drain or a shutdown is. Each follows the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopPhase {
+    /// New connections and new publishes are not taken any more.
+    StopAccepting,
+    /// Publishes that were taken are being answered.
+    Receipts,
+    /// Every client is told 503 and closed.
+    Goodbyes,
+    /// The actors end; what queues hold is lost. Not in a drain.
+    Stopping,
+}
+
 /// What was done when a right was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -204,10 +218,17 @@ pub enum Event {
         users: usize,
         changes: Changes,
     },
-    /// An orderly shutdown began.
+    /// A drain or a shutdown began.
     Draining {
         deadline: Moment,
     },
+    /// It has come that far; `left` is what it waits for: unanswered publish chunks, or connections.
+    StopPhase {
+        phase: StopPhase,
+        left: u64,
+    },
+    /// A drain is over: no client is connected, and the broker lives.
+    Drained,
     /// All actors have ended; what queues still held is lost.
     Stopped {
         lost: Lost,
@@ -289,6 +310,26 @@ pub enum Event {
     TopicForgotten {
         topic: TopicName,
     },
+    /// Publishers and exact subscribers are refused until it is allowed.
+    TopicForbidden {
+        topic: TopicName,
+        by: String,
+        why: String,
+    },
+    TopicAllowed {
+        topic: TopicName,
+        by: String,
+    },
+    /// Registrations are refused until it is allowed.
+    PrincipalForbidden {
+        principal: Principal,
+        by: String,
+        why: String,
+    },
+    PrincipalAllowed {
+        principal: Principal,
+        by: String,
+    },
     TopicRestarted {
         topic: TopicName,
         restarts: u32,
@@ -362,6 +403,12 @@ pub enum Event {
         limit: String,
         who: String,
         times: u64,
+    },
+    /// An order waits out its delay and can be cancelled until `due`.
+    OrderDelayed {
+        number: u64,
+        order: Order,
+        due: Moment,
     },
     /// An order was taken and this is how it ended.
     Order(OrderRecord),

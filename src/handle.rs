@@ -1,46 +1,33 @@
 //! The handle: everything a program can do with a running broker. The console has no other door.
 
-mod reload;
-
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs::OpenOptions,
-    hash::RandomState,
-    io::{self, Write as _},
     net::SocketAddr,
-    path::PathBuf,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
+    sync::{Arc, atomic::AtomicBool},
 };
 
-use ractor::{Actor as _, ActorRef, ActorStatus, RpcReplyPort, SpawnErr, rpc::CallResult};
+use ractor::{Actor as _, ActorRef, ActorStatus, SpawnErr, rpc::CallResult};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     access::Access,
     actors::{self, BrokerMsg},
-    auth,
+    bans::Bans,
     bus::Bus,
-    clock::{Clock, Moment},
+    clock::Clock,
     config::Config,
-    control::{Control, Order, OrderRecord, Outcome},
+    control::{Order, Outcome},
     entropy::{Entropy, OsEntropy},
-    events::{Event, Lost},
+    events::Lost,
+    gate::Gate,
     limits::Limits,
-    name::Printable,
     net::Accept,
+    reload::Preview,
     room::Room,
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
     timers::Timers,
 };
-
-/// How long an order may go unanswered before its outcome is called unknown.
-const ORDER: Duration = Duration::from_secs(10);
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,26 +68,14 @@ pub struct Handle {
     inner: Arc<Inner>,
 }
 
+#[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
     broker: ActorRef<BrokerMsg>,
     endpoints: Vec<SocketAddr>,
-    read_only: AtomicBool,
-    audit: Option<PathBuf>,
+    gate: Arc<Gate>,
     /// None while it runs; then whether it ended in order.
     ended: watch::Receiver<Option<bool>>,
-    /// How the configuration is read again, if it can be.
-    source: OnceLock<reload::Source>,
-    /// Marks configurations that were read.
-    marks: RandomState,
-    /// Held from reading to taking, so that what was read first is not taken last.
-    reloading: tokio::sync::Mutex<()>,
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("endpoints", &self.endpoints).finish_non_exhaustive()
-    }
 }
 
 impl Broker {
@@ -138,7 +113,6 @@ impl Broker {
         config.validate()?;
         let Platform { endpoints, entropy } = platform;
         let addresses = endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect();
-        let audit = config.audit.file.clone();
         let stats = Arc::<Stats>::default();
         let (timers, timer_task) = Timers::start(Arc::clone(&stats));
         let clock = Clock::start();
@@ -152,9 +126,11 @@ impl Broker {
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             access: Arc::new(Access::new(std::mem::take(&mut config.users), Arc::clone(&entropy))),
+            bans: Bans::new(config.orders.max_forbidden),
             entropy,
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             restarting: AtomicBool::new(false),
             config,
         });
@@ -171,11 +147,8 @@ impl Broker {
                 sender.send_replace(Some(shared.bus.board().broker.stopped));
             }
         });
-        let read_only = AtomicBool::new(false);
-        let (source, marks, reloading) = (OnceLock::new(), RandomState::new(), tokio::sync::Mutex::default());
-        Ok(Handle {
-            inner: Arc::new(Inner { shared, broker, endpoints: addresses, read_only, audit, ended, source, marks, reloading }),
-        })
+        let gate = Gate::new(Arc::clone(&shared), broker.clone());
+        Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, gate, ended }) })
     }
 }
 
@@ -202,108 +175,41 @@ impl Handle {
 
     /// True while orders are refused.
     pub fn is_read_only(&self) -> bool {
-        self.inner.read_only.load(Relaxed)
+        self.inner.gate.is_read_only()
     }
 
     /// Refuses orders from now on, or takes them again.
     pub fn set_read_only(&self, on: bool) {
-        self.inner.read_only.store(on, Relaxed);
+        self.inner.gate.set_read_only(on);
     }
 
     /// The gate: the one way to give an order. It is refused in read-only mode, to an operator who is a user without the
-    /// right to operate on what it touches, and if it destroys and cannot be recorded; else the actor that acts answers. The record of it goes to the bus, to the log target `cordboard::audit`, and to
-    /// `audit.file`, one JSON object a line.
+    /// right to operate on what it touches, and if it destroys and cannot be recorded; it waits there for the delay that was
+    /// asked for, and goes on if whoever asked does not; then the actor that acts answers. The record of it goes to the bus, to the log target `cordboard::audit`, and to `audit.file`, one JSON object a line.
     pub async fn order(&self, order: Order) -> Outcome {
-        self.carry_out(order, true).await
+        Arc::clone(&self.inner.gate).order(order).await
     }
 
-    /// Carries an order out, if the gate (where it is asked) lets it pass, and records how it ended.
-    async fn carry_out(&self, order: Order, gate: bool) -> Outcome {
-        let shared = &self.inner.shared;
-        let given = shared.clock.now();
-        let queued_before = shared.bus.board().broker.depth.queued();
-        let outcome = match self.admit(&order, given, gate).await {
-            Ok(()) => self.pass_on(&order).await,
-            Err(why) => Outcome::Refused { why },
-        };
-        let queued = (queued_before, shared.bus.board().broker.depth.queued());
-        let record = OrderRecord { order, given, queued, outcome: outcome.clone() };
-        self.record(&record).await;
-        shared.emit(Event::Order(record));
-        outcome
+    /// Says how the configuration is read again. Without this, or the second time, nothing changes.
+    pub fn reload_from(&self, read: impl Fn() -> Result<Config, String> + Send + Sync + 'static) {
+        self.inner.gate.reload_from(Box::new(read));
     }
 
-    /// The order goes to whoever acts, and the answer comes back.
-    async fn pass_on(&self, order: &Order) -> Outcome {
-        let sent = order.clone();
-        match order.control {
-            Control::Reload { seen } => {
-                let _turn = self.inner.reloading.lock().await;
-                match self.configuration(seen).await {
-                    Ok(config) => self.ask(|reply| BrokerMsg::Reload { config, by: sent.operator, reply }, Some(ORDER)).await,
-                    Err(why) => Outcome::Refused { why },
-                }
-            }
-            // It has a deadline of its own.
-            Control::Shutdown => self.ask(|reply| BrokerMsg::Order { order: sent, reply }, None).await,
-            _ => self.ask(|reply| BrokerMsg::Order { order: sent, reply }, Some(ORDER)).await,
-        }
+    /// Reads the configuration and says what it would change; nothing is changed by it.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where; or why it cannot be taken at run time.
+    pub async fn preview_reload(&self) -> Result<Preview, String> {
+        self.inner.gate.preview().await
     }
 
-    async fn ask(&self, message: impl FnOnce(RpcReplyPort<Outcome>) -> BrokerMsg, patience: Option<Duration>) -> Outcome {
-        match self.inner.broker.call(message, patience).await {
-            Ok(CallResult::Success(outcome)) => outcome,
-            Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
-            Err(_) => Outcome::Refused { why: "the broker has stopped".to_owned() },
-        }
+    /// Reads the configuration again, as [`Control::Reload`](crate::control::Control::Reload) does but without asking the gate:
+    /// `by` has a hand on the process itself, as whoever sends it a signal has. The record is the same.
+    pub async fn reload(&self, by: &str) -> Outcome {
+        Arc::clone(&self.inner.gate).reload(by).await
     }
 
-    /// Why an order is not even passed on. One that destroys leaves its intent on record before it is.
-    async fn admit(&self, order: &Order, given: Moment, gate: bool) -> Result<(), String> {
-        if gate {
-            if self.is_read_only() {
-                return Err("orders are not taken: read-only is on".to_owned());
-            }
-            self.has_the_right(order)?;
-        }
-        if order.control.destroys() {
-            let intent = serde_json::json!({ "intent": order, "given": given });
-            self.write_down(&intent.to_string()).await.map_err(|error| format!("no audit record can be written: {error}"))?;
-        }
-        Ok(())
-    }
-
-    /// An operator who is a user needs the right to operate. One who is not has the process in hand, and may do everything.
-    fn has_the_right(&self, order: &Order) -> Result<(), String> {
-        let Some(rights) = order.operator.parse().ok().and_then(|operator| self.inner.shared.access.rights_of(&operator)) else {
-            return Ok(());
-        };
-        if auth::may_order(&rights, &order.control) {
-            return Ok(());
-        }
-        let (operator, touched) = (Printable(&order.operator), auth::touched(&order.control));
-        Err(format!("{operator} has no right to operate on {touched} (users.allow.operate, users.deny.operate)"))
-    }
-
-    async fn record(&self, record: &OrderRecord) {
-        let line = serde_json::to_string(record).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-        if let Err(error) = self.write_down(&line).await {
-            tracing::error!(%error, "an audit record could not be written");
-        }
-    }
-
-    /// One line of audit: to the log target, and to the file if there is one.
-    async fn write_down(&self, line: &str) -> io::Result<()> {
-        tracing::info!(target: "cordboard::audit", "{line}");
-        let Some(file) = self.inner.audit.clone() else { return Ok(()) };
-        let bytes = format!("{line}\n").into_bytes();
-        let name = file.display().to_string();
-        let write = move || OpenOptions::new().create(true).append(true).open(file)?.write_all(&bytes);
-        let written = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
-        written.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
-    }
-
-    /// Drains and stops the broker, as [`Control::Shutdown`] does but without asking the gate: takes no more connections, lets publishers have their receipts, tells every client 503, all
+    /// Drains and stops the broker, as [`Control::Shutdown`](crate::control::Control::Shutdown) does but without asking the gate: takes no more connections, lets publishers have their receipts, tells every client 503, all
     /// within `connections.drain_deadline`. Returns what queues and backlogs still held.
     pub async fn shutdown(&self) -> Lost {
         let lost = match self.inner.broker.call(BrokerMsg::Shutdown, None).await {

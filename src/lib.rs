@@ -49,15 +49,16 @@
 //!
 //! # Where to find what, in reading order
 //!
-//! [`name`], [`wire`], [`config`], [`control`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`, `queue`,
-//! `backlog`, `receipt`, `room`, `bucket`, `throttle`, `logins` and `tombstones` are vocabulary and pure cores: values in,
-//! values out. `subscription` is a queue, `topic_cell` a topic, with those who share it; [`net`] is what a socket is,
-//! `connection` all I/O on one; `actors` has one actor a file; `handle` is the door.
+//! [`name`], [`wire`], [`config`], [`control`], [`peek`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`,
+//! `queue`, `backlog`, `receipt`, `room`, `bucket`, `throttle`, `logins`, `bans` and `tombstones` are vocabulary and pure
+//! cores: values in, values out. `subscription` is a queue, `topic_cell` a topic, with those who share it; [`net`] is what a
+//! socket is, `connection` all I/O on one; `actors` has one actor a file; `gate` takes orders, `handle` is the door.
 
 mod access;
 mod actors;
 pub mod auth;
 mod backlog;
+mod bans;
 mod batch;
 pub mod board;
 mod bucket;
@@ -70,11 +71,13 @@ pub mod control;
 pub mod entropy;
 pub mod events;
 pub mod filters;
+mod gate;
 mod handle;
 mod limits;
 mod logins;
 pub mod name;
 pub mod net;
+pub mod peek;
 mod queue;
 mod receipt;
 pub mod reload;

@@ -100,6 +100,12 @@ limits! {
     Subscriptions = "queues.max_subscriptions",
     /// What all queues hold together.
     Memory = "queues.all_bytes",
+    /// Topics and principals that are forbidden.
+    Forbidden = "orders.max_forbidden",
+    /// Orders that wait out a delay.
+    WaitingOrders = "orders.max_waiting",
+    /// The longest delay of an order.
+    OrderDelay = "orders.max_delay",
     /// Requests that wait while another on the same filter is being handled.
     RequestsPerFilter = "requests on one filter",
     /// Replies that a client does not read.

@@ -7,10 +7,11 @@ use std::sync::{
 };
 
 use ractor::{ActorRef, Message, MessagingErr};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     access::Access,
+    bans::Bans,
     bus::Bus,
     clock::Clock,
     config::Config,
@@ -18,7 +19,7 @@ use crate::{
     events::{BrokerSample, Event},
     filters::Filters,
     limits::{Limit, Limits},
-    name::{Filter, NameRules, SessionId, TopicName},
+    name::{Epoch, Filter, NameRules, SessionId, TopicName},
     room::Room,
     stats::Stats,
     subscription::SubscriptionQueue,
@@ -41,11 +42,15 @@ pub(crate) struct Shared {
     pub(crate) ingress: Room,
     /// Who may do what. The users of `config` are in here, and nowhere else.
     pub(crate) access: Arc<Access>,
+    /// What operators have forbidden.
+    pub(crate) bans: Bans,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// New connections are taken; an operator's word on it outlives a restart of the managers.
     pub(crate) accepting: AtomicBool,
     /// Readers take nothing more in.
     pub(crate) draining: AtomicBool,
+    /// The broker is on its way to its end.
+    pub(crate) stopping: watch::Sender<bool>,
     /// Managers are being restarted: a listener that ends now says 503, not 500.
     pub(crate) restarting: AtomicBool,
 }
@@ -73,6 +78,11 @@ impl Shared {
         let Some(row) = board.sessions.get(&session) else { return 0 };
         let queues = row.subscriptions.iter().filter_map(|filter| self.filters.get(filter, session));
         queues.map(|queue| queue.depth()).map(|depth| depth.queued() + depth.poison).sum()
+    }
+
+    /// How often a session has been attached, if it is there.
+    pub(crate) fn epoch_of(&self, session: SessionId) -> Option<Epoch> {
+        self.bus.board().sessions.get(&session).map(|row| row.epoch)
     }
 
     pub(crate) fn name_rules(&self) -> NameRules {

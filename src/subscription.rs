@@ -21,6 +21,7 @@ use crate::{
     batch::Batch,
     events::{Depth, DropReason, Lost},
     name::{Principal, SubscriptionHandle, SubscriptionId, TopicName},
+    peek::Peek,
     queue::{Appended, Bounds, GivenUp, Queue, Run},
     receipt::Settlement,
     room::Room,
@@ -301,8 +302,17 @@ impl SubscriptionQueue {
         self.change(|state| state.queue.hold_expired(Shared::now()));
     }
 
-    pub(crate) fn purge(&self) -> Lost {
-        self.change(|state| state.queue.purge())
+    /// Throws away what waits and the poison, unless `judge` refuses to lose that many.
+    pub(crate) fn purge_if<E>(&self, judge: impl FnOnce(u64) -> Result<(), E>) -> Result<Lost, E> {
+        self.change(|state| {
+            let depth = state.queue.depth();
+            judge(depth.waiting + depth.poison).map(|()| state.queue.purge())
+        })
+    }
+
+    /// A copy of its first messages.
+    pub(crate) fn peek(&self, most: u32) -> Peek {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.peek(most)
     }
 
     pub(crate) fn redeliver(&self, room: &Room) -> u64 {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cordboard::{
     Board, Handle,
-    control::{Control, Order, Outcome, Precondition},
+    control::{Control, Order, Outcome},
     name::{Filter, SessionId, SubscriptionId},
     wire::{ClientFrame, RegistrationRequest, UnsubscribeRequest},
 };
@@ -85,7 +85,7 @@ async fn until(raw: &mut Raw, what: &str, wanted: impl Fn(&Reply) -> bool) {
 
 impl World {
     async fn order(&self, control: Control) -> Outcome {
-        let order = Order { control, operator: "test".into(), reason: String::new(), precondition: Precondition::default() };
+        let order = Order::new("test", control);
         self.broker.order(order).await
     }
 

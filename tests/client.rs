@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use cordboard::{
     Broker, Client, Config, Handle,
     client::{ClientEnd, ClientEvent, Events, PublishError},
-    control::{Control, Order, Outcome, Precondition},
+    control::{Control, Order, Outcome},
     wire::Code,
 };
 use tokio::time::timeout;
@@ -26,8 +26,7 @@ async fn client(broker: &Handle) -> Client {
 }
 
 async fn order(broker: &Handle, control: Control) {
-    let order =
-        Order { control, operator: "test".to_owned(), reason: "a test".to_owned(), precondition: Precondition::default() };
+    let order = Order { reason: "a test".to_owned(), ..Order::new("test", control) };
     let outcome = soon(broker.order(order)).await;
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
 }

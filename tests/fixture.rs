@@ -1,6 +1,7 @@
 //! A broker for one test, and a client that speaks the protocol frame by frame, so that a test can also speak it wrongly.
 
 pub(crate) mod baseline;
+pub(crate) mod memory;
 pub(crate) mod proxy;
 pub(crate) mod rng;
 
@@ -8,7 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use cordboard::{
     Board, Broker, Config, Handle,
-    control::{Control, Order, Outcome, Precondition},
+    control::{Control, Order, Outcome},
     events::{Event, Lost, SessionEnd},
     name::{SessionId, SubscriptionHandle},
     wire::{
@@ -69,8 +70,7 @@ pub(crate) async fn eventually(broker: &Handle, what: &str, so: impl Fn(&Board) 
 
 /// Gives an order as an operator who looked at nothing.
 pub(crate) async fn order(broker: &Handle, control: Control) -> Outcome {
-    let (operator, reason, precondition) = ("test".to_owned(), String::new(), Precondition::default());
-    broker.order(Order { control, operator, reason, precondition }).await
+    broker.order(Order::new("test", control)).await
 }
 
 /// Waits until a session has ended; how, and what was lost.
@@ -152,9 +152,11 @@ impl Raw {
         Self::over_tcp(TcpStream::connect(address).await.unwrap())
     }
 
-    /// Connected from another address of this machine: 127.0.0.`host`.
-    #[cfg(target_os = "linux")]
+    /// Connected from another address of this machine, 127.0.0.`host`; from the one there is where there is only one.
     pub(crate) async fn connect_from(host: u8, address: SocketAddr) -> Self {
+        if cfg!(not(target_os = "linux")) {
+            return Self::connect(address).await;
+        }
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, host], 0).into()).unwrap();
         Self::over_tcp(socket.connect(address).await.unwrap())

@@ -63,7 +63,7 @@ fn user_at_cost(name: &str, kib: u32) -> User {
     }
 }
 
-fn of_user(name: &str) -> RegistrationRequest {
+pub(crate) fn of_user(name: &str) -> RegistrationRequest {
     with_password(name, name)
 }
 

@@ -1,5 +1,11 @@
 //! What an operator can do, what it costs, and what the client is told.
 
+mod delaying;
+mod draining;
+mod forbidding;
+mod peeking;
+mod races;
+
 use cordboard::{
     control::{Control, Order, Outcome, Precondition},
     events::{Event, SessionEnd},
@@ -16,10 +22,9 @@ async fn an_evicted_client_is_told_why_and_its_session_is_gone() {
     sub.subscribe("t").await;
     let session = response.session;
     let evict = Order {
-        control: Control::EvictSession { session },
-        operator: "ana".into(),
         reason: "OPS-114 stuck consumer".into(),
         precondition: Precondition { epoch: Some(Epoch(1)), loss: Some(0) },
+        ..Order::new("ana", Control::EvictSession { session })
     };
     assert!(matches!(broker.order(evict.clone()).await, Outcome::Done { lost } if lost.is_nothing()));
     match sub.next().await {
@@ -54,10 +59,8 @@ async fn an_order_is_refused_when_the_world_has_moved_on() {
         publisher.publish("t", [n]).await;
     }
     let evict = |epoch, loss| Order {
-        control: Control::EvictSession { session },
-        operator: "ana".into(),
-        reason: String::new(),
         precondition: Precondition { epoch: Some(Epoch(epoch)), loss: Some(loss) },
+        ..Order::new("ana", Control::EvictSession { session })
     };
     assert!(matches!(broker.order(evict(2, 500)).await, Outcome::Refused { .. }));
     assert!(matches!(broker.order(evict(1, 0)).await, Outcome::Refused { .. }));

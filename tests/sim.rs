@@ -11,6 +11,7 @@ mod judge;
 mod net;
 mod operator;
 mod publisher;
+mod reclaim;
 mod stage;
 mod subscriber;
 mod timeline;
@@ -175,16 +176,19 @@ impl World {
         Run { fingerprint: self.stage.fingerprint(), verdicts }
     }
 
-    /// Lets time pass until nothing is `left`.
+    /// Lets time pass until nothing is `left`. The board is sampled once a second, so nothing must be left twice in a row.
     fn until(&mut self, what: &str, left: impl Fn(&mut Self) -> Option<String>) {
-        let (from, mut steps) = (self.sim.elapsed(), 0);
-        loop {
-            self.step();
-            steps += 1;
-            // Samples come once a second.
-            if steps % 100 == 0 {
-                let Some(left) = left(self) else { return };
-                assert!(self.sim.elapsed() - from < REST / 2, "it never came to pass that {what}: {left}");
+        let (from, mut quiet) = (self.sim.elapsed(), 0);
+        while quiet < 2 {
+            for _ in 0..110 {
+                self.step();
+            }
+            match left(self) {
+                None => quiet += 1,
+                Some(left) => {
+                    assert!(self.sim.elapsed() - from < REST / 2, "it never came to pass that {what}: {left}");
+                    quiet = 0;
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The broker: root of the actors. It starts the four managers in order, authenticates registrations on no mailbox of its own,
 //! restarts all four when one fails, and stops them in reverse.
 
+mod draining;
 mod login;
 
 use std::{
@@ -14,7 +15,10 @@ use std::{
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, RpcReplyPort, SpawnErr, SupervisionEvent};
 use tokio::{sync::Semaphore, task::AbortHandle, time};
 
-use self::login::{Place, claim, credentials, lock, recall, refuse};
+use self::{
+    draining::Draining,
+    login::{Place, claim, credentials, lock, recall, refuse},
+};
 use super::{
     Door, Failures, Living, RightsChanged, alive,
     listener::{Refused, Register},
@@ -26,7 +30,7 @@ use super::{
 };
 use crate::{
     config::{Changes, Config},
-    control::{Control, Order, Outcome},
+    control::{self, Control, Order, Outcome},
     events::{Event, Lost, Sample},
     logins::Logins,
     net::Accept,
@@ -39,8 +43,6 @@ use crate::{
 const HASHING: usize = 2;
 /// How long a manager may take to stop before it is killed.
 const STOP: Duration = Duration::from_secs(2);
-/// How often a drain looks whether receipts are still held.
-const DRAIN_POLL: Duration = Duration::from_millis(5);
 
 /// What the broker can be asked.
 #[derive(Debug)]
@@ -57,6 +59,10 @@ pub(crate) enum BrokerMsg {
     Reload { config: Box<Config>, by: String, reply: RpcReplyPort<Outcome> },
     /// Drain and stop; what was lost is the answer.
     Shutdown(RpcReplyPort<Lost>),
+    /// A drain is over.
+    Drained,
+    /// Everything has ended.
+    Stopped(Lost),
     /// A second has passed.
     Tick,
 }
@@ -74,6 +80,7 @@ pub(crate) struct State {
     endpoints: Vec<Arc<dyn Accept>>,
     last_listener: Arc<AtomicU64>,
     managers: Managers,
+    duty: Duty,
     failures: Failures,
     hashing: Arc<Semaphore>,
     logins: Arc<Mutex<Logins>>,
@@ -83,7 +90,25 @@ pub(crate) struct State {
     _alive: Living,
 }
 
+/// What the broker is doing.
+enum Duty {
+    Serving,
+    /// Its clients are being told; it lives on.
+    Draining {
+        task: AbortHandle,
+        reply: RpcReplyPort<Outcome>,
+    },
+    /// No client is there, none is taken.
+    Drained,
+    /// It ends.
+    Stopping {
+        ordered: Option<RpcReplyPort<Outcome>>,
+        asked: Vec<RpcReplyPort<Lost>>,
+    },
+}
+
 /// The four managers, in the order in which they are started.
+#[derive(Clone)]
 struct Managers {
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
@@ -162,6 +187,7 @@ impl Actor for Broker {
             endpoints,
             last_listener,
             managers,
+            duty: Duty::Serving,
             failures: Failures::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
             logins: Arc::default(),
@@ -177,23 +203,11 @@ impl Actor for Broker {
             BrokerMsg::Register(register) => state.register(register),
             BrokerMsg::EndExact(end) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::EndExact(end)),
             BrokerMsg::MakeRoom(make) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::MakeRoom(make)),
-            BrokerMsg::Order { order: Order { control: Control::Shutdown, precondition, .. }, reply } => {
-                let outcome = match precondition.check(None, state.held()) {
-                    Ok(()) => {
-                        myself.stop(None);
-                        Outcome::Done { lost: state.shut_down().await }
-                    }
-                    Err(refused) => refused,
-                };
-                let _ = reply.send(outcome);
-            }
-            BrokerMsg::Order { order, reply } => state.order(order, reply),
+            BrokerMsg::Order { order, reply } => state.order(&myself, order, reply),
             BrokerMsg::Reload { config, by, reply } => state.reload(&config, by, reply),
-            BrokerMsg::Shutdown(reply) => {
-                let lost = state.shut_down().await;
-                let _ = reply.send(lost);
-                myself.stop(None);
-            }
+            BrokerMsg::Shutdown(reply) => state.shut_down(&myself, None, Some(reply)),
+            BrokerMsg::Drained => state.drained(),
+            BrokerMsg::Stopped(lost) => state.stopped(&myself, lost),
             BrokerMsg::Tick => state.tick(),
         }
         Ok(())
@@ -213,10 +227,17 @@ impl Actor for Broker {
         // Managers that we stop ourselves are no longer among these.
         let failed = state.managers.in_reverse().into_iter().find(|(_, manager)| manager.get_id() == who.get_id());
         match failed {
-            Some((manager, _)) if !state.shared.draining.load(Relaxed) => state.restart(&myself, manager, why).await,
+            Some((manager, _)) if !state.is_stopping() => state.restart(&myself, manager, why).await,
             _ => Ok(()),
         }
     }
+}
+
+const RESTARTING: &str = "the managers are being restarted; give the order again";
+
+/// Answers an order. Its operator may have given up waiting.
+fn answer(reply: RpcReplyPort<Outcome>, outcome: Outcome) {
+    let _ = reply.send(outcome);
 }
 
 /// Ticks once a second for as long as the broker lives.
@@ -274,6 +295,9 @@ impl State {
     /// The users are from now on those of `config`. Whoever keeps something by what they were is told; the order is answered
     /// when all have looked.
     fn reload(&self, config: &Config, by: String, reply: RpcReplyPort<Outcome>) {
+        if self.is_stopping() {
+            return answer(reply, Outcome::refused("the broker is shutting down"));
+        }
         let (shared, before) = (&self.shared, self.shared.access.current());
         let running = Config { users: before.configured.clone(), ..shared.config.clone() };
         let changes = Changes::between(&running, config);
@@ -289,22 +313,132 @@ impl State {
         }
     }
 
-    fn order(&self, order: Order, reply: RpcReplyPort<Outcome>) {
-        match order.control {
-            Control::EvictSession { .. }
-            | Control::DropConnection { .. }
-            | Control::HoldSession { .. }
-            | Control::ExtendSession { .. } => self.tell(&self.managers.sessions, SessionManagerMsg::Order { order, reply }),
-            Control::KillTopic { .. } => self.tell(&self.managers.topics, TopicManagerMsg::Order { order, reply }),
-            Control::Purge { .. } | Control::Redeliver { .. } => {
-                self.tell(&self.managers.subscribers, SubscriberManagerMsg::Order { order, reply });
-            }
-            Control::Accept { on } => self.tell(&self.managers.listeners, ListenerManagerMsg::Accept { on, reply }),
-            Control::Reload { .. } => {
-                let _ = reply.send(Outcome::Refused { why: "nothing was read to be taken".to_owned() });
-            }
-            Control::Shutdown => unreachable!("a shutdown is the broker's own and is carried out before this is asked"),
+    fn is_stopping(&self) -> bool {
+        matches!(self.duty, Duty::Stopping { .. })
+    }
+
+    /// Passes an order on to whoever carries it out. One that nobody takes is refused, so that its operator knows.
+    fn order(&mut self, myself: &ActorRef<BrokerMsg>, order: Order, reply: RpcReplyPort<Outcome>) {
+        if self.is_stopping() {
+            let twice = order.control == Control::Shutdown;
+            let outcome = if twice { Outcome::AlreadyGone } else { Outcome::refused("the broker is shutting down") };
+            return answer(reply, outcome);
         }
+        let (shared, managers) = (&self.shared, &self.managers);
+        let nobody = match order.control.actor() {
+            control::Actor::Sessions => match shared.tell(&managers.sessions, SessionManagerMsg::Order { order, reply }) {
+                Err(SessionManagerMsg::Order { reply, .. }) => Some(reply),
+                Ok(()) | Err(_) => None,
+            },
+            control::Actor::Topics => match shared.tell(&managers.topics, TopicManagerMsg::Order { order, reply }) {
+                Err(TopicManagerMsg::Order { reply, .. }) => Some(reply),
+                Ok(()) | Err(_) => None,
+            },
+            control::Actor::Subscribers => match shared.tell(&managers.subscribers, SubscriberManagerMsg::Order { order, reply })
+            {
+                Err(SubscriberManagerMsg::Order { reply, .. }) => Some(reply),
+                Ok(()) | Err(_) => None,
+            },
+            control::Actor::Broker => return self.own(myself, order, reply),
+            control::Actor::Gate => return answer(reply, Outcome::refused("this order is the gate's own")),
+        };
+        if let Some(reply) = nobody {
+            answer(reply, Outcome::refused(RESTARTING));
+        }
+    }
+
+    /// Orders about the broker itself.
+    fn own(&mut self, myself: &ActorRef<BrokerMsg>, order: Order, reply: RpcReplyPort<Outcome>) {
+        let loss = if order.control.destroys() { self.held() } else { 0 };
+        if let Err(refused) = order.precondition.check(None, loss) {
+            return answer(reply, refused);
+        }
+        match order.control {
+            Control::Accept { on } => self.accept(on, reply),
+            Control::Drain => self.drain(myself, reply),
+            Control::Shutdown => self.shut_down(myself, Some(reply), None),
+            _ => answer(reply, Outcome::refused("this order is not about the broker")),
+        }
+    }
+
+    fn accept(&mut self, on: bool, reply: RpcReplyPort<Outcome>) {
+        match self.duty {
+            Duty::Draining { .. } if on => return answer(reply, Outcome::refused("a drain is under way; wait until it is over")),
+            Duty::Drained if on => {
+                self.shared.draining.store(false, Relaxed);
+                self.duty = Duty::Serving;
+            }
+            Duty::Serving | Duty::Draining { .. } | Duty::Drained | Duty::Stopping { .. } => {}
+        }
+        let accept = ListenerManagerMsg::Accept { on, reply };
+        if let Err(ListenerManagerMsg::Accept { reply, .. }) = self.shared.tell(&self.managers.listeners, accept) {
+            answer(reply, Outcome::refused(RESTARTING));
+        }
+    }
+
+    fn drain(&mut self, myself: &ActorRef<BrokerMsg>, reply: RpcReplyPort<Outcome>) {
+        if !matches!(self.duty, Duty::Serving) {
+            return answer(reply, Outcome::AlreadyGone);
+        }
+        let draining = Draining::begin(&self.shared, &self.managers);
+        let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
+        let task = tokio::spawn(async move {
+            draining.empty().await;
+            // A broker that has failed meanwhile has nothing more to say.
+            let _ = shared.tell(&myself, BrokerMsg::Drained);
+        });
+        self.duty = Duty::Draining { task: task.abort_handle(), reply };
+    }
+
+    fn drained(&mut self) {
+        match std::mem::replace(&mut self.duty, Duty::Drained) {
+            Duty::Draining { reply, .. } => {
+                self.shared.emit(Event::Drained);
+                answer(reply, Outcome::DONE);
+            }
+            // A shutdown came in between.
+            other => self.duty = other,
+        }
+    }
+
+    /// Drains and stops, once; whoever else asks for it waits for the same end.
+    fn shut_down(
+        &mut self,
+        myself: &ActorRef<BrokerMsg>,
+        ordered: Option<RpcReplyPort<Outcome>>,
+        asked: Option<RpcReplyPort<Lost>>,
+    ) {
+        if let Duty::Stopping { asked: all, .. } = &mut self.duty {
+            return all.extend(asked);
+        }
+        let stopping = Duty::Stopping { ordered, asked: asked.into_iter().collect() };
+        if let Duty::Draining { task, reply } = std::mem::replace(&mut self.duty, stopping) {
+            task.abort();
+            answer(reply, Outcome::refused("the broker is shutting down instead"));
+        }
+        self.shared.stopping.send_replace(true);
+        let draining = Draining::begin(&self.shared, &self.managers);
+        let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
+        tokio::spawn(async move {
+            // Whatever happens in there, the broker ends.
+            let lost = tokio::spawn(async move { draining.stop().await }).await.unwrap_or_default();
+            let _ = shared.tell(&myself, BrokerMsg::Stopped(lost));
+        });
+    }
+
+    fn stopped(&mut self, myself: &ActorRef<BrokerMsg>, lost: Lost) {
+        self.shared.emit(Event::Stopped { lost });
+        if let Duty::Stopping { ordered, asked } = &mut self.duty {
+            if let Some(reply) = ordered.take() {
+                answer(reply, Outcome::Done { lost });
+            }
+            for reply in asked.drain(..) {
+                // Whoever asked may have gone.
+                let _ = reply.send(lost);
+            }
+        }
+        // Orders that are in the mailbox are answered before the end.
+        let _ = myself.drain();
     }
 
     /// Messages that the end of the broker would cost, as of the last sample.
@@ -357,34 +491,6 @@ impl State {
         self.managers = Managers::start(myself, &self.shared, &self.endpoints, &self.last_listener).await?;
         self.shared.restarting.store(false, Relaxed);
         Ok(())
-    }
-
-    /// Stops accepting, lets publishers have their receipts, tells everyone, and ends everything in reverse order.
-    async fn shut_down(&mut self) -> Lost {
-        let deadline = time::Instant::now() + self.shared.config.connections.drain_deadline;
-        self.shared.emit(Event::Draining { deadline: self.shared.clock.at(deadline) });
-        if self.shared.accepting.swap(false, Relaxed) {
-            self.shared.emit(Event::Accepting { on: false });
-        }
-        self.shared.draining.store(true, Relaxed);
-        while self.shared.stats.unsettled.get() > 0 && time::Instant::now() < deadline {
-            time::sleep(DRAIN_POLL).await;
-        }
-        let left = || Some(deadline.saturating_duration_since(time::Instant::now()).max(DRAIN_POLL));
-        // Whoever does not answer in time is ended all the same.
-        let _ = self.managers.listeners.call(ListenerManagerMsg::SayGoodbye, left()).await;
-        let mut lost = Lost::default();
-        if let Ok(ractor::rpc::CallResult::Success(its)) =
-            self.managers.subscribers.call(SubscriberManagerMsg::Close, left()).await
-        {
-            lost += its;
-        }
-        if let Ok(ractor::rpc::CallResult::Success(its)) = self.managers.topics.call(TopicManagerMsg::Close, left()).await {
-            lost += its;
-        }
-        self.managers.stop().await;
-        self.shared.emit(Event::Stopped { lost });
-        lost
     }
 }
 

@@ -8,8 +8,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::{Living, SessionMsg, alive};
 use crate::{
     connection::{Delivery, Outbound},
-    control::Outcome,
-    events::{Event, Lost},
+    events::Event,
     limits::Limit,
     name::Epoch,
     queue::GivenUp,
@@ -18,7 +17,6 @@ use crate::{
     timers::Alarm,
     wire::{Nack, SubscribeAck},
 };
-use ractor::RpcReplyPort;
 
 /// Messages moved in one go while dead letters are being emptied, so that a long queue does not keep others waiting.
 const DRAIN_TURN: u64 = 256;
@@ -42,10 +40,6 @@ pub(crate) enum SubscriberMsg {
     CheckAcks,
     /// A publisher's receipt may have been held for long enough.
     HoldExpired,
-    /// Throw away what waits, and the poison.
-    Purge { by: String, reply: RpcReplyPort<Outcome> },
-    /// Put the poison back at the tail.
-    Redeliver { reply: RpcReplyPort<Outcome> },
 }
 
 /// A subscriber's references, in dependency order.
@@ -125,8 +119,6 @@ impl Actor for Subscriber {
             SubscriberMsg::Nack { epoch, number, what } => state.nack(epoch, number, what),
             SubscriberMsg::CheckAcks => state.check_acks(),
             SubscriberMsg::HoldExpired => state.queue.hold_expired(),
-            SubscriberMsg::Purge { by, reply } => state.purge(by, reply),
-            SubscriberMsg::Redeliver { reply } => state.redeliver(reply),
         }
         state.pump(&myself);
         Ok(())
@@ -212,22 +204,6 @@ impl State {
         if matches!(self.mode, Mode::Live { settles: false, .. }) {
             self.give_up(self.queue.check_acks(Shared::now()));
         }
-    }
-
-    fn purge(&mut self, by: String, reply: RpcReplyPort<Outcome>) {
-        let lost = self.queue.purge();
-        self.shared.stats.dropped.add(lost.messages());
-        self.shared.emit(Event::SubscriptionPurged { id: self.queue.id.clone(), by, lost });
-        // Whoever asked may have given up waiting.
-        let _ = reply.send(Outcome::Done { lost });
-    }
-
-    fn redeliver(&mut self, reply: RpcReplyPort<Outcome>) {
-        let outcome = match self.queue.redeliver(&self.shared.memory) {
-            0 => Outcome::AlreadyGone,
-            _ => Outcome::Done { lost: Lost::default() },
-        };
-        let _ = reply.send(outcome);
     }
 
     /// Moves what waits into the window, a turn at a time, as far as the connection's budget goes.

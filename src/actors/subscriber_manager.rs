@@ -72,6 +72,9 @@ pub(crate) struct SubscriptionsEnded {
 #[derive(Debug)]
 pub(crate) struct EndExact {
     pub(crate) topic: TopicName,
+    /// What to tell the clients.
+    pub(crate) code: Code,
+    pub(crate) reason: String,
     pub(crate) done: Door<ExactEnded>,
 }
 
@@ -124,8 +127,8 @@ impl Actor for SubscriberManager {
                 let lost = state.end_session(session);
                 done.send(SubscriptionsEnded { session, lost });
             }
-            SubscriberManagerMsg::EndExact(EndExact { topic, done }) => {
-                let lost = state.end_exact(&topic);
+            SubscriberManagerMsg::EndExact(EndExact { topic, code, reason, done }) => {
+                let lost = state.end_exact(&topic, code, &reason);
                 done.send(ExactEnded { topic, lost });
             }
             SubscriberManagerMsg::MakeRoom(MakeRoom(done)) => {
@@ -287,7 +290,7 @@ impl State {
         lost
     }
 
-    fn end_exact(&mut self, topic: &TopicName) -> Lost {
+    fn end_exact(&mut self, topic: &TopicName, code: Code, reason: &str) -> Lost {
         let mut lost = Lost::default();
         for queue in self.shared.filters.exact(topic) {
             let Some(entry) = self.take(&queue.id) else { continue };
@@ -297,8 +300,8 @@ impl State {
             self.shared.emit(Event::SubscriptionEnded { id, why, lost: its });
             let ended = SessionMsg::SubscriptionEnded {
                 filter: queue.id.filter.clone(),
-                code: Code::Gone,
-                reason: "the topic was killed by an operator".to_owned(),
+                code,
+                reason: reason.to_owned(),
                 lost: its.messages(),
             };
             let _ = self.shared.tell(&entry.session, ended);
@@ -395,28 +398,49 @@ impl State {
         }
     }
 
+    /// What is done to a queue is done here, not by its subscriber: that one may be ending, and with it the answer.
     fn order(&self, order: Order, reply: RpcReplyPort<Outcome>) {
-        let (Control::Purge { subscription } | Control::Redeliver { subscription }) = &order.control else {
-            let _ = reply.send(Outcome::Refused { why: "this order is not about a subscription".to_owned() });
-            return;
-        };
-        let entry = self.sessions.get(&subscription.session).and_then(|filters| filters.get(&subscription.filter));
-        let Some(entry) = entry else {
-            let _ = reply.send(Outcome::AlreadyGone);
-            return;
-        };
-        let message = if matches!(order.control, Control::Purge { .. }) {
-            let depth = entry.queue.depth();
-            if let Err(refused) = order.precondition.check(None, depth.waiting + depth.poison) {
-                let _ = reply.send(refused);
-                return;
+        let outcome = match &order.control {
+            Control::Purge { subscription } | Control::Redeliver { subscription } | Control::PeekQueue { subscription, .. } => {
+                let filters = self.sessions.get(&subscription.session);
+                match filters.and_then(|filters| filters.get(&subscription.filter)) {
+                    Some(entry) => self.about_queue(entry, order),
+                    None => Outcome::AlreadyGone,
+                }
             }
-            SubscriberMsg::Purge { by: order.operator, reply }
-        } else {
-            SubscriberMsg::Redeliver { reply }
+            _ => Outcome::refused("this order is not about a subscription"),
         };
-        // A dropped reply is an unknown outcome.
-        let _ = self.shared.tell(&entry.subscriber, message);
+        // Whoever asked may have given up waiting.
+        let _ = reply.send(outcome);
+    }
+
+    fn about_queue(&self, entry: &Entry, order: Order) -> Outcome {
+        let (queue, seen) = (&entry.queue, &order.precondition);
+        let epoch = self.shared.epoch_of(queue.id.session);
+        match order.control {
+            Control::PeekQueue { most, .. } => match seen.check(epoch, 0) {
+                Ok(()) => Outcome::Seen { peek: Box::new(queue.peek(most)) },
+                Err(refused) => refused,
+            },
+            Control::Redeliver { .. } => match seen.check(epoch, 0).map(|()| queue.redeliver(&self.shared.memory)) {
+                Ok(0) => Outcome::AlreadyGone,
+                Ok(_) => {
+                    // One that has failed is replaced, and looks at its queue first.
+                    let _ = self.shared.tell(&entry.subscriber, SubscriberMsg::Ready);
+                    Outcome::DONE
+                }
+                Err(refused) => refused,
+            },
+            _ => match queue.purge_if(|loss| seen.check(epoch, loss)) {
+                Ok(lost) if lost.is_nothing() => Outcome::AlreadyGone,
+                Ok(lost) => {
+                    self.shared.stats.dropped.add(lost.messages());
+                    self.shared.emit(Event::SubscriptionPurged { id: queue.id.clone(), by: order.operator, lost });
+                    Outcome::Done { lost }
+                }
+                Err(refused) => refused,
+            },
+        }
     }
 
     fn sample(&mut self) {

@@ -11,14 +11,23 @@ pub fn may_order(rights: &Rights, control: &Control) -> bool {
 /// The topics that an order reaches, as one filter.
 pub fn touched(control: &Control) -> Filter {
     match control {
-        Control::KillTopic { topic } => topic.clone().into(),
-        Control::Purge { subscription } | Control::Redeliver { subscription } => subscription.filter.clone(),
+        Control::KillTopic { topic }
+        | Control::ForbidTopic { topic }
+        | Control::AllowTopic { topic }
+        | Control::PeekBacklog { topic, .. } => topic.clone().into(),
+        Control::Purge { subscription } | Control::Redeliver { subscription } | Control::PeekQueue { subscription, .. } => {
+            subscription.filter.clone()
+        }
         Control::EvictSession { .. }
         | Control::DropConnection { .. }
         | Control::HoldSession { .. }
         | Control::ExtendSession { .. }
+        | Control::ForbidPrincipal { .. }
+        | Control::AllowPrincipal { .. }
         | Control::Accept { .. }
+        | Control::Drain
         | Control::Reload { .. }
+        | Control::Cancel { .. }
         | Control::Shutdown => everything(),
     }
 }

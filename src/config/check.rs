@@ -55,7 +55,7 @@ impl Config {
     }
 
     fn check_counts(&self) -> Checked {
-        let Self { connections, logins, sessions, publishing, topics, queues, .. } = self;
+        let Self { connections, logins, sessions, publishing, topics, queues, orders, .. } = self;
         for (key, count) in [
             ("connections.max", connections.max),
             ("connections.max_unregistered", connections.max_unregistered),
@@ -89,6 +89,8 @@ impl Config {
             ("queues.window_messages", queues.window_messages),
             ("queues.max_attempts", queues.max_attempts as usize),
             ("queues.max_subscriptions", queues.max_subscriptions),
+            ("orders.max_forbidden", orders.max_forbidden),
+            ("orders.max_waiting", orders.max_waiting),
         ] {
             if count == 0 {
                 return fault(key, "is 0; use at least 1".to_owned());
@@ -108,7 +110,7 @@ impl Config {
     }
 
     fn check_times(&self) -> Checked {
-        let Self { connections, logins, sessions, topics, queues, failures, .. } = self;
+        let Self { connections, logins, sessions, topics, queues, failures, orders, .. } = self;
         for (key, time) in [
             ("connections.registration_deadline", connections.registration_deadline),
             ("connections.keep_alive", connections.keep_alive),
@@ -126,6 +128,7 @@ impl Config {
             ("queues.ack_timeout", queues.ack_timeout),
             ("failures.leaf_window", failures.leaf_window),
             ("failures.manager_window", failures.manager_window),
+            ("orders.max_delay", orders.max_delay),
         ] {
             if time < Duration::from_millis(1) {
                 return fault(key, "is less than a millisecond; use at least \"1ms\"".to_owned());

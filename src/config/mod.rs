@@ -58,6 +58,8 @@ pub struct Config {
     pub queues: Queues,
     /// How often what failed is started again.
     pub failures: Failures,
+    /// Bounds of what operators ask for.
+    pub orders: Orders,
     /// Where operators' orders are recorded.
     pub audit: Audit,
     /// Who may connect. Empty: everyone on loopback, and nobody else.
@@ -75,6 +77,7 @@ impl Default for Config {
             topics: Topics::default(),
             queues: Queues::default(),
             failures: Failures::default(),
+            orders: Orders::default(),
             audit: Audit::default(),
             users: Vec::new(),
         }
@@ -376,6 +379,25 @@ pub struct Failures {
 impl Default for Failures {
     fn default() -> Self {
         Self { leaf_restarts: 3, leaf_window: MINUTE, manager_restarts: 3, manager_window: 10 * MINUTE }
+    }
+}
+
+/// Bounds of what operators ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Orders {
+    /// Topics and principals that may be forbidden at once.
+    pub max_forbidden: usize,
+    /// Orders that may wait out a delay at once.
+    pub max_waiting: usize,
+    /// The longest delay.
+    #[serde(with = "humantime_serde")]
+    pub max_delay: Duration,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self { max_forbidden: 1_000, max_waiting: 100, max_delay: 60 * MINUTE }
     }
 }
 

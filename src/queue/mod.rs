@@ -5,6 +5,7 @@
 //! reason; order never changes, only [`Queue::redeliver`] appends anew; what was written before is marked when it comes again;
 //! the bounds hold after every call that does not hold a receipt for them.
 
+mod peek;
 mod poison;
 mod run;
 #[cfg(test)]

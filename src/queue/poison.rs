@@ -2,7 +2,12 @@
 //! not keep a thousand others in memory.
 
 use super::Run;
-use crate::{batch::Batch, name::TopicName, room::Room};
+use crate::{
+    batch::Batch,
+    name::TopicName,
+    peek::{Peeked, Place},
+    room::Room,
+};
 
 /// One message that only an operator's order moves.
 #[derive(Debug)]
@@ -25,6 +30,10 @@ impl Poison {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.record.len() as u64
+    }
+
+    pub(super) fn peek(&self) -> Peeked {
+        Peeked::of_record(Place::Poison, &self.topic, self.accepted_ms, &self.record)
     }
 
     pub(crate) fn into_batch(self, room: &Room) -> Batch {

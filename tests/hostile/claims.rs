@@ -1,7 +1,7 @@
 //! Clients that lie, and losses that must be counted all the same.
 
 use cordboard::{
-    control::{Control, Order, Outcome, Precondition},
+    control::{Control, Order, Outcome},
     wire::{ClientFrame, Code, RegistrationRequest},
 };
 
@@ -43,7 +43,7 @@ async fn what_was_dropped_last_is_counted_when_its_session_ends() {
         (config.queues.max_messages, config.queues.window_messages, config.topics.backlog_messages) = (10, 10, 10);
     })
     .await;
-    let order = |control| Order { control, operator: "op".into(), reason: String::new(), precondition: Precondition::default() };
+    let order = |control| Order::new("op", control);
     let (mut sub, response) = Raw::register(&broker, "sub").await;
     let (mut publisher, _) = Raw::register(&broker, "pub").await;
     sub.subscribe("full").await;
@@ -70,12 +70,7 @@ async fn a_subscribe_request_is_answered_whenever_its_topic_is_killed() {
     let broker = broker().await;
     let (mut raw, _) = Raw::register(&broker, "sub").await;
     for round in 0..40 {
-        let kill = Order {
-            control: Control::KillTopic { topic: "t".parse().unwrap() },
-            operator: "op".into(),
-            reason: String::new(),
-            precondition: Precondition::default(),
-        };
+        let kill = Order::new("op", Control::KillTopic { topic: "t".parse().unwrap() });
         let (request, _) = tokio::join!(raw.ask_subscribe("t"), broker.order(kill));
         loop {
             match raw.next().await {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// The sections whose keys are limits. What is restarted how often is no client's limit, and has tests of its own.
-const SECTIONS: [&str; 6] = ["connections", "logins", "sessions", "publishing", "topics", "queues"];
+const SECTIONS: [&str; 7] = ["connections", "logins", "sessions", "publishing", "topics", "queues", "orders"];
 
 /// A key, a file below `tests/`, and a test in it that sets or names the key.
 const TABLE: &[(&str, &str, &str)] = &[
@@ -68,6 +68,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("queues.hold_publisher", "limits/publishing", "a_publisher_beyond_its_credit_is_read_when_its_receipt_is_released"),
     ("queues.max_subscriptions", "limits/queues", "subscriptions_are_bounded_by_session_and_in_all"),
     ("queues.all_bytes", "limits/queues", "a_full_broker_makes_room_before_it_refuses"),
+    ("orders.max_forbidden", "orders/forbidding", "as_much_may_be_forbidden_as_the_configuration_says"),
+    ("orders.max_waiting", "orders/delaying", "waiting_orders_and_their_delays_are_bounded"),
+    ("orders.max_delay", "orders/delaying", "waiting_orders_and_their_delays_are_bounded"),
 ];
 
 /// The source of a test, with what is said above it.

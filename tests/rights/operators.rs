@@ -2,7 +2,7 @@
 
 use cordboard::{
     Handle,
-    control::{Control, Order, Outcome, Precondition},
+    control::{Control, Order, Outcome},
     events::Event,
     name::SubscriptionId,
 };
@@ -10,8 +10,7 @@ use cordboard::{
 use super::users::{Bench, filters, lost, refusal};
 
 async fn order_by(broker: &Handle, operator: &str, control: Control) -> Outcome {
-    let (reason, precondition) = (String::new(), Precondition::default());
-    broker.order(Order { control, operator: operator.to_owned(), reason, precondition }).await
+    broker.order(Order::new(operator, control)).await
 }
 
 fn kill(topic: &str) -> Control {

@@ -20,7 +20,7 @@ fn hidden() -> Vec<String> {
     let of_hash = |password: &&str| hash(password).expose().rsplit('$').next().unwrap().to_owned();
     let mut hidden: Vec<String> = SECRETS.iter().map(of_hash).collect();
     hidden.extend(SECRETS.iter().map(|&secret| secret.to_owned()));
-    hidden.push("$argon2id$v=".to_owned());
+    hidden.push("$m=8,t=1,p=1$".to_owned());
     hidden
 }
 

@@ -36,6 +36,10 @@ pub(crate) enum Context {
     Sort,
     /// The help screen.
     Help,
+    /// A look into a queue or a backlog.
+    Peek,
+    /// The list of what is forbidden.
+    Forbidden,
 }
 
 /// What a key does.
@@ -68,6 +72,12 @@ pub(crate) enum Act {
     Extend,
     Redeliver,
     Purge,
+    Forbid,
+    Forbidden,
+    Allow,
+    Peek,
+    Hex,
+    Undo,
     Accepting,
     Reload,
     ReadOnly,
@@ -78,7 +88,9 @@ pub(crate) enum Act {
     Previous,
     Press,
     Yes,
+    Toggle,
     Detach,
+    Drain,
     ShutDown,
 }
 
@@ -194,8 +206,13 @@ const OF_SESSIONS: &[Context] = &[Sessions, SessionPage];
 const TIMERS: &[Context] = &[Overview, Sessions, SessionPage];
 const OF_TOPICS: &[Context] = &[Topics, TopicPage];
 const OF_SUBSCRIPTIONS: &[Context] = &[DeadLetters, SubscriptionPage, SessionPage, TopicPage];
+const HOLDERS: &[Context] = &[Topics, TopicPage, DeadLetters, SubscriptionPage, SessionPage];
+const FORBIDDABLE: &[Context] = &[Sessions, SessionPage, Topics, TopicPage];
+const LOOK: &[Context] = &[Context::Peek];
+const LOOKS: &[Context] = &[Context::Peek, Context::Forbidden];
 const QUESTIONS: &[Context] = &[Dialog, Context::Quit, Context::Sort];
 const ESCAPABLE: &[Context] = &[Dialog, Context::Quit, Context::Sort, Context::Filter];
+const PAGED: &[Context] = &[Context::Help, Context::Peek, Context::Forbidden];
 const SCROLLED: &[Context] = &[Context::Quit, Context::Sort, Context::Help];
 
 /// The table. The footer shows hints in this order, as many as fit.
@@ -230,8 +247,12 @@ pub(crate) static TABLE: &[Binding] = &[
     order(&[key('+')], "+", Act::Extend, TIMERS, "5 min", "give the reclaim timer 5 min more; ends a hold"),
     order(&[key('R')], "R", Act::Redeliver, OF_SUBSCRIPTIONS, "redeliver", "put a subscription's poison back into its queue"),
     order(&[key('P')], "P", Act::Purge, OF_SUBSCRIPTIONS, "purge", "throw away what a subscription holds, poison included"),
+    order(&[key('B')], "B", Act::Forbid, FORBIDDABLE, "forbid", "forbid the topic, or the session's user; F lists, and allows"),
+    order(&[key('u')], "u", Act::Undo, BODY, "", "stop an order that waits: for this row, or the latest"),
     order(&[key('A')], "A", Act::Accepting, BODY, "", "stop accepting connections, or accept again"),
     order(&[key('L')], "L", Act::Reload, BODY, "", "load the configuration again: users, passwords, rights"),
+    look(&[key('i')], "i", Act::Peek, HOLDERS, "look in", "look into a queue or backlog: a copy, audited, nothing moves"),
+    look(&[key('F')], "F", Act::Forbidden, BODY, "", "what is forbidden, by whom, why; B there allows it"),
     look(&[key('d')], "d", Act::Detail, LISTS, "detail", "show or hide the detail"),
     look(&[key('p')], "p", Act::Pause, BODY, "pause", "freeze the screen; collection goes on, and is counted"),
     look(&[key('y')], "y", Act::Copy, BODY, "", "copy the full id to the terminal's clipboard (OSC 52)"),
@@ -240,6 +261,14 @@ pub(crate) static TABLE: &[Binding] = &[
     program(&[key('q'), control('c')], "q Ctrl-C", Act::Quit, "quit", "ask: detach, shut down, cancel"),
     ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, ESCAPABLE, "cancels", "cancel: nothing happens"),
     ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, &[Context::Help], "closes", "close the help"),
+    ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, LOOKS, "closes", "close the look, or the list"),
+    ask(&[key('B')], "B", Act::Allow, &[Context::Forbidden], "allow", "allow what is under the cursor again"),
+    ask(&[key('i')], "i", Act::Peek, LOOK, "look again", "ask for the copy anew"),
+    ask(&[key('h')], "h", Act::Hex, LOOK, "text/bytes", "payloads as text, or as bytes"),
+    ask(&[key('j'), code(KeyCode::Down)], "j Down", Act::Down, LOOKS, "", "down"),
+    ask(&[key('k'), code(KeyCode::Up)], "k Up", Act::Up, LOOKS, "", "up"),
+    ask(&[key('g'), code(KeyCode::Home)], "g Home", Act::First, LOOK, "", "the first message"),
+    ask(&[key('G'), code(KeyCode::End)], "G End", Act::Last, LOOK, "", "the last message"),
     ask(&[code(KeyCode::Tab), code(KeyCode::Right)], "Tab", Act::Next, &[Dialog], "next", "the next field or button"),
     ask(&[code(KeyCode::BackTab), code(KeyCode::Left)], "S-Tab", Act::Previous, &[Dialog], "", "the field or button before"),
     ask(
@@ -254,9 +283,11 @@ pub(crate) static TABLE: &[Binding] = &[
     ask(&[code(KeyCode::Enter)], "Enter", Act::Press, &[Context::Filter], "keep", "keep the filter; an empty one shows all"),
     ask(&[code(KeyCode::Down), code(KeyCode::Tab)], "Down", Act::Down, SCROLLED, "", "down"),
     ask(&[code(KeyCode::Up), code(KeyCode::BackTab)], "Up", Act::Up, SCROLLED, "", "up"),
-    ask(&[code(KeyCode::PageDown)], "PgDn", Act::PageDown, &[Context::Help], "", "a page down"),
-    ask(&[code(KeyCode::PageUp)], "PgUp", Act::PageUp, &[Context::Help], "", "a page up"),
+    ask(&[code(KeyCode::PageDown)], "PgDn", Act::PageDown, PAGED, "", "a page down"),
+    ask(&[code(KeyCode::PageUp)], "PgUp", Act::PageUp, PAGED, "", "a page up"),
+    ask(&[key(' ')], "Space", Act::Toggle, &[Dialog], "", "change the option with the focus: delay, whatever it costs"),
     ask(&[key('d')], "d", Act::Detach, &[Context::Quit], "detach", "leave the console; the broker goes on"),
+    ask(&[key('r')], "r", Act::Drain, &[Context::Quit], "drain", "tell clients 503, let publishers have receipts; it lives on"),
     ask(&[key('s')], "s", Act::ShutDown, &[Context::Quit], "shut down", "end the broker; says first what is lost"),
 ];
 
@@ -294,6 +325,8 @@ mod tests {
         Context::Filter,
         Context::Sort,
         Context::Help,
+        Context::Peek,
+        Context::Forbidden,
     ];
 
     #[test]
@@ -330,7 +363,7 @@ mod tests {
     /// Each of these has cost someone a queue elsewhere.
     #[test]
     fn nothing_is_on_keys_that_slip() {
-        let destroys = [Act::Evict, Act::Kill, Act::Drop, Act::Purge, Act::ShutDown, Act::Yes];
+        let destroys = [Act::Evict, Act::Kill, Act::Drop, Act::Purge, Act::Forbid, Act::Drain, Act::ShutDown, Act::Yes];
         for binding in TABLE {
             for stroke in binding.keys {
                 let slips = matches!(stroke.code, KeyCode::Backspace | KeyCode::Delete) || stroke == &control('d');

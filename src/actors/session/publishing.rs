@@ -264,7 +264,9 @@ impl State {
             Ok(_) => refuse_groups(groups, Code::Forbidden, MAY_NOT_PUBLISH),
             Err((code, reason)) => {
                 if code == Code::Forbidden {
-                    self.right_refused(Action::Create, topic.as_str());
+                    // What an operator has forbidden is not a matter of rights: it is no publish, whoever made the topic.
+                    let action = if self.shared.bans.topic(topic).is_some() { Action::Publish } else { Action::Create };
+                    self.right_refused(action, topic.as_str());
                 }
                 refuse_groups(groups, code, &reason);
             }

@@ -32,6 +32,11 @@ impl State {
             self.refuse(&claim, Refused::new(Code::Unauthorized, auth::Refused::Credentials.to_string()));
             return Ok(());
         }
+        // Asked here, behind the order that evicted: no registration that was under way slips through.
+        if let Some(reason) = self.shared.bans.principal(&claim.principal) {
+            self.refuse(&claim, Refused::new(Code::Forbidden, reason));
+            return Ok(());
+        }
         let Some(id) = claim.session else { return self.create(claim).await };
         let now = Shared::now();
         let own = self.sessions.get(&id).is_some_and(|entry| entry.principal == claim.principal);
@@ -125,7 +130,7 @@ impl State {
             principal: claim.principal.clone(),
             epoch,
             reclaim: claim.reclaim,
-            client: Client::Here { listener: claim.connection.listener.clone() },
+            client: Client::Here { listener: claim.connection.listener.clone(), dropped: false },
             takeovers: Takeovers::default(),
             flow,
             published: Rate::default(),
@@ -148,7 +153,7 @@ impl State {
         entry.epoch = entry.epoch.next();
         entry.reclaim = claim.reclaim;
         let epoch = entry.epoch;
-        let here = Client::Here { listener: claim.connection.listener.clone() };
+        let here = Client::Here { listener: claim.connection.listener.clone(), dropped: false };
         let takeover = match std::mem::replace(&mut entry.client, here) {
             Client::Here { .. } => true,
             Client::Away { deadline, .. } => {

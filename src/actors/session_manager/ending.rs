@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ractor::{ActorId, RpcReplyPort};
+use ractor::ActorId;
 
-use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State};
+use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State, Told};
 use crate::{
     actors::{
         Door, RightsChanged, SessionMsg,
@@ -54,7 +54,7 @@ impl State {
         };
         if let Some((limit, who)) = hit {
             self.shared.limit_hit(limit, who);
-            self.end(gone.session, SessionEnd::NoRoom, None);
+            self.end(gone.session, SessionEnd::NoRoom, Told::Nobody);
         }
     }
 
@@ -100,20 +100,20 @@ impl State {
         while let Some((deadline, id)) = self.deadlines.first().copied()
             && deadline <= now
         {
-            self.end(id, SessionEnd::Reclaimed, None);
+            self.end(id, SessionEnd::Reclaimed, Told::Nobody);
         }
         self.arm();
     }
 
     pub(super) fn client_ends(&mut self, id: SessionId, epoch: Epoch) {
         match self.sessions.get(&id) {
-            Some(entry) if entry.epoch == epoch => self.end(id, SessionEnd::Ended, None),
+            Some(entry) if entry.epoch == epoch => self.end(id, SessionEnd::Ended, Told::Nobody),
             _ => self.shared.stats.stale.add(1),
         }
     }
 
     /// Ends a session: gone at once for whoever asks for it, told and remembered when its subscriptions have ended.
-    pub(super) fn end(&mut self, id: SessionId, why: SessionEnd, reply: Option<RpcReplyPort<Outcome>>) {
+    pub(super) fn end(&mut self, id: SessionId, why: SessionEnd, told: Told) {
         let Some(entry) = self.sessions.remove(&id) else { return };
         if let Client::Away { deadline, .. } = entry.client {
             self.deadlines.remove(&(deadline, id));
@@ -132,17 +132,16 @@ impl State {
         let message = SessionMsg::End { goodbye, why: CloseReason::SessionEnded, done };
         // The session ends its subscriptions behind whatever it has asked for them; if it has failed, nothing more can come.
         if let Err(SessionMsg::End { goodbye, why, done }) = self.shared.tell(&entry.actor, message) {
-            if let Client::Here { listener } = &entry.client {
+            if let Client::Here { listener, .. } = &entry.client {
                 let _ = self.shared.tell(listener, ListenerMsg::Close { goodbye, why });
             }
             let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
         }
         let listener = match entry.client {
-            Client::Here { listener } => Some(listener),
+            Client::Here { listener, .. } => Some(listener),
             Client::Away { .. } => None,
         };
-        let (actor, replies) = (entry.actor.get_id(), reply.into_iter().collect());
-        let ending = Ending { actor, listener, principal: entry.principal, why, replies, rights: None };
+        let ending = Ending { actor: entry.actor.get_id(), listener, principal: entry.principal, why, told };
         self.ending.insert(id, ending);
     }
 
@@ -158,10 +157,8 @@ impl State {
         }
         for (id, principal) in gone {
             let why = format!("the user {} is no longer in the configuration", Printable(principal.as_str()));
-            self.end(id, SessionEnd::Evicted { by: changed.by().to_owned(), why }, None);
-            if let Some(ending) = self.ending.get_mut(&id) {
-                ending.rights = Some(changed.clone());
-            }
+            let why = SessionEnd::Evicted { by: changed.by().to_owned(), why };
+            self.end(id, why, Told::Reload(changed.clone()));
         }
         for session in stay {
             // One that has failed judges nothing any more.
@@ -172,7 +169,7 @@ impl State {
     pub(super) fn failed(&mut self, who: ActorId, why: &str) {
         let Some(id) = self.actors.remove(&who) else { return };
         if self.sessions.contains_key(&id) {
-            self.end(id, SessionEnd::Failed { why: why.to_owned() }, None);
+            self.end(id, SessionEnd::Failed { why: why.to_owned() }, Told::Nobody);
         } else if let Some(ending) = self.ending.get(&id).filter(|ending| ending.actor == who) {
             // It failed before it could pass its end on.
             if let Some(listener) = &ending.listener {
@@ -185,16 +182,18 @@ impl State {
     }
 
     pub(super) fn ended(&mut self, ended: &SubscriptionsEnded) {
-        let Some(Ending { principal, why, replies, rights, .. }) = self.ending.remove(&ended.session) else { return };
+        let Some(Ending { principal, why, told, .. }) = self.ending.remove(&ended.session) else { return };
         let at: UnixMillis = self.shared.clock.now().wall;
         let stone = Tombstone { principal, reason: reason(&why), at };
         self.tombstones.add(ended.session, stone, Shared::now());
         self.shared.emit(Event::SessionEnded { id: ended.session, why, lost: ended.lost });
-        if let Some(changed) = rights {
-            changed.cost(ended.lost);
-        }
-        for reply in replies {
-            let _ = reply.send(Outcome::Done { lost: ended.lost });
+        match told {
+            Told::Nobody => {}
+            Told::Operator(reply) => {
+                let _ = reply.send(Outcome::Done { lost: ended.lost });
+            }
+            Told::Reload(changed) => changed.cost(ended.lost),
+            Told::Eviction(eviction) => self.evicted(eviction, ended.lost),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
-use self::takeovers::Takeovers;
+use self::{orders::Eviction, takeovers::Takeovers};
 use super::{
     Living, RightsChanged, SessionMsg, alive,
     listener::ListenerMsg,
@@ -100,6 +100,9 @@ pub(crate) struct State {
     actors: HashMap<ActorId, SessionId>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
+    /// Principals whose sessions are being evicted.
+    evictions: HashMap<u64, Eviction>,
+    last_eviction: u64,
     tombstones: Tombstones,
     /// The reclaim timers that run, soonest first.
     deadlines: BTreeSet<(Instant, SessionId)>,
@@ -138,12 +141,11 @@ struct Entry {
 enum Client {
     Here {
         listener: ActorRef<ListenerMsg>,
+        /// An operator has dropped the connection, which is not quite gone yet.
+        dropped: bool,
     },
     /// The reclaim timer runs out at `deadline`, unless it is held.
-    Away {
-        deadline: Instant,
-        held: bool,
-    },
+    Away { deadline: Instant, held: bool },
 }
 
 struct Ending {
@@ -152,9 +154,17 @@ struct Ending {
     listener: Option<ActorRef<ListenerMsg>>,
     principal: Principal,
     why: SessionEnd,
-    replies: Vec<RpcReplyPort<Outcome>>,
-    /// It ends because its user is gone; that costs what it held.
-    rights: Option<RightsChanged>,
+    told: Told,
+}
+
+/// Whom to tell that a session has ended, beside the bus.
+enum Told {
+    Nobody,
+    Operator(RpcReplyPort<Outcome>),
+    /// Its user is gone: that costs what it held.
+    Reload(RightsChanged),
+    /// It is one of those of a principal that was forbidden.
+    Eviction(u64),
 }
 
 impl Actor for SessionManager {
@@ -175,6 +185,8 @@ impl Actor for SessionManager {
             sessions: BTreeMap::new(),
             actors: HashMap::new(),
             ending: HashMap::new(),
+            evictions: HashMap::new(),
+            last_eviction: 0,
             tombstones,
             deadlines: BTreeSet::new(),
             armed: None,

@@ -15,11 +15,12 @@ use crate::{
         subscriber_manager::{EndExact, ExactEnded},
         topic::{TopicMsg, TopicRef},
     },
-    control::{Control, Order, Outcome},
+    control::Outcome,
     events::{Event, Lost},
     name::TopicName,
     shared::Shared,
     topic_cell::Life,
+    wire::Code,
 };
 
 impl State {
@@ -90,37 +91,19 @@ impl State {
         }
     }
 
-    pub(super) fn order(&mut self, order: Order, reply: RpcReplyPort<Outcome>) {
-        let Control::KillTopic { topic } = &order.control else {
-            let _ = reply.send(Outcome::Refused { why: "this order is not about a topic".to_owned() });
-            return;
-        };
-        let Some(entry) = self.topics.get_mut(topic) else {
-            let _ = reply.send(Outcome::AlreadyGone);
-            return;
-        };
-        if entry.kill.is_some() {
-            let _ = reply.send(Outcome::AlreadyGone);
-            return;
-        }
-        let exact = self.shared.filters.exact(topic);
-        let held: u64 = exact.iter().map(|queue| queue.depth()).map(|depth| depth.queued() + depth.poison).sum();
-        if let Err(refused) = order.precondition.check(None, held + entry.topic.cell.look_at_backlog().messages()) {
-            let _ = reply.send(refused);
-            return;
-        }
-        self.begin_kill(topic, order.operator, Some(reply));
-    }
-
+    /// Ends a topic. `reply` is answered when it is gone.
     pub(super) fn begin_kill(&mut self, topic: &TopicName, by: String, reply: Option<RpcReplyPort<Outcome>>) {
         let Some(entry) = self.topics.get_mut(topic) else { return };
-        let replies = reply.into_iter().collect();
-        entry.kill = Some(Kill { by, replies, lost: Lost::default(), subscriptions_ended: false, actor_ended: false });
+        entry.kill = Some(Kill { by, reply, lost: Lost::default(), subscriptions_ended: false, actor_ended: false });
         // From now on what waits is answered 410; the actor ends behind it.
         entry.topic.cell.set_life(Life::Killed);
         let _ = entry.topic.actor.drain();
         let done = Door::new(&self.shared.stats, &self.myself, TopicManagerMsg::ExactEnded);
-        self.end_exact.send(EndExact { topic: topic.clone(), done });
+        let (code, reason) = match self.shared.bans.topic(topic) {
+            Some(reason) => (Code::Forbidden, reason),
+            None => (Code::Gone, "the topic was killed by an operator".to_owned()),
+        };
+        self.end_exact.send(EndExact { topic: topic.clone(), code, reason, done });
     }
 
     pub(super) async fn subscriptions_ended(&mut self, ended: &ExactEnded) -> Result<(), ActorProcessingErr> {
@@ -136,7 +119,7 @@ impl State {
         if !self.topics.get(topic).and_then(|entry| entry.kill.as_ref()).is_some_and(done) {
             return Ok(());
         }
-        let Some(Entry { topic: topic_ref, waiting, kill: Some(Kill { by, replies, mut lost, .. }), .. }) = self.remove(topic)
+        let Some(Entry { topic: topic_ref, waiting, kill: Some(Kill { by, reply, mut lost, .. }), .. }) = self.remove(topic)
         else {
             return Ok(());
         };
@@ -145,7 +128,7 @@ impl State {
         self.shared.stats.dropped.add(backlog.messages());
         lost += backlog;
         self.shared.emit(Event::TopicKilled { topic: topic.clone(), by, lost });
-        for reply in replies {
+        if let Some(reply) = reply {
             let _ = reply.send(Outcome::Done { lost });
         }
         self.find_again(topic, waiting).await

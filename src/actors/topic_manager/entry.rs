@@ -34,7 +34,7 @@ pub(super) struct Entry {
 /// A kill under way: it is done when the actor and the exact subscriptions have both ended.
 pub(super) struct Kill {
     pub(super) by: String,
-    pub(super) replies: Vec<RpcReplyPort<Outcome>>,
+    pub(super) reply: Option<RpcReplyPort<Outcome>>,
     pub(super) lost: Lost,
     pub(super) subscriptions_ended: bool,
     pub(super) actor_ended: bool,

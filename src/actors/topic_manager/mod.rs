@@ -3,6 +3,7 @@
 
 mod ending;
 mod entry;
+mod orders;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -158,6 +159,9 @@ impl State {
 
     /// Why `principal` may not create `topic` now.
     fn refusal(&mut self, topic: &TopicName, principal: &Principal) -> Option<(Code, String)> {
+        if let Some(reason) = self.shared.bans.topic(topic) {
+            return Some((Code::Forbidden, reason));
+        }
         let limits = &self.shared.config.topics;
         if !self.shared.access.rights_of(principal).is_some_and(|rights| rights.may(Action::Create, topic)) {
             return Some((Code::Forbidden, "there is no such topic and you may not create it".to_owned()));

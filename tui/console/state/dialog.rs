@@ -1,10 +1,10 @@
 //! The dialog before an order that costs something. It holds an id, not a row; it counts the price anew
 //! with all news; the focus starts on Cancel, and Enter alone never confirms.
 
-use cordboard::Board;
+use cordboard::{Board, control::Precondition};
 use tui_input::Input;
 
-use super::price::{Deed, Price};
+use super::{deed::Deed, price::Price};
 
 /// Where the next key goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +15,18 @@ pub(crate) enum Focus {
     Reason,
     /// The typed confirmation.
     Phrase,
+    /// How long the gate waits.
+    Delay,
+    /// Whether it is done whatever it costs by then.
+    AnyPrice,
     /// The button that does it.
     Confirm,
 }
+
+/// The delays that can be chosen, in seconds.
+const DELAYS: [u64; 5] = [0, 5, 10, 30, 60];
+/// What an order waits that loses messages, unless its operator says otherwise.
+const UNDO_SECONDS: u64 = 5;
 
 /// A question to the operator.
 #[derive(Debug, Clone)]
@@ -38,6 +47,10 @@ pub(crate) struct Dialog {
     pub(crate) phrase: Input,
     /// A key was pressed that does not confirm; this says what would.
     pub(crate) note: Option<String>,
+    /// The delay that was chosen, in seconds; none yet.
+    delay: Option<u64>,
+    /// It is to be done whatever it costs by then: a queue that fills fast makes each price too low.
+    pub(crate) any_price: bool,
     typed: bool,
 }
 
@@ -55,7 +68,39 @@ impl Dialog {
             reason: Input::default(),
             phrase: Input::default(),
             note: None,
+            delay: None,
+            any_price: false,
         }
+    }
+
+    /// How long the gate waits before it is done, in seconds: time to think again, if messages are lost.
+    pub(crate) fn delay_seconds(&self) -> u64 {
+        self.delay.unwrap_or(if self.price.loss > 0 { UNDO_SECONDS } else { 0 })
+    }
+
+    /// What must be typed: more if no price is too high.
+    pub(crate) fn wanted(&self) -> String {
+        let phrase = self.deed.phrase();
+        if self.any_price { format!("{phrase} AT ANY PRICE") } else { phrase }
+    }
+
+    /// What its operator wants to be still so: as the last frame showed it.
+    pub(crate) fn precondition(&self) -> Precondition {
+        let seen = self.seen.precondition(&self.deed);
+        if self.any_price { Precondition { loss: None, ..seen } } else { seen }
+    }
+
+    /// Changes what the focus is on.
+    pub(crate) fn toggle(&mut self) {
+        match self.focus {
+            Focus::Delay => {
+                let now = self.delay_seconds();
+                self.delay = Some(DELAYS.into_iter().find(|seconds| *seconds > now).unwrap_or(DELAYS[0]));
+            }
+            Focus::AnyPrice => self.any_price = !self.any_price,
+            Focus::Cancel | Focus::Reason | Focus::Phrase | Focus::Confirm => {}
+        }
+        self.note = None;
     }
 
     /// Counts the price anew. Once something may be lost a phrase is asked for, and stays asked for.
@@ -71,15 +116,17 @@ impl Dialog {
 
     /// True if the phrase is there.
     pub(crate) fn is_phrase_right(&self) -> bool {
-        self.phrase.value() == self.deed.phrase()
+        self.phrase.value() == self.wanted()
     }
 
     /// What the keys can be on now, in the order of Tab.
     pub(crate) fn stops(&self) -> &'static [Focus] {
         if self.price.gone {
             &[Focus::Cancel]
+        } else if self.typed && self.deed.control().destroys() {
+            &[Focus::Cancel, Focus::Reason, Focus::Phrase, Focus::Delay, Focus::AnyPrice, Focus::Confirm]
         } else if self.typed {
-            &[Focus::Cancel, Focus::Reason, Focus::Phrase, Focus::Confirm]
+            &[Focus::Cancel, Focus::Reason, Focus::Phrase, Focus::Delay, Focus::Confirm]
         } else {
             &[Focus::Cancel, Focus::Confirm]
         }
@@ -99,7 +146,7 @@ impl Dialog {
         match self.focus {
             Focus::Reason => Some(&mut self.reason),
             Focus::Phrase => Some(&mut self.phrase),
-            Focus::Cancel | Focus::Confirm => None,
+            Focus::Cancel | Focus::Delay | Focus::AnyPrice | Focus::Confirm => None,
         }
     }
 }

@@ -4,8 +4,10 @@ use cordboard::events::Depth;
 
 use super::{
     State,
+    deed::Deed,
     departed::Ended,
-    price::{Deed, Price},
+    orders,
+    price::Price,
     subject::Subject,
     tables::{
         sessions::{Fate, Session},
@@ -68,8 +70,9 @@ impl State {
     }
 
     /// What is being done to `subject` now.
-    pub(crate) fn under_way(&self, subject: &Subject) -> Option<&'static str> {
-        self.given.iter().find(|given| given.subject == *subject).map(super::orders::Given::word)
+    pub(crate) fn under_way(&self, subject: &Subject) -> Option<String> {
+        let given = || self.given.iter().find(|given| given.subject == *subject).map(|given| given.word().to_owned());
+        orders::waits(&self.live.board, subject, self.clock).or_else(given)
     }
 
     /// The event under the cursor, in full: its lines, and what it says.

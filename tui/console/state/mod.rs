@@ -2,10 +2,12 @@
 //! only read it.
 
 pub(crate) mod attention;
+pub(crate) mod deed;
 pub(crate) mod departed;
 pub(crate) mod dialog;
 pub(crate) mod facts;
 pub(crate) mod filter;
+pub(crate) mod forbidden;
 pub(crate) mod geometry;
 pub(crate) mod growth;
 pub(crate) mod help;
@@ -15,6 +17,7 @@ pub(crate) mod log;
 pub(crate) mod model;
 pub(crate) mod orders;
 pub(crate) mod page;
+pub(crate) mod peek;
 pub(crate) mod price;
 pub(crate) mod series;
 pub(crate) mod subject;
@@ -27,11 +30,13 @@ use tui_input::Input;
 
 use self::{
     dialog::Dialog,
+    forbidden::Banned,
     geometry::{Geometry, inside},
     list::{List, Table},
     model::Model,
     orders::{Given, Status},
     page::Page,
+    peek::PeekPane,
     subject::Subject,
     tables::{events::Events, needs::Needs, sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
 };
@@ -90,6 +95,10 @@ pub(crate) enum Modal {
     Dialog(Box<Dialog>),
     /// The question before leaving, and the answer under the cursor.
     Quit(usize),
+    /// A look into a queue or a backlog.
+    Peek(Box<PeekPane>),
+    /// What is forbidden, and what of it is under the cursor.
+    Forbidden(Option<Banned>),
     /// The help screen: what is searched, and the first line shown.
     Help {
         /// What is searched.
@@ -100,7 +109,7 @@ pub(crate) enum Modal {
 }
 
 /// The answers before leaving, in their order; the first has the focus.
-pub(crate) const QUIT_ANSWERS: usize = 3;
+pub(crate) const QUIT_ANSWERS: usize = 4;
 
 /// Everything that a frame is drawn from.
 #[derive(Debug, Clone)]
@@ -216,6 +225,8 @@ impl State {
             Modal::Sort(_) => Context::Sort,
             Modal::Dialog(_) => Context::Dialog,
             Modal::Quit(_) => Context::Quit,
+            Modal::Peek(_) => Context::Peek,
+            Modal::Forbidden(_) => Context::Forbidden,
             Modal::Help { .. } => Context::Help,
             Modal::None => self.body_context(),
         }

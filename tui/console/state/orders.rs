@@ -4,12 +4,16 @@
 
 use cordboard::{
     Board,
+    board::WaitingOrder,
     clock::{Moment, Uptime},
     control::{Control, Outcome},
     name::Epoch,
 };
 
-use super::subject::Subject;
+use super::{
+    subject::Subject,
+    text::{count, left, safe},
+};
 
 /// How long a word stays on the status line.
 const SAID_MS: u64 = 8_000;
@@ -49,13 +53,8 @@ impl Was {
                 Self::Attached(board.sessions.get(session).filter(|row| row.is_attached()).map(|row| row.epoch))
             }
             Control::KillTopic { topic } => Self::Topic(board.topics.get(topic).map(|row| row.created)),
-            Control::HoldSession { .. }
-            | Control::ExtendSession { .. }
-            | Control::Purge { .. }
-            | Control::Redeliver { .. }
-            | Control::Accept { .. }
-            | Control::Reload { .. }
-            | Control::Shutdown => Self::Nothing,
+            Control::ForbidTopic { topic } => Self::Topic(board.topics.get(topic).map(|row| row.created)),
+            _ => Self::Nothing,
         }
     }
 
@@ -83,7 +82,13 @@ impl Given {
         match &self.outcome {
             None => true,
             Some(Outcome::Done { .. }) => self.was.is_still(&self.control, board),
-            Some(Outcome::AlreadyGone | Outcome::Refused { .. } | Outcome::Unknown) => false,
+            Some(
+                Outcome::Seen { .. }
+                | Outcome::AlreadyGone
+                | Outcome::Cancelled { .. }
+                | Outcome::Refused { .. }
+                | Outcome::Unknown,
+            ) => false,
         }
     }
 
@@ -97,11 +102,47 @@ impl Given {
             Control::KillTopic { .. } => "killing…",
             Control::Purge { .. } => "purging…",
             Control::Redeliver { .. } => "redelivering…",
+            Control::ForbidTopic { .. } | Control::ForbidPrincipal { .. } => "forbidding…",
+            Control::AllowTopic { .. } | Control::AllowPrincipal { .. } => "allowing…",
+            Control::PeekQueue { .. } | Control::PeekBacklog { .. } => "looking…",
             Control::Accept { .. } => "asking…",
             Control::Reload { .. } => "reading…",
+            Control::Drain => "draining…",
             Control::Shutdown => "shutting down…",
+            Control::Cancel { .. } => "cancelling…",
         }
     }
+}
+
+/// What the status line says of the orders that wait out their delay, the next one in full.
+pub(crate) fn waiting(board: &Board, now: Moment) -> Option<String> {
+    let next = board.waiting_orders.values().min_by_key(|waiting| waiting.due)?;
+    let about = match &next.order.control {
+        Control::ForbidPrincipal { principal } | Control::AllowPrincipal { principal } => safe(principal),
+        control => Subject::of_control(control).label(board),
+    };
+    let more = match board.waiting_orders.len() {
+        1 => String::new(),
+        all => format!("; {} more wait", count(all as u64 - 1)),
+    };
+    Some(format!("{} {about} in {}: u stops it{more}", next.order.control.verb(), left(until(next, now))))
+}
+
+/// What the row of `subject` says if an order about it waits.
+pub(crate) fn waits(board: &Board, subject: &Subject, now: Moment) -> Option<String> {
+    let (_, waiting) = waiting_for(board, subject)?;
+    let verb = waiting.order.control.verb().split(' ').next().unwrap_or_default();
+    Some(format!("{verb} in {}", left(until(waiting, now))))
+}
+
+/// The order about `subject` that waits, if there is one: the first to be carried out.
+pub(crate) fn waiting_for<'a>(board: &'a Board, subject: &Subject) -> Option<(u64, &'a WaitingOrder)> {
+    let its = board.waiting_orders.iter().filter(|(_, waiting)| Subject::of_control(&waiting.order.control) == *subject);
+    its.min_by_key(|(_, waiting)| waiting.due).map(|(number, waiting)| (*number, waiting))
+}
+
+fn until(waiting: &WaitingOrder, now: Moment) -> u64 {
+    now.up.until(waiting.due.up).as_millis() as u64
 }
 
 /// How something is said.

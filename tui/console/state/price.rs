@@ -3,13 +3,14 @@
 
 use cordboard::{
     Board,
-    control::{Control, Precondition},
+    control::Precondition,
     events::Depth,
-    name::{Epoch, Filter, SessionId, SubscriptionId, TopicName},
+    name::{Epoch, Filter, Principal, SessionId, SubscriptionId, TopicName},
     reload::Preview,
 };
 
 use super::{
+    deed::Deed,
     subject::Subject,
     text::{bytes, count, counted, fit, left, safe},
 };
@@ -18,98 +19,6 @@ use super::{
 const TARGET: usize = 240;
 /// Topics that a side effect names; the rest is counted.
 const NAMED: usize = 2;
-
-/// What an operator is asked to confirm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Deed {
-    /// End a session.
-    Evict(SessionId),
-    /// Close a session's connection.
-    Drop(SessionId),
-    /// End a topic's exact subscriptions.
-    Kill(TopicName),
-    /// Throw away what a subscription holds.
-    Purge(SubscriptionId),
-    /// Put a subscription's poison back into its queue.
-    Redeliver(SubscriptionId),
-    /// Take no new connections.
-    StopAccepting,
-    /// Take the configuration that was read.
-    Reload(Box<Preview>),
-    /// End the broker.
-    ShutDown,
-}
-
-impl Deed {
-    /// The order it becomes.
-    pub(crate) fn control(&self) -> Control {
-        match self {
-            Self::Evict(session) => Control::EvictSession { session: *session },
-            Self::Drop(session) => Control::DropConnection { session: *session },
-            Self::Kill(topic) => Control::KillTopic { topic: topic.clone() },
-            Self::Purge(subscription) => Control::Purge { subscription: subscription.clone() },
-            Self::Redeliver(subscription) => Control::Redeliver { subscription: subscription.clone() },
-            Self::StopAccepting => Control::Accept { on: false },
-            Self::Reload(preview) => Control::Reload { seen: Some(preview.mark) },
-            Self::ShutDown => Control::Shutdown,
-        }
-    }
-
-    /// What it is done to.
-    pub(crate) fn subject(&self) -> Subject {
-        match self {
-            Self::Evict(session) | Self::Drop(session) => Subject::Session(*session),
-            Self::Kill(topic) => Subject::Topic(topic.clone()),
-            Self::Purge(subscription) | Self::Redeliver(subscription) => Subject::Subscription(subscription.clone()),
-            Self::StopAccepting | Self::Reload(_) | Self::ShutDown => Subject::Broker,
-        }
-    }
-
-    /// The dialog's title.
-    pub(crate) fn title(&self) -> &'static str {
-        match self {
-            Self::Evict(_) => "EVICT SESSION",
-            Self::Drop(_) => "DROP CONNECTION",
-            Self::Kill(_) => "KILL TOPIC",
-            Self::Purge(_) => "PURGE",
-            Self::Redeliver(_) => "REDELIVER POISON",
-            Self::StopAccepting => "STOP ACCEPTING",
-            Self::Reload(_) => "RELOAD THE CONFIGURATION",
-            Self::ShutDown => "SHUT DOWN THE BROKER",
-        }
-    }
-
-    /// What its button says.
-    pub(crate) fn button(&self) -> &'static str {
-        match self {
-            Self::Evict(_) => "Evict",
-            Self::Drop(_) => "Drop connection",
-            Self::Kill(_) => "Kill topic",
-            Self::Purge(_) => "Purge",
-            Self::Redeliver(_) => "Redeliver",
-            Self::StopAccepting => "Stop accepting",
-            Self::Reload(_) => "Reload",
-            Self::ShutDown => "Shut down",
-        }
-    }
-
-    /// What must be typed to confirm it, if it must.
-    pub(crate) fn phrase(&self) -> String {
-        match self {
-            Self::Kill(topic) => topic.as_str().to_owned(),
-            Self::Evict(_) => "EVICT".to_owned(),
-            Self::Purge(_) => "PURGE".to_owned(),
-            Self::Reload(_) => "RELOAD".to_owned(),
-            Self::ShutDown => "SHUT DOWN".to_owned(),
-            Self::Drop(_) | Self::Redeliver(_) | Self::StopAccepting => "YES".to_owned(),
-        }
-    }
-
-    /// A topic takes its name, however little it holds: everyone who uses it feels it.
-    pub(crate) fn always_typed(&self) -> bool {
-        matches!(self, Self::Kill(_))
-    }
-}
 
 /// What a deed costs, as the board says now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -141,16 +50,18 @@ impl Price {
             Deed::Kill(topic) => kill(board, topic),
             Deed::Purge(id) => purge(board, id),
             Deed::Redeliver(id) => redeliver(board, id),
+            Deed::ForbidTopic(topic) => forbid_topic(board, topic),
+            Deed::ForbidPrincipal(principal) => forbid_principal(board, principal),
             Deed::StopAccepting => stop_accepting(board),
             Deed::Reload(preview) => reload(board, preview),
+            Deed::Drain => drain(board),
             Deed::ShutDown => shut_down(board),
         }
     }
 
     /// What its operator wants to be still so.
     pub(crate) fn precondition(&self, deed: &Deed) -> Precondition {
-        let loss = matches!(deed, Deed::Evict(_) | Deed::Kill(_) | Deed::Purge(_) | Deed::ShutDown).then_some(self.loss);
-        Precondition { epoch: self.epoch, loss }
+        Precondition { epoch: self.epoch, loss: deed.control().destroys().then_some(self.loss) }
     }
 
     /// What is different from what was seen `before`.
@@ -275,6 +186,47 @@ fn kill(board: &Board, topic: &TopicName) -> Price {
     }
 }
 
+/// A kill, and what follows; it need not be there.
+fn forbid_topic(board: &Board, topic: &TopicName) -> Price {
+    let mut side = vec![
+        "publishers and subscribers hear 403 until it is allowed (F)".to_owned(),
+        "in memory: allowed again when the process ends".to_owned(),
+    ];
+    let killed = kill(board, topic);
+    if killed.gone {
+        let kept = "everything: there is no such topic now".to_owned();
+        let gone = board.forbidden.topics.contains_key(topic);
+        return Price { gone, target: safe(topic), destroyed: "nothing".to_owned(), kept, side, ..Price::default() };
+    }
+    side.extend(killed.side.into_iter().skip(1).map(|told| told.replace("410 and not subscribed again", "403")));
+    Price { side, ..killed }
+}
+
+fn forbid_principal(board: &Board, principal: &Principal) -> Price {
+    let mut depth = Depth::default();
+    let mut sessions = 0;
+    for row in board.sessions.values().filter(|row| row.principal == *principal) {
+        sessions += 1;
+        depth.waiting += row.depth.queued();
+        depth.poison += row.depth.poison;
+        depth.bytes += row.depth.bytes;
+    }
+    let mut side = vec!["it cannot register (403) until it is allowed (F)".to_owned()];
+    if principal.is_local() {
+        side.push("there are no users: EVERYONE is local, and nobody can connect".to_owned());
+    }
+    side.push("in memory: allowed again when the process ends".to_owned());
+    Price {
+        gone: board.forbidden.principals.contains_key(principal),
+        target: format!("user {}  {}", safe(principal), counted(sessions, "session")),
+        destroyed: with_messages(counted(sessions, "session"), &depth),
+        kept: "topics, and what others hold".to_owned(),
+        side,
+        loss: depth.queued() + depth.poison,
+        ..Price::default()
+    }
+}
+
 fn whose(board: &Board, id: &SubscriptionId) -> String {
     Subject::Subscription(id.clone()).label(board)
 }
@@ -351,6 +303,25 @@ fn reload(board: &Board, preview: &Preview) -> Price {
         kept: "all other sessions, with their rights as they are then".to_owned(),
         side,
         loss: price.loss + price.at_risk,
+        ..Price::default()
+    }
+}
+
+/// Everybody goes, and nothing that they hold does, for as long as their timers run.
+fn drain(board: &Board) -> Price {
+    let broker = &board.broker;
+    Price {
+        gone: broker.draining.is_some() || broker.drained,
+        target: format!("{} pid {}", safe(&broker.host), broker.pid),
+        destroyed: "nothing now".to_owned(),
+        kept: with_messages(counted(board.sessions.len() as u64, "session"), &broker.depth),
+        side: vec![
+            format!(
+                "{} told 503 and closed, after publishers have their receipts",
+                counted(board.listeners.len() as u64, "connection")
+            ),
+            "sessions are detached: their timers run, and nobody can come back before A accepts again".to_owned(),
+        ],
         ..Price::default()
     }
 }

@@ -3,6 +3,7 @@
 use cordboard::{
     Board,
     board::SessionRow,
+    control::Control,
     events::Event,
     name::{SessionId, SubscriptionId, TopicName},
 };
@@ -67,6 +68,30 @@ impl Subject {
         }
     }
 
+    /// What an order is about. A principal is no row: its order is about the broker.
+    pub(crate) fn of_control(control: &Control) -> Self {
+        match control {
+            Control::EvictSession { session }
+            | Control::DropConnection { session }
+            | Control::HoldSession { session }
+            | Control::ExtendSession { session, .. } => Self::Session(*session),
+            Control::KillTopic { topic }
+            | Control::ForbidTopic { topic }
+            | Control::AllowTopic { topic }
+            | Control::PeekBacklog { topic, .. } => Self::Topic(topic.clone()),
+            Control::Purge { subscription } | Control::Redeliver { subscription } | Control::PeekQueue { subscription, .. } => {
+                Self::Subscription(subscription.clone())
+            }
+            Control::ForbidPrincipal { .. }
+            | Control::AllowPrincipal { .. }
+            | Control::Accept { .. }
+            | Control::Drain
+            | Control::Reload { .. }
+            | Control::Shutdown
+            | Control::Cancel { .. } => Self::Broker,
+        }
+    }
+
     /// What an event is about, if it is one thing.
     pub(crate) fn of_event(event: &Event) -> Option<Self> {
         Some(match event {
@@ -81,6 +106,8 @@ impl Subject {
             | Event::TopicKilled { topic, .. }
             | Event::TopicForgotten { topic }
             | Event::TopicRestarted { topic, .. }
+            | Event::TopicForbidden { topic, .. }
+            | Event::TopicAllowed { topic, .. }
             | Event::BacklogOverflowed { topic, .. } => Self::Topic(topic.clone()),
             Event::SubscriptionCreated { id }
             | Event::SubscriptionParked { id }

@@ -1,8 +1,9 @@
 //! The broker's enumerations in the operator's words, and an event in one line.
 
 use cordboard::{
-    control::{Control, OrderRecord, Outcome},
-    events::{Action, CloseReason, DropReason, Event, Lost, SubscriptionEnd, SubscriptionState},
+    control::{Control, Order, OrderRecord, Outcome},
+    events::{Action, CloseReason, DropReason, Event, Lost, StopPhase, SubscriptionEnd, SubscriptionState},
+    peek::Place,
 };
 
 use super::{
@@ -70,11 +71,34 @@ fn subscription_end(why: SubscriptionEnd) -> &'static str {
     }
 }
 
+/// How far a drain or a shutdown is.
+pub(crate) fn stop_phase(phase: StopPhase, left: u64) -> String {
+    match phase {
+        StopPhase::StopAccepting => "nothing more is taken in".to_owned(),
+        StopPhase::Receipts if left == 0 => "no receipt is held".to_owned(),
+        StopPhase::Receipts => format!("waiting for {}", counted(left, "receipt")),
+        StopPhase::Goodbyes => format!("saying goodbye to {}", counted(left, "connection")),
+        StopPhase::Stopping => "stopping".to_owned(),
+    }
+}
+
+/// Where a message was when it was looked at.
+pub(crate) fn place(place: Place) -> &'static str {
+    match place {
+        Place::InFlight => "in flight",
+        Place::Waiting => "waiting",
+        Place::Poison => "poison",
+        Place::Backlog => "backlog",
+    }
+}
+
 /// How an order ended.
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done { lost } => format!("done, {}", lost_messages(lost)),
+        Outcome::Seen { peek } => format!("done, {} looked at", counted(peek.messages.len() as u64, "message")),
         Outcome::AlreadyGone => "already gone".to_owned(),
+        Outcome::Cancelled { by } => format!("cancelled by {}", safe(by)),
         Outcome::Refused { why } => format!("refused: {}", safe(why)),
         Outcome::Unknown => "no answer; look whether it was done".to_owned(),
     }
@@ -120,6 +144,8 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::Accepting { on: false } => ("accepting.off", Warning),
         Event::ConfigurationRead { .. } => ("configuration.read", Notice),
         Event::Draining { .. } => ("broker.draining", Warning),
+        Event::StopPhase { .. } => ("broker.stop_phase", Notice),
+        Event::Drained => ("broker.drained", Warning),
         Event::Stopped { .. } => ("broker.stopped", Warning),
         Event::ListenerOpened { .. } => ("listener.opened", Quiet),
         Event::ListenerRegistered { .. } => ("listener.registered", Quiet),
@@ -135,6 +161,10 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::TopicKilled { .. } => ("topic.killed", Warning),
         Event::TopicForgotten { .. } => ("topic.forgotten", Quiet),
         Event::TopicRestarted { .. } => ("topic.restarted", Bad),
+        Event::TopicForbidden { .. } => ("topic.forbidden", Warning),
+        Event::TopicAllowed { .. } => ("topic.allowed", Notice),
+        Event::PrincipalForbidden { .. } => ("principal.forbidden", Warning),
+        Event::PrincipalAllowed { .. } => ("principal.allowed", Notice),
         Event::BacklogOverflowed { .. } => ("backlog.overflowed", Bad),
         Event::SubscriptionCreated { .. } => ("subscription.created", Notice),
         Event::SubscriptionParked { .. } => ("subscription.parked", Quiet),
@@ -150,6 +180,7 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::ManagersRestarted { .. } => ("managers.restarted", Bad),
         Event::LimitHit { .. } => ("limit.hit", Warning),
         Event::Order(record) if is_failed_reload(record) => ("order", Bad),
+        Event::OrderDelayed { .. } => ("order.waits", Notice),
         Event::Order(record) => ("order", if record.order.control.destroys() { Warning } else { Notice }),
         Event::Sample(_) => ("sample", Quiet),
     }
@@ -169,6 +200,7 @@ pub(crate) fn detail(event: &Event) -> String {
         Event::EndpointOpened { address } => address.to_string(),
         Event::ConfigurationRead { by, changes, .. } => format!("by {}: {changes}", safe(by)),
         Event::Draining { deadline } => format!("until {}", clock(deadline.wall)),
+        Event::StopPhase { phase, left } => stop_phase(*phase, *left),
         Event::Stopped { lost } => lost_messages(lost),
         Event::ListenerOpened { id, peer } => format!("{id} {peer}"),
         Event::ListenerRegistered { id, .. } => id.to_string(),
@@ -180,14 +212,22 @@ pub(crate) fn detail(event: &Event) -> String {
         Event::ManagerFailed { manager, why } => format!("{}: {}", safe(manager), safe(why)),
         Event::ManagersRestarted { restarts, lost } => format!("restart {restarts}, {}", lost_messages(lost)),
         Event::LimitHit { limit, who, times } => format!("{} by {}, {}", safe(limit), safe(who), counted(*times, "time")),
-        Event::Order(record) => {
-            let order = &record.order;
-            let reason = if order.reason.is_empty() { String::new() } else { format!(" \"{}\"", safe(&order.reason)) };
-            let (verb, target) = (order.control.verb(), safe(order.control.target()));
-            format!("{verb} {target} by {}{reason}: {}", safe(&order.operator), outcome(&record.outcome))
-        }
+        Event::OrderDelayed { number, order, due } => format!("{number}: {} until {}", asked(order), clock(due.wall)),
+        Event::Order(record) => format!("{}: {}", asked(&record.order), outcome(&record.outcome)),
+        Event::PrincipalForbidden { principal, by, why } => format!("{} {}", safe(principal), by_whom(by, why)),
+        Event::PrincipalAllowed { principal, by } => format!("{} {}", safe(principal), by_whom(by, "")),
         event => session_detail(event).or_else(|| topic_detail(event)).unwrap_or_default(),
     }
+}
+
+/// `evict session 9f3c… by ana "OPS-114"`
+fn asked(order: &Order) -> String {
+    format!("{} {} {}", order.control.verb(), safe(order.control.target()), by_whom(&order.operator, &order.reason))
+}
+
+fn by_whom(by: &str, why: &str) -> String {
+    let why = if why.is_empty() { String::new() } else { format!(" \"{}\"", safe(why)) };
+    format!("by {}{why}", safe(by))
 }
 
 fn session_detail(event: &Event) -> Option<String> {
@@ -210,6 +250,8 @@ fn topic_detail(event: &Event) -> Option<String> {
         Event::TopicKilled { by, lost, .. } | Event::SubscriptionPurged { by, lost, .. } => {
             format!("by {}, {}", safe(by), lost_messages(lost))
         }
+        Event::TopicForbidden { by, why, .. } => by_whom(by, why),
+        Event::TopicAllowed { by, .. } => by_whom(by, ""),
         Event::TopicRestarted { restarts, why, .. } | Event::SubscriptionRestarted { restarts, why, .. } => {
             format!("restart {restarts}: {}", safe(why))
         }

@@ -1,7 +1,9 @@
 //! Tests of the console as a whole: messages in, state and screen out. No terminal, no clock, no broker.
 
 mod fixture;
+mod forbidding;
 mod keys;
 mod orders;
 mod reload;
 mod screens;
+mod waiting;

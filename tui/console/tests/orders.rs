@@ -56,7 +56,7 @@ fn what_loses_messages_takes_a_typed_phrase() {
     bench.type_("x");
     assert!(dialog(&bench).is_typed());
     assert_eq!(bench.type_("y"), []);
-    for _ in 0..3 {
+    for _ in 0..5 {
         bench.press(KeyCode::Tab);
     }
     assert_eq!(bench.press(KeyCode::Enter), []);

@@ -1,8 +1,15 @@
 //! Every view at the sizes it was designed for, as it looks.
 
+use cordboard::{
+    control::{Control, Order},
+    events::Event,
+};
 use crossterm::event::KeyCode;
 
-use super::fixture::{Bench, NOW, at, narrower};
+use super::{
+    fixture::{Bench, NOW, at, billing_7, narrower, topic},
+    forbidding::copy,
+};
 use crate::console::{msg::Msg, theme::Theme};
 
 fn shot(name: &str, bench: &Bench) {
@@ -84,12 +91,44 @@ fn the_question_before_a_reload_says_what_changes() {
 }
 
 #[test]
+fn what_is_forbidden_and_what_waits() {
+    for size in [(80, 24), (200, 50)] {
+        let mut bench = view(Bench::busy(size), '4');
+        bench.type_("B");
+        shot(&format!("forbid_{}x{}", size.0, size.1), &bench);
+        bench.press(KeyCode::Esc);
+        bench.hear(Event::TopicForbidden { topic: topic("orders/eu"), by: "ana".into(), why: "OPS-9 floods".into() });
+        bench.hear(Event::PrincipalForbidden { principal: "mallory".parse().unwrap(), by: "bob".into(), why: String::new() });
+        let order = Order::new("ana", Control::EvictSession { session: billing_7() });
+        bench.hear(Event::OrderDelayed { number: 1, order, due: at(NOW + 4) });
+        let bench = view(bench, '2');
+        shot(&format!("waiting_{}x{}", size.0, size.1), &bench);
+        shot(&format!("forbidden_{}x{}", size.0, size.1), &view(bench, 'F'));
+    }
+}
+
+#[test]
+fn a_look_into_a_queue() {
+    for size in [(80, 24), (200, 50)] {
+        let mut bench = view(Bench::busy(size), '5');
+        bench.type_("i");
+        bench.tell(Msg::Outcome { ticket: 0, outcome: copy() });
+        shot(&format!("peek_{}x{}", size.0, size.1), &bench);
+        bench.type_("j");
+        shot(&format!("peek_bytes_{}x{}", size.0, size.1), &bench);
+    }
+}
+
+#[test]
 fn the_question_before_leaving() {
     for size in [(80, 24), (120, 36)] {
         let mut bench = Bench::busy(size);
         bench.type_("q");
         shot(&format!("quit_{}x{}", size.0, size.1), &bench);
-        bench.type_("s");
+        bench.type_("r");
+        shot(&format!("drain_{}x{}", size.0, size.1), &bench);
+        bench.press(KeyCode::Esc);
+        bench.type_("qs");
         shot(&format!("shutdown_{}x{}", size.0, size.1), &bench);
     }
 }

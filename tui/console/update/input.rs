@@ -36,7 +36,7 @@ fn focused(state: &mut State) -> Option<&mut Input> {
     match &mut state.modal {
         Modal::Filter { input, .. } | Modal::Help { input, .. } => Some(input),
         Modal::Dialog(dialog) => dialog.input(),
-        Modal::None | Modal::Sort(_) | Modal::Quit(_) => None,
+        Modal::None | Modal::Sort(_) | Modal::Quit(_) | Modal::Peek(_) | Modal::Forbidden(_) => None,
     }
 }
 

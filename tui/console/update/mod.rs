@@ -106,6 +106,8 @@ fn tick(state: &mut State) {
         (state.status, state.dirty) = (None, true);
     }
     recount(state);
+    // An order that waits is carried out whatever the screen shows: its countdown does not stand still.
+    state.dirty |= !state.live.board.waiting_orders.is_empty();
     if state.held.is_some() {
         let told = state.held_back();
         state.dirty |= told != state.told;
@@ -180,6 +182,10 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
         | Act::Reload => {
             return orders::ask(state, act);
         }
+        Act::Forbid => return orders::forbid(state),
+        Act::Peek => return orders::peek(state),
+        Act::Undo => return orders::undo(state),
+        Act::Forbidden => state.modal = Modal::Forbidden(None),
         moved => moves::act(state, moved),
     }
     None

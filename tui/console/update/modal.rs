@@ -7,9 +7,10 @@ use crate::console::{
     msg::{Effect, Leave},
     state::{
         Modal, QUIT_ANSWERS, State, View,
-        dialog::{Dialog, Focus},
+        deed::Deed,
+        dialog::Focus,
+        forbidden::moved,
         list::Table,
-        price::Deed,
         tables::{sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
     },
 };
@@ -66,7 +67,7 @@ pub(super) fn typed(state: &mut State) {
         }
         Modal::Help { top, .. } => *top = 0,
         Modal::Dialog(dialog) => dialog.note = None,
-        Modal::None | Modal::Sort(_) | Modal::Quit(_) => {}
+        Modal::None | Modal::Sort(_) | Modal::Quit(_) | Modal::Peek(_) | Modal::Forbidden(_) => {}
     }
 }
 
@@ -86,6 +87,8 @@ pub(super) fn act(state: &mut State, act: Act) -> Option<Effect> {
             let at = *at;
             return quit(state, at, act);
         }
+        Modal::Peek(_) => return peek(state, act),
+        Modal::Forbidden(_) => return forbidden(state, act),
         Modal::Help { top, .. } => {
             *top = match act {
                 Act::Down => *top + 1,
@@ -132,11 +135,54 @@ fn quit(state: &mut State, at: usize, act: Act) -> Option<Effect> {
         (Act::Down, _) => state.modal = Modal::Quit((at + 1) % QUIT_ANSWERS),
         (Act::Up, _) => state.modal = Modal::Quit((at + QUIT_ANSWERS - 1) % QUIT_ANSWERS),
         (Act::Detach, _) | (Act::Press, 1) => return Some(Effect::Leave(Leave::Detach)),
-        (Act::ShutDown, _) | (Act::Press, 2) => {
-            state.modal = Modal::Dialog(Box::new(Dialog::new(Deed::ShutDown, &state.live.board)));
-        }
+        (Act::Drain, _) | (Act::Press, 2) => ask(state, Deed::Drain),
+        (Act::ShutDown, _) | (Act::Press, 3) => ask(state, Deed::ShutDown),
         _ => state.modal = Modal::None,
     }
+    None
+}
+
+/// The second question, unless there is nothing to ask about.
+fn ask(state: &mut State, deed: Deed) {
+    state.modal = Modal::None;
+    orders::question(state, deed);
+}
+
+/// A key on a look into a queue.
+fn peek(state: &mut State, act: Act) -> Option<Effect> {
+    let Modal::Peek(pane) = &mut state.modal else { return None };
+    match act {
+        Act::Down => pane.move_by(1),
+        Act::Up => pane.move_by(-1),
+        Act::PageDown => pane.move_by(10),
+        Act::PageUp => pane.move_by(-10),
+        Act::First => pane.at = 0,
+        Act::Last => pane.move_by(isize::MAX),
+        Act::Hex => pane.hex = !pane.hex,
+        Act::Peek => {
+            let subject = pane.subject.clone();
+            return orders::look(state, subject);
+        }
+        _ => {}
+    }
+    None
+}
+
+/// A key on the list of what is forbidden.
+fn forbidden(state: &mut State, act: Act) -> Option<Effect> {
+    let Modal::Forbidden(cursor) = &mut state.modal else { return None };
+    let by = match act {
+        Act::Down => 1,
+        Act::Up => -1,
+        Act::PageDown => 10,
+        Act::PageUp => -10,
+        Act::Allow => {
+            let under = moved(&state.live.board, cursor.as_ref(), 0)?;
+            return orders::allow(state, &under);
+        }
+        _ => return None,
+    };
+    *cursor = moved(&state.live.board, cursor.as_ref(), by);
     None
 }
 
@@ -148,6 +194,8 @@ fn dialog(state: &mut State, act: Act) -> Option<Effect> {
         (Act::Previous, _) => dialog.step(true),
         (Act::Press, Focus::Cancel) => return cancel(state),
         (Act::Press, Focus::Phrase | Focus::Confirm) => return orders::confirm(state),
+        (Act::Press, Focus::Delay | Focus::AnyPrice) => dialog.step(false),
+        (Act::Toggle, _) => dialog.toggle(),
         (Act::Yes, _) if !dialog.is_typed() => return orders::confirm(state),
         (Act::Yes, _) => dialog.note = Some("messages would be lost: Tab, then type the phrase".to_owned()),
         _ => {}

@@ -16,14 +16,18 @@ use crate::console::{
     msg::Effect,
     state::{
         Modal, State,
+        deed::Deed,
         dialog::{Dialog, Focus},
-        orders::{Given, Tone},
-        price::Deed,
+        forbidden::Banned,
+        orders::{Given, Tone, waiting_for},
+        peek::PeekPane,
         subject::Subject,
         text::safe,
         words::outcome as in_words,
     },
 };
+
+const READ_ONLY: &str = "read-only: orders are refused; r allows them";
 
 /// How much time `+` gives.
 const EXTENSION_MS: u64 = 5 * 60 * 1_000;
@@ -31,7 +35,7 @@ const EXTENSION_MS: u64 = 5 * 60 * 1_000;
 /// A key that orders something was pressed.
 pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
     if state.live.read_only {
-        say(state, "read-only: orders are refused; r allows them", Tone::Bad);
+        say(state, READ_ONLY, Tone::Bad);
         return None;
     }
     match act {
@@ -64,11 +68,13 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
 }
 
 /// Opens the dialog, unless there is nothing to ask about.
-fn question(state: &mut State, deed: Deed) {
+pub(super) fn question(state: &mut State, deed: Deed) {
     let dialog = Dialog::new(deed, &state.live.board);
     let asked = dialog.deed.control();
     if dialog.price.gone {
         say(state, dialog.price.target, Tone::Plain);
+    } else if state.live.board.waiting_orders.values().any(|waiting| waiting.order.control == asked) {
+        say(state, "that waits already; u stops it", Tone::Plain);
     } else if state.given.iter().any(|given| given.control == asked) {
         say(state, "that is under way already", Tone::Plain);
     } else {
@@ -97,7 +103,7 @@ fn accepting(state: &mut State) -> Option<Effect> {
         question(state, Deed::StopAccepting);
         return None;
     }
-    Some(give(state, Subject::Broker, Control::Accept { on: true }, String::new(), Precondition::default()))
+    Some(at_once(state, Subject::Broker, Control::Accept { on: true }, Precondition::default()))
 }
 
 /// Hold and extend lose nothing and are done at once, if there is a timer.
@@ -111,26 +117,112 @@ fn timer(state: &mut State, id: SessionId, control: Control) -> Option<Effect> {
         }
         Some(Attachment::Detached { .. }) => {
             let precondition = Precondition { epoch: row.map(|row| row.epoch), loss: None };
-            return Some(give(state, Subject::Session(id), control, String::new(), precondition));
+            return Some(at_once(state, Subject::Session(id), control, precondition));
         }
     };
     say(state, refusal, Tone::Plain);
     None
 }
 
-fn give(state: &mut State, subject: Subject, control: Control, reason: String, precondition: Precondition) -> Effect {
+/// An order of this console's operator.
+fn order(state: &State, control: Control) -> Order {
+    Order::new(state.operator.clone(), control)
+}
+
+fn at_once(state: &mut State, subject: Subject, control: Control, precondition: Precondition) -> Effect {
+    let order = Order { precondition, ..order(state, control) };
+    give(state, subject, order)
+}
+
+fn give(state: &mut State, subject: Subject, order: Order) -> Effect {
+    let ticket = next_ticket(state);
+    let label = match &order.control {
+        Control::ForbidPrincipal { principal } | Control::AllowPrincipal { principal } => safe(principal),
+        _ => subject.label(&state.live.board),
+    };
+    state.given.push(Given::new(ticket, subject, label, order.control.clone(), &state.live.board));
+    Effect::Order(ticket, order)
+}
+
+fn next_ticket(state: &mut State) -> u64 {
     let ticket = state.ticket;
     state.ticket += 1;
-    let label = subject.label(&state.live.board);
-    state.given.push(Given::new(ticket, subject, label, control.clone(), &state.live.board));
-    Effect::Order(ticket, Order { control, operator: state.operator.clone(), reason, precondition })
+    ticket
+}
+
+/// Asks whether to forbid the topic under the cursor, or the user whose session is.
+pub(super) fn forbid(state: &mut State) -> Option<Effect> {
+    if state.live.read_only {
+        say(state, READ_ONLY, Tone::Bad);
+        return None;
+    }
+    let deed = match state.subject() {
+        Some(Subject::Topic(topic)) => Some(Deed::ForbidTopic(topic)),
+        Some(Subject::Session(id)) => state.live.board.sessions.get(&id).map(|row| Deed::ForbidPrincipal(row.principal.clone())),
+        Some(Subject::Subscription(_) | Subject::Broker) | None => None,
+    };
+    match deed {
+        Some(deed) => question(state, deed),
+        None => say(state, "no topic and no session under the cursor", Tone::Plain),
+    }
+    None
+}
+
+/// Allows what is under the cursor of the list.
+pub(super) fn allow(state: &mut State, banned: &Banned) -> Option<Effect> {
+    if state.live.read_only {
+        say(state, READ_ONLY, Tone::Bad);
+        return None;
+    }
+    let control = banned.allow();
+    if state.given.iter().any(|given| given.control == control) {
+        return None;
+    }
+    Some(at_once(state, Subject::of_control(&control), control, Precondition::default()))
+}
+
+/// Looks into the queue or the backlog under the cursor.
+pub(super) fn peek(state: &mut State) -> Option<Effect> {
+    let subject = state.subscription().or_else(|| state.subject());
+    match subject.filter(|subject| PeekPane::control(subject).is_some()) {
+        Some(subject) => look(state, subject),
+        None => {
+            say(state, "no subscription and no topic under the cursor", Tone::Plain);
+            None
+        }
+    }
+}
+
+/// Asks the broker for a copy of what `subject` holds; the pane waits for it.
+pub(super) fn look(state: &mut State, subject: Subject) -> Option<Effect> {
+    let control = PeekPane::control(&subject)?;
+    let ticket = next_ticket(state);
+    let before = match &state.modal {
+        Modal::Peek(pane) if pane.subject == subject => Some((pane.at, pane.hex)),
+        _ => None,
+    };
+    let mut pane = PeekPane::new(subject.clone(), subject.label(&state.live.board), ticket);
+    (pane.at, pane.hex) = before.unwrap_or_default();
+    state.modal = Modal::Peek(Box::new(pane));
+    Some(Effect::Order(ticket, order(state, control)))
+}
+
+/// Stops an order that waits: the one about what is under the cursor, else the one that was given last.
+pub(super) fn undo(state: &mut State) -> Option<Effect> {
+    let board = &state.live.board;
+    let under = state.subject().and_then(|subject| waiting_for(board, &subject)).map(|(number, _)| number);
+    let Some(number) = under.or_else(|| board.waiting_orders.keys().next_back().copied()) else {
+        say(state, "no order waits", Tone::Plain);
+        return None;
+    };
+    Some(at_once(state, Subject::Broker, Control::Cancel { number }, Precondition::default()))
 }
 
 /// The operator confirmed. The price is counted once more: what has become dearer in kind is asked again, what has become
 /// dearer in number is for the gate to judge by what the screen showed.
 pub(super) fn confirm(state: &mut State) -> Option<Effect> {
     let Modal::Dialog(dialog) = &mut state.modal else { return None };
-    let seen = dialog.seen.precondition(&dialog.deed);
+    let precondition = dialog.precondition();
     let was_typed = dialog.is_typed();
     dialog.recount(&state.live.board);
     if dialog.price.gone {
@@ -146,15 +238,25 @@ pub(super) fn confirm(state: &mut State) -> Option<Effect> {
     }
     let Modal::Dialog(dialog) = std::mem::replace(&mut state.modal, Modal::None) else { return None };
     state.mark_stale();
-    Some(give(state, dialog.deed.subject(), dialog.deed.control(), dialog.reason.value().trim().to_owned(), seen))
+    let (reason, delay_ms) = (dialog.reason.value().trim().to_owned(), dialog.delay_seconds() * 1_000);
+    let order = Order { reason, precondition, delay_ms, ..order(state, dialog.deed.control()) };
+    Some(give(state, dialog.deed.subject(), order))
 }
 
 /// The gate has answered.
 pub(super) fn ended(state: &mut State, ticket: u64, outcome: Outcome) {
+    let now = state.clock;
+    if let Modal::Peek(pane) = &mut state.modal
+        && pane.ticket == ticket
+    {
+        pane.answered(outcome, now);
+        state.dirty = true;
+        return;
+    }
     let Some(at) = state.given.iter().position(|given| given.ticket == ticket) else { return };
     let tone = match outcome {
         Outcome::Done { .. } => Tone::Good,
-        Outcome::AlreadyGone => Tone::Plain,
+        Outcome::Seen { .. } | Outcome::AlreadyGone | Outcome::Cancelled { .. } => Tone::Plain,
         Outcome::Refused { .. } | Outcome::Unknown => Tone::Bad,
     };
     let given = &mut state.given[at];

@@ -65,7 +65,7 @@ fn row(state: &State, id: &SubscriptionId) -> Row {
     let [waiting, in_flight, dead, poison, dropped] = figures(state, &subscription);
     let letters = subscription.letters();
     let word = match state.under_way(&Subject::Subscription(id.clone())) {
-        Some(word) => (word.to_owned(), theme.warning()),
+        Some(word) => (word, theme.warning()),
         None => (subscription.state().to_owned(), theme.text()),
     };
     let cells = vec![

@@ -161,7 +161,7 @@ fn member_row(state: &State, member: &Subject) -> Row {
     };
     let [waiting, in_flight, dead, poison, dropped] = dead_letters::figures(state, &subscription);
     let word = match state.under_way(member) {
-        Some(word) => (word.to_owned(), theme.warning()),
+        Some(word) => (word, theme.warning()),
         None => (subscription.state().to_owned(), theme.text()),
     };
     let (filter, client) = ((subscription.filter(), theme.strong()), (subscription.client(), theme.text()));

@@ -53,14 +53,12 @@ pub(super) fn draw(state: &State, dialog: &Dialog, frame: &mut Frame<'_>) {
     let theme = state.theme;
     let columns = COLUMNS.min(frame.area().width);
     let lines = said(state, dialog, usize::from(columns.saturating_sub(LABEL + 4)));
-    let phrase = if dialog.is_typed() {
-        wrap(&safe(dialog.deed.phrase()), usize::from(columns.saturating_sub(LABEL + 4)))
-    } else {
-        Vec::new()
-    };
-    let inputs = if dialog.is_typed() { 3 + phrase.len() as u16 } else { 0 };
+    let phrase =
+        if dialog.is_typed() { wrap(&safe(dialog.wanted()), usize::from(columns.saturating_sub(LABEL + 4))) } else { Vec::new() };
+    let inputs = if dialog.is_typed() { 4 + phrase.len() as u16 } else { 0 };
     let height = lines.len() as u16 + inputs + 6;
-    let undone = if dialog.price.loss > 0 || dialog.deed.always_typed() { " - cannot be undone" } else { "" };
+    let lasts = (dialog.price.loss > 0 || dialog.deed.always_typed()) && !dialog.deed.can_be_undone();
+    let undone = if lasts { " - cannot be undone" } else { "" };
     let title = format!("{}{undone}", dialog.deed.title());
     let edge = if undone.is_empty() { theme.warning() } else { theme.bad() };
     let area = popup(frame, theme, (columns, height), &title, edge);
@@ -92,7 +90,28 @@ fn typed(state: &State, dialog: &Dialog, frame: &mut Frame<'_>, (area, mut y): (
     let style = if dialog.is_phrase_right() { theme.good() } else { theme.dim() };
     put(frame.buffer_mut(), area, (0, y), "type that", style);
     field(state, &dialog.phrase, frame, (area, y), dialog.focus == Focus::Phrase);
-    y + 2
+    options(state, dialog, frame, (area, y + 1));
+    y + 3
+}
+
+/// How long the gate waits, and whether any price will do.
+fn options(state: &State, dialog: &Dialog, frame: &mut Frame<'_>, (area, y): (Rect, u16)) {
+    let theme = state.theme;
+    let style = |stop| if dialog.focus == stop { theme.strong().patch(theme.selected()) } else { theme.text() };
+    put(frame.buffer_mut(), area, (0, y), "Options", theme.dim());
+    let delay = match dialog.delay_seconds() {
+        0 => "< at once >".to_owned(),
+        seconds => format!("< in {seconds} s, u stops it >"),
+    };
+    let mut x = put(frame.buffer_mut(), area, (LABEL, y), &delay, style(Focus::Delay)) + 2;
+    if dialog.stops().contains(&Focus::AnyPrice) {
+        let box_ = if dialog.any_price { "[x]" } else { "[ ]" };
+        let text = format!("{box_} whatever it costs by then");
+        x = put(frame.buffer_mut(), area, (x, y), &text, style(Focus::AnyPrice)) + 2;
+    }
+    if matches!(dialog.focus, Focus::Delay | Focus::AnyPrice) {
+        put(frame.buffer_mut(), area, (x, y), "Space", theme.key());
+    }
 }
 
 /// An input line.
@@ -134,7 +153,7 @@ fn buttons(state: &State, dialog: &Dialog, frame: &mut Frame<'_>, area: Rect, y:
     let (hint, style) = match (&dialog.note, dialog.is_typed(), dialog.price.gone) {
         (Some(note), ..) => (note.as_str(), theme.warning()),
         (None, _, true) => ("Esc: nothing happens", theme.dim()),
-        (None, true, _) => ("Tab: reason, phrase   Esc: nothing happens", theme.dim()),
+        (None, true, _) => ("Tab: next   Esc: nothing happens", theme.dim()),
         (None, false, _) => ("y: yes   Esc: nothing happens", theme.dim()),
     };
     put(frame.buffer_mut(), area, (x + 1, y), hint, style);

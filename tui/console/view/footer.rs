@@ -4,20 +4,29 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::put;
 use crate::console::{
-    state::{State, geometry::Geometry, orders::Tone, text::width},
+    state::{
+        State,
+        geometry::Geometry,
+        orders::{self, Tone},
+        text::width,
+    },
     theme::Theme,
 };
 
 /// Draws them.
 pub(super) fn draw(state: &State, buffer: &mut Buffer, geometry: &Geometry) {
     let theme = state.theme;
+    let mut x = 1;
+    if let Some(waiting) = orders::waiting(&state.live.board, state.clock) {
+        x = put(buffer, geometry.status, (x, 0), &waiting, theme.warning()) + 3;
+    }
     if let Some(status) = &state.status {
         let style = match status.tone {
             Tone::Good => theme.good(),
             Tone::Plain => theme.strong(),
             Tone::Bad => theme.bad(),
         };
-        put(buffer, geometry.status, (1, 0), &status.text, style);
+        put(buffer, geometry.status, (x, 0), &status.text, style);
     }
     let mut line = geometry.footer;
     let (help, rest): (Vec<_>, Vec<_>) = state.hints().partition(|(key, _)| *key == "?");

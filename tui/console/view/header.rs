@@ -6,6 +6,7 @@ use super::{put, put_right};
 use crate::console::state::{
     State,
     text::{age, clock, count, count_in, safe, width},
+    words::stop_phase,
 };
 
 /// Where it is, told by how much it matters: the least goes first when there is no room.
@@ -85,9 +86,16 @@ pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16
         parts.push(("STOPPED".into(), "STOPPED".into()));
     } else if let Some(deadline) = broker.draining {
         let left = crate::console::state::text::left(model.now.up.until(deadline.up).as_millis() as u64);
-        parts.push((format!("DRAINING {left}"), format!("DRAIN {left}")));
+        let phase = broker.stop_phase.map_or_else(String::new, |(phase, waits)| format!(": {}", stop_phase(phase, waits)));
+        parts.push((format!("DRAINING {left}{phase}"), format!("DRAIN {left}")));
+    } else if broker.drained {
+        parts.push(("DRAINED: A accepts".into(), "DRAINED".into()));
     } else if !broker.accepting {
         parts.push(("NOT ACCEPTING".into(), "CLOSED".into()));
+    }
+    let forbidden = model.board.forbidden.len() as u64;
+    if forbidden > 0 {
+        parts.push((format!("F: {} forbidden", count(forbidden)), format!("F{forbidden}")));
     }
     if broker.users == 0 {
         parts.push(("no users: local only".into(), "no users".into()));

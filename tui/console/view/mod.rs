@@ -5,7 +5,7 @@
 //! tabs        [1 Overview]  2 Sessions  4 Topics …                         no users
 //! the view     overview, sessions, topics, dead_letters, events; detail, page
 //! footer       the last order's outcome; keys
-//! over it      dialog, quit, sort, help
+//! over it      dialog, quit, sort, help, peek, forbidden
 //! ```
 
 mod compact;
@@ -14,11 +14,13 @@ mod detail;
 mod dialog;
 mod events;
 mod footer;
+mod forbidden;
 mod gauge;
 mod header;
 mod help;
 mod overview;
 mod page;
+mod peek;
 mod popup;
 mod sessions;
 mod sparkline;
@@ -56,6 +58,8 @@ pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
     match &state.modal {
         Modal::Dialog(question) => dialog::draw(state, question, frame),
         Modal::Quit(at) => popup::quit(state, *at, frame),
+        Modal::Peek(pane) => peek::draw(state, pane, frame, geometry.body),
+        Modal::Forbidden(cursor) => forbidden::draw(state, cursor.as_ref(), frame, geometry.body),
         Modal::Sort(at) => popup::sort(state, *at, frame),
         Modal::Help { input, top } => help::draw(state, input, *top, frame, geometry.body),
         Modal::None | Modal::Filter { .. } => {}

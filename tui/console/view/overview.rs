@@ -168,7 +168,7 @@ fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
         put(buffer, area, (13, at), &fit(&safe(&session.row.client), 14), theme.strong());
         let columns = if area.width >= 100 { 32 } else { 18 };
         let (fate, style) = match (state.under_way(&crate::console::state::subject::Subject::Session(*id)), session.fate()) {
-            (Some(word), _) => (word.to_owned(), theme.warning()),
+            (Some(word), _) => (word, theme.warning()),
             (_, Fate::Reclaim { left, full }) => (gauge::timer(left, full, columns), gauge::style(theme, left)),
             (_, Fate::Held(by)) => (format!("HELD by {by}"), theme.strong()),
             (_, Fate::Ended(epitaph)) => (epitaph, theme.ended()),

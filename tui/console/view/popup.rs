@@ -5,8 +5,9 @@ use ratatui::{Frame, layout::Rect};
 use super::{popup, put};
 use crate::console::state::{
     State, View,
+    deed::Deed,
     list::{Sort, Table},
-    price::{Deed, Price},
+    price::Price,
     tables::{sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
     text::counted,
 };
@@ -37,9 +38,10 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
     let answers = [
         ("Esc", "cancel", "stay here".to_owned()),
         ("d", "detach", "the broker goes on; Enter opens the console again".to_owned()),
+        ("r", "drain", format!("sends {} away; the broker and its sessions stay", counted(open, "connection"))),
         ("s", "shut down", format!("ends {}, tells {}", counted(sessions, "session"), counted(open, "connection"))),
     ];
-    let area = popup(frame, theme, (74, 9), "Leave the console?", theme.title());
+    let area = popup(frame, theme, (74, 10), "Leave the console?", theme.title());
     for (y, (key, name, what)) in answers.iter().enumerate() {
         let line = y as u16 + 1;
         put(frame.buffer_mut(), area, (2, line), key, theme.key());
@@ -51,8 +53,8 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
         0 => ("no message would be lost".to_owned(), theme.good()),
         _ => (format!("{} would be LOST", counted(loss, "message")), theme.bad()),
     };
-    put(frame.buffer_mut(), area, (18, 4), &cost, style);
-    put(frame.buffer_mut(), area, (2, 6), "a shutdown is asked about once more before it happens", theme.dim());
+    put(frame.buffer_mut(), area, (18, 5), &cost, style);
+    put(frame.buffer_mut(), area, (2, 7), "a drain or a shutdown is asked about once more before it happens", theme.dim());
 }
 
 fn mark(state: &State, frame: &mut Frame<'_>, area: Rect, y: usize, at: usize) {

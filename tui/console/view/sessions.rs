@@ -65,7 +65,7 @@ fn row(state: &State, id: cordboard::name::SessionId, peer: usize, gauge: usize)
     let alarm = |value: u64, columns| (count_in(value, columns), if value == 0 { theme.dim() } else { theme.warning() });
     let fate = session.fate();
     let (last, urgency) = match (state.under_way(&Subject::Session(id)), &fate) {
-        (Some(word), _) => (word.to_owned(), theme.warning()),
+        (Some(word), _) => (word, theme.warning()),
         (_, Fate::Reclaim { left, full }) => (gauge::timer(*left, *full, gauge.saturating_sub(5)), gauge::style(theme, *left)),
         (_, Fate::Held(by)) => (format!("HELD by {by}"), theme.strong()),
         (_, Fate::Live) => ("live".to_owned(), theme.dim()),

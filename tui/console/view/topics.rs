@@ -75,7 +75,7 @@ fn row(state: &State, name: &cordboard::name::TopicName, columns: usize) -> Row 
     let under_way = state.under_way(&Subject::Topic(name.clone()));
     match (topic.epitaph(), under_way) {
         (Some(epitaph), _) => Row { cells, over: theme.ended(), span: Some((FATE_FROM, (epitaph, theme.ended()))) },
-        (None, Some(word)) => Row { cells, span: Some((FATE_FROM, (word.to_owned(), theme.warning()))), ..Row::default() },
+        (None, Some(word)) => Row { cells, span: Some((FATE_FROM, (word, theme.warning()))), ..Row::default() },
         (None, None) => Row { cells, ..Row::default() },
     }
 }

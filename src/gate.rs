@@ -1,0 +1,260 @@
+//! The gate: what every order goes through. It refuses in read-only mode, waits out delays, keeps the audit, and passes on to
+//! the actor that acts. An order belongs to the gate from the moment it is given: whoever gave it may go.
+
+mod reload;
+
+use std::{
+    collections::HashMap,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
+use serde_json::json;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
+
+use self::reload::Source;
+use crate::{
+    actors::BrokerMsg,
+    auth,
+    clock::Moment,
+    control::{Control, Order, OrderRecord, Outcome},
+    events::Event,
+    limits::Limit,
+    name::Printable,
+    shared::Shared,
+};
+
+/// How long an order may go unanswered before its outcome is called unknown. A drain and a shutdown have their own deadline.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest name of an operator, and the longest reason, in bytes: they are kept, shown, and told to clients.
+const MAX_OPERATOR_BYTES: usize = 255;
+const MAX_REASON_BYTES: usize = 1_000;
+
+/// Where orders are given.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    shared: Arc<Shared>,
+    broker: ActorRef<BrokerMsg>,
+    read_only: AtomicBool,
+    audit: Option<PathBuf>,
+    last: AtomicU64,
+    source: Arc<Source>,
+    /// Orders that wait out their delay, and the way to stop each. Whoever takes one out decides what becomes of it.
+    waiting: Mutex<HashMap<u64, oneshot::Sender<String>>>,
+}
+
+impl Gate {
+    pub(crate) fn new(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
+        let audit = shared.config.audit.file.clone();
+        let (read_only, last, waiting) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::default());
+        Arc::new(Self { shared, broker, read_only, audit, last, source: Arc::default(), waiting })
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only.load(Relaxed)
+    }
+
+    pub(crate) fn set_read_only(&self, on: bool) {
+        self.read_only.store(on, Relaxed);
+    }
+
+    /// Takes an order to its end, whether or not the caller stays to hear of it.
+    pub(crate) async fn order(self: Arc<Self>, order: Order) -> Outcome {
+        tokio::spawn(async move { self.take(order, false).await }).await.unwrap_or(Outcome::Unknown)
+    }
+
+    /// `in_hand`: whoever gives it has a hand on the process itself, and need not ask.
+    async fn take(&self, order: Order, in_hand: bool) -> Outcome {
+        let (number, given) = (self.last.fetch_add(1, Relaxed) + 1, self.shared.clock.now());
+        let mut queued = (self.queued(), 0);
+        let outcome = match self.pass(number, given, &order, in_hand).await {
+            Ok(()) => {
+                queued.0 = self.queued();
+                self.carry_out(order.clone()).await
+            }
+            Err(ended) => ended,
+        };
+        queued.1 = self.queued();
+        let record = OrderRecord { number, order, given, queued, outcome: outcome.on_record() };
+        self.record(&record).await;
+        self.shared.emit(Event::Order(record));
+        outcome
+    }
+
+    fn queued(&self) -> u64 {
+        self.shared.bus.board().broker.depth.queued()
+    }
+
+    /// All that stands between an order and its deed. `Err` is how it ends here.
+    async fn pass(&self, number: u64, given: Moment, order: &Order, in_hand: bool) -> Result<(), Outcome> {
+        if !in_hand {
+            self.admit(order)?;
+        }
+        if order.delay_ms > 0 {
+            self.delay(number, given, order).await?;
+            // Much may have changed meanwhile.
+            self.admit(order)?;
+        }
+        if order.control.destroys() || order.control.reveals() {
+            let intent = json!({ "intent": order, "number": number, "given": given });
+            self.write_down(&intent.to_string()).await.map_err(not_recorded)?;
+        }
+        Ok(())
+    }
+
+    fn admit(&self, order: &Order) -> Result<(), Outcome> {
+        if self.is_read_only() && !order.control.is_harmless() {
+            return Err(Outcome::refused("orders are not taken: read-only is on"));
+        }
+        for (what, text, max) in
+            [("operator's name", &order.operator, MAX_OPERATOR_BYTES), ("reason", &order.reason, MAX_REASON_BYTES)]
+        {
+            if text.len() > max {
+                return Err(Outcome::refused(format!("the {what} has {} bytes; use at most {max}", text.len())));
+            }
+        }
+        self.has_the_right(order)
+    }
+
+    /// An operator who is a user needs the right to operate. One who is not has the process in hand, and may do everything.
+    fn has_the_right(&self, order: &Order) -> Result<(), Outcome> {
+        let Some(rights) = order.operator.parse().ok().and_then(|operator| self.shared.access.rights_of(&operator)) else {
+            return Ok(());
+        };
+        if auth::may_order(&rights, &order.control) {
+            return Ok(());
+        }
+        let (operator, touched) = (Printable(&order.operator), auth::touched(&order.control));
+        let keys = "users.allow.operate, users.deny.operate";
+        Err(Outcome::refused(format!("{operator} has no right to operate on {touched} ({keys})")))
+    }
+
+    /// Waits out an order's delay, unless it is cancelled or the broker ends first.
+    async fn delay(&self, number: u64, given: Moment, order: &Order) -> Result<(), Outcome> {
+        let due = Instant::now() + self.allowed_delay(order)?;
+        let mut cancelled = self.line_up(number, &order.operator)?;
+        let asked = json!({ "asked": order, "number": number, "given": given, "due": self.shared.clock.at(due) });
+        if let Err(error) = self.write_down(&asked.to_string()).await
+            && order.control.destroys()
+        {
+            self.leave(number);
+            return Err(not_recorded(error));
+        }
+        self.shared.emit(Event::OrderDelayed { number, order: order.clone(), due: self.shared.clock.at(due) });
+        let mut stopping = self.shared.stopping.subscribe();
+        let is_due = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => false,
+            () = sleep_until(due) => true,
+            by = &mut cancelled => return Err(Outcome::Cancelled { by: by.unwrap_or_default() }),
+        };
+        if !self.leave(number) {
+            return Err(Outcome::Cancelled { by: cancelled.await.unwrap_or_default() });
+        }
+        if is_due { Ok(()) } else { Err(Outcome::refused("the broker is shutting down")) }
+    }
+
+    fn allowed_delay(&self, order: &Order) -> Result<Duration, Outcome> {
+        let (delay, max) = (Duration::from_millis(order.delay_ms), self.shared.config.orders.max_delay);
+        if !order.control.may_wait() {
+            return Err(Outcome::refused(format!(
+                "{} changes nothing and cannot wait; leave delay_ms out",
+                order.control.verb()
+            )));
+        }
+        if delay > max {
+            self.shared.limit_hit(Limit::OrderDelay, &order.operator);
+            let why = format!("a delay of {} ms is too long; use at most {} (orders.max_delay)", order.delay_ms, max.as_millis());
+            return Err(Outcome::refused(why));
+        }
+        Ok(delay)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<String>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place among the orders that wait, and what tells that it was cancelled.
+    fn line_up(&self, number: u64, operator: &str) -> Result<oneshot::Receiver<String>, Outcome> {
+        let max = self.shared.config.orders.max_waiting;
+        let mut waiting = self.lock();
+        if waiting.len() >= max {
+            drop(waiting);
+            self.shared.limit_hit(Limit::WaitingOrders, operator);
+            return Err(Outcome::refused(format!(
+                "{max} orders wait already (orders.max_waiting); cancel one, or give no delay"
+            )));
+        }
+        let (cancel, cancelled) = oneshot::channel();
+        waiting.insert(number, cancel);
+        Ok(cancelled)
+    }
+
+    /// True if the order was still waiting; then it is its own again.
+    fn leave(&self, number: u64) -> bool {
+        self.lock().remove(&number).is_some()
+    }
+
+    fn cancel(&self, number: u64, by: String) -> Outcome {
+        let cancel = self.lock().remove(&number);
+        match cancel.map(|cancel| cancel.send(by)) {
+            Some(Ok(())) => Outcome::DONE,
+            Some(Err(_)) | None => Outcome::AlreadyGone,
+        }
+    }
+
+    async fn carry_out(&self, order: Order) -> Outcome {
+        if let Control::Cancel { number } = order.control {
+            return match order.precondition.check(None, 0) {
+                Ok(()) => self.cancel(number, order.operator),
+                Err(refused) => refused,
+            };
+        }
+        if let Control::Reload { seen } = order.control {
+            return self.take_configuration(seen, order.operator).await;
+        }
+        let own_deadline = matches!(order.control, Control::Shutdown | Control::Drain);
+        let patience = (!own_deadline).then_some(PATIENCE);
+        self.ask(|reply| BrokerMsg::Order { order, reply }, patience).await
+    }
+
+    async fn ask(&self, message: impl FnOnce(RpcReplyPort<Outcome>) -> BrokerMsg, patience: Option<Duration>) -> Outcome {
+        match self.broker.call(message, patience).await {
+            Ok(CallResult::Success(outcome)) => outcome,
+            Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
+            Err(_) => Outcome::refused("the broker has stopped"),
+        }
+    }
+
+    async fn record(&self, record: &OrderRecord) {
+        let line = serde_json::to_string(record).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        if let Err(error) = self.write_down(&line).await {
+            tracing::error!(%error, "an audit record could not be written");
+        }
+    }
+
+    /// One line of audit: to the log target, and to the file if there is one.
+    async fn write_down(&self, line: &str) -> io::Result<()> {
+        tracing::info!(target: "cordboard::audit", "{line}");
+        let Some(file) = self.audit.clone() else { return Ok(()) };
+        let bytes = format!("{line}\n").into_bytes();
+        let name = file.display().to_string();
+        let write = move || OpenOptions::new().create(true).append(true).open(file)?.write_all(&bytes);
+        let written = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
+        written.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
+    }
+}
+
+fn not_recorded(error: io::Error) -> Outcome {
+    Outcome::refused(format!("no audit record can be written: {error}"))
+}
