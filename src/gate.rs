@@ -221,7 +221,7 @@ impl Gate {
             };
         }
         if let Control::Reload { seen } = order.control {
-            return self.take_configuration(seen, order.operator).await;
+            return self.take_configuration(seen, order).await;
         }
         let own_deadline = matches!(order.control, Control::Shutdown | Control::Drain);
         let patience = (!own_deadline).then_some(PATIENCE);

@@ -56,18 +56,21 @@ impl Gate {
     }
 
     /// Reads the configuration and has it taken, if it is what the operator saw.
-    pub(super) async fn take_configuration(&self, seen: Option<u64>, by: String) -> Outcome {
+    pub(super) async fn take_configuration(&self, seen: Option<u64>, order: Order) -> Outcome {
         let _turn = self.source.turn.lock().await;
-        match self.read_again().await {
-            Err(why) => Outcome::refused(why),
-            Ok((preview, _)) if seen.is_some_and(|seen| seen != preview.mark) => {
-                Outcome::refused("the configuration has changed since you looked; look again")
-            }
-            Ok((_, config)) => {
-                let config = Box::new(config);
-                self.ask(|reply| BrokerMsg::Reload { config, by, reply }, Some(super::PATIENCE)).await
-            }
+        let (preview, config) = match self.read_again().await {
+            Ok(read) => read,
+            Err(why) => return Outcome::refused(why),
+        };
+        if seen.is_some_and(|seen| seen != preview.mark) {
+            return Outcome::refused("the configuration has changed since you looked; look again");
         }
+        let price = preview.price(&self.shared.bus.board());
+        if let Err(refused) = order.precondition.check(None, price.loss + price.at_risk) {
+            return refused;
+        }
+        let (config, by) = (Box::new(config), order.operator);
+        self.ask(|reply| BrokerMsg::Reload { config, by, reply }, Some(super::PATIENCE)).await
     }
 
     async fn read_again(&self) -> Result<(Preview, Config), String> {

@@ -33,7 +33,10 @@ fn what_would_be_lost_takes_the_phrase_and_what_was_seen_goes_along() {
     bench.type_("RELOAD");
     let effects = bench.press(KeyCode::Enter);
     let [Effect::Order(_, order)] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((&order.control, order.precondition), (&Control::Reload { seen: Some(7) }, Precondition::default()));
+    assert_eq!(
+        (&order.control, order.precondition),
+        (&Control::Reload { seen: Some(7) }, Precondition { epoch: None, loss: Some(405) })
+    );
 }
 
 /// Of a file that is wrong, or says nothing new, there is nothing to ask; the status line says it.
