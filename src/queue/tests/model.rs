@@ -258,7 +258,9 @@ impl Model {
         gone.extend(self.waiting.extract_if(.., |message| message.secret));
         let queued = gone.len() as u64;
         gone.extend(self.poison.extract_if(.., |message| message.secret));
-        gone.iter().for_each(|_| self.count(DropReason::RightWithdrawn));
+        for _ in &gone {
+            self.count(DropReason::RightWithdrawn);
+        }
         Lost { queued, poison: gone.len() as u64 - queued, backlog: 0, bytes: bytes(&gone) }
     }
 
