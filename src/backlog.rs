@@ -22,6 +22,7 @@ pub(crate) struct Backlog {
     messages: u64,
     bytes: u64,
     untold: [u64; 3],
+    closed: bool,
 }
 
 /// The messages of a batch from `from` on.
@@ -46,11 +47,14 @@ impl Backlog {
     const REASONS: [DropReason; 3] = [DropReason::BacklogFull, DropReason::Expired, DropReason::MemoryFull];
 
     pub(crate) fn new(max_messages: u64, max_bytes: u64, life: Duration) -> Self {
-        Self { max_messages, max_bytes, life, parts: VecDeque::new(), messages: 0, bytes: 0, untold: [0; 3] }
+        Self { max_messages, max_bytes, life, parts: VecDeque::new(), messages: 0, bytes: 0, untold: [0; 3], closed: false }
     }
 
-    /// Appends; the oldest go where the bound is passed.
-    pub(crate) fn append(&mut self, batch: Arc<Batch>, from: u32, now: Instant) {
+    /// Appends; the oldest go where the bound is passed. False if the topic has ended meanwhile: then they are lost.
+    pub(crate) fn append(&mut self, batch: Arc<Batch>, from: u32, now: Instant) -> bool {
+        if self.closed {
+            return false;
+        }
         let part = Part { batch, from, since: now };
         self.messages += part.len();
         self.bytes += part.bytes();
@@ -58,6 +62,7 @@ impl Backlog {
         while self.messages > self.max_messages || self.bytes > self.max_bytes {
             self.drop_oldest(DropReason::BacklogFull);
         }
+        true
     }
 
     /// Drops the oldest message.
@@ -100,6 +105,7 @@ impl Backlog {
     /// Throws everything away because the topic ends; it is lost.
     pub(crate) fn close(&mut self) -> Lost {
         let lost = Lost { backlog: self.messages, bytes: self.bytes, ..Lost::default() };
+        self.closed = true;
         self.take().for_each(drop);
         lost
     }
@@ -213,7 +219,7 @@ mod tests {
                             accepted += 1;
                         }
                         next += count;
-                        backlog.append(batch, from, now);
+                        prop_assert!(backlog.append(batch, from, now));
                         while model.len() as u64 > MAX.0 || bytes(&model) > MAX.1 {
                             model.pop_front();
                             gone[0] += 1;
@@ -245,6 +251,7 @@ mod tests {
             prop_assert_eq!(backlog.take_untold().count(), 0);
             let lost = Lost { backlog: model.len() as u64, bytes: bytes(&model), ..Lost::default() };
             prop_assert_eq!(backlog.close(), lost);
+            prop_assert!(!backlog.append(batch(0..1, 8, now), 0, now));
             prop_assert_eq!((backlog.messages(), backlog.bytes(), backlog.oldest()), (0, 0, None));
         }
     }

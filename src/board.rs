@@ -13,8 +13,8 @@ use crate::{
     clock::Moment,
     control::Order,
     events::{
-        BrokerSample, CloseReason, Depth, Event, ListenerSample, Sample, SessionSample, Stamped, StopPhase, SubscriptionSample,
-        SubscriptionState, TopicSample,
+        ActorName, BrokerSample, Busy, CloseReason, Depth, Event, LastFailure, ListenerSample, Sample, SessionSample, Stamped,
+        StopPhase, SubscriptionSample, SubscriptionState, TopicSample,
     },
     name::{ClientName, Epoch, Filter, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
 };
@@ -43,6 +43,9 @@ pub struct Board {
     /// Sessions with an exact subscription to a topic that is not there: it is theirs when it comes (again).
     #[serde(default)]
     pub early: OrdMap<TopicName, OrdSet<SessionId>>,
+    /// Actors that have been in one message for more than a second, by their supervisor.
+    #[serde(default)]
+    pub busy: OrdMap<ActorName, Vec<Busy>>,
 }
 
 /// The broker itself.
@@ -62,18 +65,24 @@ pub struct BrokerRow {
     pub endpoints: OrdSet<SocketAddr>,
     /// New connections are taken.
     pub accepting: bool,
-    /// It is draining or shutting down, by then.
+    /// It is draining, by then.
     pub draining: Option<Moment>,
+    /// What it is on its way to.
+    #[serde(default)]
+    pub course: Course,
     /// How far that is, and how much it waits for.
     #[serde(default)]
     pub stop_phase: Option<(StopPhase, u64)>,
-    /// It has been drained: no client is connected, and none is taken.
-    #[serde(default)]
-    pub drained: bool,
     /// Everything has ended.
     pub stopped: bool,
+    /// Why it ended, if that was not asked for.
+    #[serde(default)]
+    pub failed: Option<String>,
     /// Managers that failed and were restarted.
     pub restarts: u32,
+    /// The last time one did: which, and how.
+    #[serde(default)]
+    pub last_failure: Option<LastFailure>,
     /// Sessions that are detached.
     pub detached: u64,
     /// What all subscriptions' queues hold together.
@@ -82,6 +91,21 @@ pub struct BrokerRow {
     pub dead_letters: u64,
     /// Its last figures.
     pub sample: BrokerSample,
+}
+
+/// What a broker is on its way to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Course {
+    /// It serves.
+    #[default]
+    Serving,
+    /// It sends its clients away, and lives on.
+    Draining,
+    /// No client is connected, and none is taken.
+    Drained,
+    /// It sends its clients away, and ends.
+    Ending,
 }
 
 /// What operators have forbidden. It outlives a restart of the managers.
@@ -209,6 +233,9 @@ pub struct TopicRow {
     pub depth: Depth,
     /// Times its actor was restarted.
     pub restarts: u32,
+    /// The last time it failed.
+    #[serde(default)]
+    pub last_failure: Option<LastFailure>,
     /// Its last figures.
     pub sample: Option<TopicSample>,
 }
@@ -226,6 +253,9 @@ pub struct SubscriptionRow {
     pub deliver_rate: u64,
     /// Times its actor was restarted.
     pub restarts: u32,
+    /// The last time it failed.
+    #[serde(default)]
+    pub last_failure: Option<LastFailure>,
 }
 
 impl Board {
@@ -243,6 +273,9 @@ impl Board {
                 self.broker.endpoints.insert(*address);
             }
             Event::ConfigurationRead { users, .. } => self.broker.users = *users,
+            Event::ManagerFailed { manager, why } => {
+                self.broker.last_failure = Some(LastFailure { at, why: format!("{manager} {why}") });
+            }
             Event::Accepting { .. }
             | Event::Draining { .. }
             | Event::StopPhase { .. }
@@ -270,6 +303,7 @@ impl Board {
         self.topics.clear();
         self.subscriptions.clear();
         self.early.clear();
+        self.busy.clear();
         self.broker.endpoints.clear();
         (self.broker.detached, self.broker.dead_letters, self.broker.depth) = (0, 0, Depth::default());
     }
@@ -279,12 +313,18 @@ impl Board {
         match event {
             Event::Accepting { on } => {
                 broker.accepting = *on;
-                broker.drained &= !on;
+                if *on && broker.course == Course::Drained {
+                    broker.course = Course::Serving;
+                }
             }
-            Event::Draining { deadline } => (broker.draining, broker.drained) = (Some(*deadline), false),
+            Event::Draining { deadline, ends } => {
+                (broker.draining, broker.course) = (Some(*deadline), if *ends { Course::Ending } else { Course::Draining });
+            }
             Event::StopPhase { phase, left } => broker.stop_phase = Some((*phase, *left)),
-            Event::Drained => (broker.draining, broker.stop_phase, broker.drained) = (None, None, true),
-            Event::Stopped { .. } => (broker.stopped, broker.stop_phase) = (true, None),
+            Event::Drained => (broker.draining, broker.stop_phase, broker.course) = (None, None, Course::Drained),
+            Event::Stopped { failed, .. } => {
+                (broker.stopped, broker.stop_phase, broker.failed) = (true, None, failed.clone());
+            }
             _ => {}
         }
     }
@@ -416,13 +456,14 @@ impl Board {
                     let held = self.subscriptions.get(&id).map(|row| row.depth).unwrap_or_default();
                     shift(&mut depth, Depth::default(), held);
                 }
-                let row = TopicRow { created: at, by: by.clone(), subscribers, depth, restarts: 0, sample: None };
+                let row =
+                    TopicRow { created: at, by: by.clone(), subscribers, depth, restarts: 0, last_failure: None, sample: None };
                 self.topics.insert(topic.clone(), row);
             }
             Event::TopicKilled { topic, .. } | Event::TopicForgotten { topic } => self.drop_topic(topic),
-            Event::TopicRestarted { topic, restarts, .. } => {
+            Event::TopicRestarted { topic, restarts, why } => {
                 if let Some(row) = self.topics.get_mut(topic) {
-                    row.restarts = *restarts;
+                    (row.restarts, row.last_failure) = (*restarts, Some(LastFailure { at, why: why.clone() }));
                 }
             }
             _ => {}
@@ -449,6 +490,7 @@ impl Board {
                     depth: Depth::default(),
                     deliver_rate: 0,
                     restarts: 0,
+                    last_failure: None,
                 };
                 self.subscriptions.insert(id.clone(), row);
                 if let Some(session) = self.sessions.get_mut(&id.session) {
@@ -464,8 +506,8 @@ impl Board {
             Event::SubscriptionParked { id } => self.change(id, |row| state(row, SubscriptionState::Parked)),
             Event::SubscriptionDraining { id, .. } => self.change(id, |row| state(row, SubscriptionState::Draining)),
             Event::SubscriptionDrained { id } => self.change(id, |row| state(row, SubscriptionState::Live)),
-            Event::SubscriptionRestarted { id, restarts, .. } => self.change(id, |row| {
-                row.restarts = *restarts;
+            Event::SubscriptionRestarted { id, restarts, why } => self.change(id, |row| {
+                (row.restarts, row.last_failure) = (*restarts, Some(LastFailure { at, why: why.clone() }));
                 state(row, SubscriptionState::Parked);
             }),
             Event::SubscriptionEnded { id, .. } => self.drop_subscription(id),
@@ -519,6 +561,11 @@ impl Board {
     fn apply_sample(&mut self, sample: &Sample) {
         if let Some(figures) = sample.broker {
             self.broker.sample = figures;
+        }
+        match &sample.busy {
+            Some(busy) if busy.actors.is_empty() => drop(self.busy.remove(&busy.of)),
+            Some(busy) => drop(self.busy.insert(busy.of.clone(), busy.actors.clone())),
+            None => {}
         }
         for figures in &sample.listeners {
             if let Some(row) = self.listeners.get_mut(&figures.id) {

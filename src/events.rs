@@ -4,6 +4,8 @@
 //! message. Everything is `serde` data, so that a recording replays and a remote console can be fed. The read model that
 //! folds them is [`crate::Board`].
 
+mod actor;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ use crate::{
     name::{ClientName, Epoch, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
     wire::Code,
 };
+
+pub use self::actor::{ActorName, Busy, BusyActors, LastFailure};
 
 /// An event with its place in the order of all events, counted from 1 without gaps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -218,9 +222,10 @@ pub enum Event {
         users: usize,
         changes: Changes,
     },
-    /// A drain or a shutdown began.
+    /// A drain began, and the broker `ends` behind it or does not.
     Draining {
         deadline: Moment,
+        ends: bool,
     },
     /// It has come that far; `left` is what it waits for: unanswered publish chunks, or connections.
     StopPhase {
@@ -229,9 +234,11 @@ pub enum Event {
     },
     /// A drain is over: no client is connected, and the broker lives.
     Drained,
-    /// All actors have ended; what queues still held is lost.
+    /// All actors have ended; what queues still held is lost. With a reason if that was not asked for.
     Stopped {
         lost: Lost,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
     },
 
     ListenerOpened {
@@ -434,6 +441,9 @@ pub struct Sample {
     /// Subscriptions whose queue changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subscriptions: Vec<SubscriptionSample>,
+    /// Actors that are in one message for long, when there are any, and once when there are none any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<BusyActors>,
 }
 
 impl Sample {

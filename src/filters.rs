@@ -151,6 +151,16 @@ impl<T> Filters<T> {
         });
     }
 
+    /// Every subscription, in no order that means anything.
+    pub fn into_values(self) -> Vec<T> {
+        let (mut nodes, mut values) = (vec![self.root], Vec::with_capacity(self.len));
+        while let Some(node) = nodes.pop() {
+            values.extend(node.here.into_values().chain(node.rest.into_values()));
+            nodes.extend(node.named.into_values().chain(node.any.map(|any| *any)));
+        }
+        values
+    }
+
     /// Every subscription that matches `topic`.
     pub fn matches(&self, topic: &TopicName) -> Vec<T>
     where

@@ -34,8 +34,9 @@ use crate::{
     shared::Shared,
 };
 
-/// How long an order may go unanswered before its outcome is called unknown. A drain and a shutdown have their own deadline.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an order may go unanswered before its outcome is called unknown, beyond the time after which whoever hangs with it is
+/// ended, which answers it. A drain and a shutdown have their own deadline.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest name of an operator, and the longest reason, in bytes: they are kept, shown, and told to clients.
 const MAX_OPERATOR_BYTES: usize = 255;
 const MAX_REASON_BYTES: usize = 1_000;
@@ -107,7 +108,7 @@ impl Gate {
         }
         if order.control.destroys() || order.control.reveals() {
             let intent = json!({ "intent": order, "number": number, "given": given });
-            self.write_down(&intent.to_string()).await.map_err(not_recorded)?;
+            self.write_down(&intent.to_string()).await.map_err(|error| not_recorded(&error))?;
         }
         Ok(())
     }
@@ -148,7 +149,7 @@ impl Gate {
             && order.control.destroys()
         {
             self.leave(number);
-            return Err(not_recorded(error));
+            return Err(not_recorded(&error));
         }
         self.shared.emit(Event::OrderDelayed { number, order: order.clone(), due: self.shared.clock.at(due) });
         let mut stopping = self.shared.stopping.subscribe();
@@ -224,7 +225,7 @@ impl Gate {
             return self.take_configuration(seen, order).await;
         }
         let own_deadline = matches!(order.control, Control::Shutdown | Control::Drain);
-        let patience = (!own_deadline).then_some(PATIENCE);
+        let patience = (!own_deadline).then_some(self.shared.config.failures.hang_after + PATIENCE);
         self.ask(|reply| BrokerMsg::Order { order, reply }, patience).await
     }
 
@@ -255,6 +256,6 @@ impl Gate {
     }
 }
 
-fn not_recorded(error: io::Error) -> Outcome {
+fn not_recorded(error: &io::Error) -> Outcome {
     Outcome::refused(format!("no audit record can be written: {error}"))
 }

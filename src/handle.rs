@@ -3,15 +3,18 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
-use ractor::{Actor as _, ActorRef, ActorStatus, SpawnErr, rpc::CallResult};
+use ractor::{ActorRef, SpawnErr, rpc::CallResult};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     access::Access,
-    actors::{self, BrokerMsg},
+    actors::{BrokerMsg, Heart},
     bans::Bans,
     bus::Bus,
     clock::Clock,
@@ -19,6 +22,7 @@ use crate::{
     control::{Order, Outcome},
     entropy::{Entropy, OsEntropy},
     events::Lost,
+    faults::Faults,
     gate::Gate,
     limits::Limits,
     net::Accept,
@@ -27,6 +31,7 @@ use crate::{
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
     timers::Timers,
+    topic_cell::CellTable,
 };
 
 /// Why a broker did not start.
@@ -123,6 +128,7 @@ impl Broker {
             timers,
             limits: Limits::default(),
             filters: FilterTable::default(),
+            topics: CellTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             access: Arc::new(Access::new(std::mem::take(&mut config.users), Arc::clone(&entropy))),
@@ -130,22 +136,16 @@ impl Broker {
             entropy,
             accepting: AtomicBool::new(true),
             draining: AtomicBool::new(false),
+            seconds: AtomicU64::new(0),
+            faults: Faults::default(),
             stopping: watch::Sender::new(false),
-            restarting: AtomicBool::new(false),
             config,
         });
-        let arguments = actors::Arguments { shared: Arc::clone(&shared), endpoints };
-        let (broker, task) = actors::Broker::spawn(None, actors::Broker, arguments).await?;
+        let (heart, broker) = Heart::start(Arc::clone(&shared), endpoints).await?;
         let (sender, ended) = watch::channel(None);
-        tokio::spawn({
-            let (broker, shared) = (broker.clone(), Arc::clone(&shared));
-            async move {
-                // The task ends when the actor has, however it did; how, the board knows.
-                let _ = task.await;
-                debug_assert_eq!(broker.get_status(), ActorStatus::Stopped);
-                timer_task.abort();
-                sender.send_replace(Some(shared.bus.board().broker.stopped));
-            }
+        tokio::spawn(async move {
+            heart.beat(sender).await;
+            timer_task.abort();
         });
         let gate = Gate::new(Arc::clone(&shared), broker.clone());
         Ok(Handle { inner: Arc::new(Inner { shared, broker, endpoints: addresses, gate, ended }) })
@@ -166,6 +166,13 @@ impl Handle {
     /// The broker's counters now.
     pub fn counters(&self) -> Counters {
         self.inner.shared.stats.read()
+    }
+
+    /// What tests let fail in this broker.
+    #[cfg(feature = "faults")]
+    #[doc(hidden)]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.shared.faults
     }
 
     /// How often each limit was hit since the start, by the name of the key that sets it.
@@ -226,5 +233,65 @@ impl Handle {
         let mut ended = self.inner.ended.clone();
         let result = ended.wait_for(Option::is_some).await.map(|ended| *ended);
         result.ok().flatten().unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::control::Control;
+
+    fn forbid() -> Control {
+        Control::ForbidTopic { topic: "forbidden".parse().unwrap() }
+    }
+
+    /// Orders that meet a restart of the managers are answered, whatever they meet; what is forbidden stays so, and what waits
+    /// still waits: both outlive the managers.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn orders_during_a_restart_of_the_managers_are_answered() {
+        let mut config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
+        config.failures.manager_restarts = 1_000;
+        let handle = Broker::start(config).await.unwrap();
+        assert_eq!(handle.order(Order::new("ana", forbid())).await, Outcome::DONE);
+        let waits = Order { delay_ms: 3_600_000, ..Order::new("ana", Control::Accept { on: false }) };
+        let waiting = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.order(waits).await }
+        });
+        let topic = || "t".parse().unwrap();
+        let session = || crate::name::SessionId::from_bytes([1; 16]);
+        for round in 0..20 {
+            let orders = [
+                Control::KillTopic { topic: topic() },
+                Control::PeekBacklog { topic: topic(), most: 1 },
+                Control::EvictSession { session: session() },
+                Control::Redeliver { subscription: format!("{}:t", session()).parse().unwrap() },
+                Control::Accept { on: true },
+                forbid(),
+            ];
+            let given: Vec<_> = orders
+                .into_iter()
+                .map(|control| {
+                    let handle = handle.clone();
+                    tokio::spawn(async move { handle.order(Order::new("ana", control)).await })
+                })
+                .collect();
+            let managers = handle.inner.broker.get_cell().get_children();
+            managers[round % managers.len()].kill();
+            for order in given {
+                let answered = tokio::time::timeout(Duration::from_secs(100), order).await;
+                let outcome = answered.expect("it is answered").unwrap();
+                assert!(!matches!(outcome, Outcome::Done { .. } | Outcome::Seen { .. }), "{outcome} in round {round}");
+            }
+        }
+        let restarted = |handle: &Handle| handle.bus().board().broker.restarts > 0;
+        assert!(restarted(&handle), "the managers were restarted");
+        assert!(handle.inner.shared.bans.topic(&"forbidden".parse().unwrap()).is_some());
+        let board = handle.bus().board();
+        assert_eq!((board.forbidden.len(), board.waiting_orders.len()), (1, 1));
+        handle.shutdown().await;
+        assert!(matches!(waiting.await.unwrap(), Outcome::Refused { .. }));
     }
 }

@@ -16,7 +16,7 @@
 //! # The actors
 //!
 //! ```text
-//! Broker                 authenticates registrations; restarts all four managers when one fails
+//! Broker                 authenticates registrations; restarts all four managers when one fails or hangs
 //! ├── TopicManager       creates, finds, forgets topics; owns their backlogs
 //! │   └── Topic × n      publish -> the queues of matching subscriptions, receipt -> session
 //! ├── SubscriberManager  creates and ends subscribers; owns their queues, which outlive a subscriber's panic
@@ -71,6 +71,11 @@ mod connection;
 pub mod control;
 pub mod entropy;
 pub mod events;
+#[cfg(feature = "faults")]
+#[doc(hidden)]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+mod faults;
 pub mod filters;
 mod gate;
 mod handle;

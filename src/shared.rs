@@ -16,7 +16,8 @@ use crate::{
     clock::Clock,
     config::Config,
     entropy::Entropy,
-    events::{BrokerSample, Event},
+    events::{BrokerSample, Event, Lost},
+    faults::Faults,
     filters::Filters,
     limits::{Limit, Limits},
     name::{Epoch, Filter, NameRules, SessionId, TopicName},
@@ -24,6 +25,7 @@ use crate::{
     stats::Stats,
     subscription::SubscriptionQueue,
     timers::Timers,
+    topic_cell::CellTable,
 };
 
 /// What every actor of one broker can see.
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) timers: Timers,
     pub(crate) limits: Limits,
     pub(crate) filters: FilterTable,
+    pub(crate) topics: CellTable,
     /// What all queues and backlogs hold.
     pub(crate) memory: Room,
     /// What has been decoded and not been accepted by its topic.
@@ -49,10 +52,12 @@ pub(crate) struct Shared {
     pub(crate) accepting: AtomicBool,
     /// Readers take nothing more in.
     pub(crate) draining: AtomicBool,
+    /// Seconds that the broker has lived through; see [`second`](Self::second).
+    pub(crate) seconds: AtomicU64,
+    /// What tests let fail.
+    pub(crate) faults: Faults,
     /// The broker is on its way to its end.
     pub(crate) stopping: watch::Sender<bool>,
-    /// Managers are being restarted: a listener that ends now says 503, not 500.
-    pub(crate) restarting: AtomicBool,
 }
 
 impl Shared {
@@ -63,6 +68,26 @@ impl Shared {
     /// Casts `message`. Gives it back if the actor has ended: what that means is the sender's to decide.
     pub(crate) fn tell<M: Message>(&self, actor: &ActorRef<M>, message: M) -> Result<(), M> {
         tell(&self.stats, actor, message)
+    }
+
+    /// The broker's own second: it beats only while the process runs.
+    pub(crate) fn second(&self) -> u64 {
+        self.seconds.load(Ordering::Relaxed)
+    }
+
+    /// Ends every queue and backlog that is left when those who owned them are gone. What they held is lost, exactly.
+    pub(crate) fn close_all(&self) -> Lost {
+        let mut lost = Lost::default();
+        for queue in self.filters.take_all() {
+            lost += queue.close();
+            queue.tell_dropped(self);
+        }
+        for cell in self.topics.take_all() {
+            cell.tell_dropped(self);
+            lost += cell.backlog().close();
+        }
+        self.stats.dropped.add(lost.messages());
+        lost
     }
 
     /// A limit was hit by `who`: counted, and told at most once a second.
@@ -148,10 +173,11 @@ impl FilterTable {
         self.trie.read().unwrap_or_else(PoisonError::into_inner).get(filter, session).cloned()
     }
 
-    /// Forgets everything: all managers are being restarted.
-    pub(crate) fn clear(&self) {
-        *self.trie.write().unwrap_or_else(PoisonError::into_inner) = Filters::default();
+    /// Forgets everything: all managers have ended. The queues of them all.
+    pub(crate) fn take_all(&self) -> Vec<Arc<SubscriptionQueue>> {
+        let all = std::mem::take(&mut *self.trie.write().unwrap_or_else(PoisonError::into_inner));
         self.generation.fetch_add(1, Ordering::Release);
+        all.into_values()
     }
 
     /// The queues that match `topic`, and the generation they are of.

@@ -19,7 +19,8 @@ use crate::{
     access::Access,
     actors::SubscriberMsg,
     batch::Batch,
-    events::{Depth, DropReason, Lost},
+    events::{Depth, DropReason, Event, Lost},
+    limits::Limit,
     name::{Principal, SubscriptionHandle, SubscriptionId, TopicName},
     peek::Peek,
     queue::{Appended, Bounds, GivenUp, Queue, Run},
@@ -27,6 +28,7 @@ use crate::{
     room::Room,
     shared::{Shared, tell},
     stats::Stats,
+    timers::Alarm,
 };
 
 /// A subscription's queue and who serves it.
@@ -38,6 +40,8 @@ pub(crate) struct SubscriptionQueue {
     access: Arc<Access>,
     stats: Arc<Stats>,
     ack_timeout: Duration,
+    /// For receipts that are held: one timer, however often that begins.
+    hold: Alarm,
     state: Mutex<State>,
     changed: AtomicBool,
     delivered: AtomicU64,
@@ -79,7 +83,7 @@ impl SubscriptionQueue {
         bounds: Bounds,
         ack_timeout: Duration,
     ) -> Arc<Self> {
-        let (access, stats) = (Arc::clone(&shared.access), Arc::clone(&shared.stats));
+        let (access, stats, hold) = (Arc::clone(&shared.access), Arc::clone(&shared.stats), shared.timers.alarm());
         let judged = access.generation();
         let inner = State {
             queue: Queue::new(bounds),
@@ -96,6 +100,7 @@ impl SubscriptionQueue {
             access,
             stats,
             ack_timeout,
+            hold,
             state: Mutex::new(inner),
             changed: AtomicBool::new(true),
             delivered: AtomicU64::new(0),
@@ -137,28 +142,32 @@ impl SubscriptionQueue {
         receipt: impl FnOnce() -> Option<Arc<Settlement>>,
         (now, judged): (Instant, u64),
     ) {
-        let (appended, wake, subscriber) = self.change(|state| {
+        let (appended, idle) = self.change(|state| {
             state.judged = state.judged.min(judged);
             let appended = state.queue.append(batch, from, receipt, now);
             let wake = mem::take(&mut state.idle);
-            let needed = wake || matches!(appended, Appended::Held(Some(_)));
-            (appended, wake, needed.then(|| state.subscriber.clone()).flatten())
+            (appended, wake.then(|| state.subscriber.clone()).flatten())
         });
-        if appended == Appended::Closed {
+        match appended {
+            Appended::Fits | Appended::Held(None) => {}
             // The topic matched before the subscription ended: as lost as what the queue held then.
-            self.stats.dropped.add(u64::from(batch.len() - from));
+            Appended::Closed => self.stats.dropped.add(u64::from(batch.len() - from)),
+            Appended::Held(Some(until)) => self.watch_hold(until),
         }
-        let Some(subscriber) = subscriber else { return };
-        if let Appended::Held(Some(until)) = appended {
-            let (stats, subscriber) = (Arc::clone(&self.stats), subscriber.clone());
-            shared.timers.at(until.into(), move || {
-                let _ = tell(&stats, &subscriber, SubscriberMsg::HoldExpired);
-            });
-        }
-        if wake {
+        if let Some(subscriber) = idle {
             // One that has just ended is restarted and looks at its queue first.
             let _ = shared.tell(&subscriber, SubscriberMsg::Ready);
         }
+    }
+
+    /// Not for its subscriber to do: a publisher must not wait for one that has failed, or hangs.
+    fn watch_hold(self: &Arc<Self>, until: Instant) {
+        let queue = Arc::downgrade(self);
+        self.hold.set(until.into(), move || {
+            if let Some(queue) = queue.upgrade() {
+                queue.hold_expired();
+            }
+        });
     }
 
     /// The writer has written `run`. With `settles` that is as good as an acknowledgement.
@@ -256,6 +265,14 @@ impl SubscriptionQueue {
         })
     }
 
+    /// Its subscriber has failed: what it had taken comes back, and so does what it may not have heard of.
+    pub(crate) fn lose_subscriber(&self) -> Option<GivenUp> {
+        self.change(|state| {
+            state.idle = false;
+            state.queue.lose_subscriber()
+        })
+    }
+
     /// The client has settled everything up to `number`. False if it was never sent that far.
     pub(crate) fn ack(&self, number: u64) -> bool {
         let acknowledged = self.change(|state| {
@@ -297,9 +314,16 @@ impl SubscriptionQueue {
         self.lock().progress + self.ack_timeout
     }
 
-    pub(crate) fn hold_expired(&self) {
+    fn hold_expired(self: &Arc<Self>) {
         // Receipts are released although the queue stays at its bound, because the oldest messages went.
-        self.change(|state| state.queue.hold_expired(Shared::now()));
+        let later = self.change(|state| {
+            state.queue.hold_expired(Shared::now());
+            state.queue.held_until()
+        });
+        // They were others: two topics may have begun to hold in one order and set the timer in the other.
+        if let Some(until) = later {
+            self.watch_hold(until);
+        }
     }
 
     /// Throws away what waits and the poison, unless `judge` refuses to lose that many.
@@ -317,8 +341,10 @@ impl SubscriptionQueue {
 
     pub(crate) fn redeliver(&self, room: &Room) -> u64 {
         self.change(|state| {
-            state.idle = false;
-            state.queue.redeliver(room, Shared::now())
+            let messages = state.queue.redeliver(room, Shared::now());
+            // Its subscriber is told of what came back; where nothing did, it still waits to be told of what comes.
+            state.idle &= messages == 0;
+            messages
         })
     }
 
@@ -333,6 +359,7 @@ impl SubscriptionQueue {
 
     /// Ends the queue: what it holds is lost, receipts go.
     pub(crate) fn close(&self) -> Lost {
+        self.hold.clear();
         self.change(|state| {
             state.subscriber = None;
             state.queue.close()
@@ -353,8 +380,17 @@ impl SubscriptionQueue {
         self.changed.swap(false, Relaxed).then(|| self.depth())
     }
 
-    /// What was dropped since the last call, by reason.
-    pub(crate) fn take_untold(&self) -> Vec<(DropReason, u64)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.take_untold().collect()
+    /// Counts and tells what was dropped since this was last done.
+    pub(crate) fn tell_dropped(&self, shared: &Shared) {
+        let untold: Vec<_> = self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.take_untold().collect();
+        for (why, dropped) in untold {
+            shared.stats.dropped.add(dropped);
+            match why {
+                DropReason::QueueFull => shared.limits.count(Limit::Queue, dropped),
+                DropReason::PoisonFull => shared.limit_hit(Limit::Poison, self.principal.as_str()),
+                DropReason::BacklogFull | DropReason::Expired | DropReason::MemoryFull | DropReason::RightWithdrawn => {}
+            }
+            shared.emit(Event::SubscriptionOverflowed { id: self.id.clone(), dropped, why });
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The one timer queue. A timer is a hint: whoever set it looks again, at its own state, when it fires.
 //!
-//! Whoever sets timers again and again has an [`Alarm`]: an entity costs at most one entry here, however often it changes its
-//! mind, and none when it has ended.
+//! Timers are set through an [`Alarm`], which is one timer: an entity costs at most one entry here, however often it changes
+//! its mind, and none when it has ended.
 
 use std::{
     collections::HashMap,
@@ -23,8 +23,8 @@ type Wake = Box<dyn FnOnce() + Send>;
 
 /// What the timer task is asked.
 enum Order {
-    /// Wake once; `alarm` has no other one then.
-    Set { alarm: Option<u64>, when: Instant, wake: Wake },
+    /// Wake once, instead of what `alarm` was set to before.
+    Set { alarm: u64, when: Instant, wake: Wake },
     /// An alarm is not wanted any more.
     Clear { alarm: u64 },
 }
@@ -44,9 +44,9 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// Calls `wake` at `when`, instead of what was set before. `wake` must not block.
+    /// Calls `wake` at `when`, or as soon as possible if that has passed, instead of what was set before. It must not block.
     pub(crate) fn set(&self, when: Instant, wake: impl FnOnce() + Send + 'static) {
-        self.timers.ask(Order::Set { alarm: Some(self.id), when, wake: Box::new(wake) });
+        self.timers.ask(Order::Set { alarm: self.id, when, wake: Box::new(wake) });
     }
 
     /// Forgets what was set.
@@ -75,11 +75,6 @@ impl Timers {
         (Self { orders, last_alarm: Arc::default() }, task.abort_handle())
     }
 
-    /// Calls `wake` at `when`, or as soon as possible if that has passed. `wake` must not block.
-    pub(crate) fn at(&self, when: Instant, wake: impl FnOnce() + Send + 'static) {
-        self.ask(Order::Set { alarm: None, when, wake: Box::new(wake) });
-    }
-
     /// An alarm that is not set.
     pub(crate) fn alarm(&self) -> Alarm {
         Alarm { timers: self.clone(), id: self.last_alarm.fetch_add(1, Relaxed) }
@@ -99,14 +94,13 @@ async fn keep(stats: Arc<Stats>, mut inbox: mpsc::UnboundedReceiver<Order>) {
             // What is due goes before what is new, and every run of a simulation takes the same turn.
             biased;
             Timer { alarm, wake } = poll_fn(|context| next(&mut queue, context)) => {
-                alarm.and_then(|alarm| alarms.remove(&alarm));
+                alarms.remove(&alarm);
                 wake();
             }
             order = inbox.recv() => match order {
                 Some(Order::Set { alarm, when, wake }) => {
                     let key = queue.insert_at(Timer { alarm, wake }, when);
-                    let before = alarm.and_then(|alarm| alarms.insert(alarm, key));
-                    before.map(|before| queue.remove(&before));
+                    alarms.insert(alarm, key).map(|before| queue.remove(&before));
                 }
                 Some(Order::Clear { alarm }) => {
                     alarms.remove(&alarm).map(|key| queue.remove(&key));
@@ -119,7 +113,7 @@ async fn keep(stats: Arc<Stats>, mut inbox: mpsc::UnboundedReceiver<Order>) {
 }
 
 struct Timer {
-    alarm: Option<u64>,
+    alarm: u64,
     wake: Wake,
 }
 
@@ -142,14 +136,16 @@ mod tests {
         let (timers, _task) = Timers::start(Arc::default());
         let (sender, mut fired) = mpsc::unbounded_channel();
         let start = Instant::now();
-        for seconds in [3, 1, 2, 0] {
-            let sender = sender.clone();
-            timers.at(start + Duration::from_secs(seconds), move || sender.send(seconds).unwrap());
-        }
+        let alarms = [3, 1, 2, 0].map(|seconds| {
+            let (alarm, sender) = (timers.alarm(), sender.clone());
+            alarm.set(start + Duration::from_secs(seconds), move || sender.send(seconds).unwrap());
+            alarm
+        });
         for seconds in 0..4 {
             assert_eq!(fired.recv().await, Some(seconds));
             assert!(start.elapsed() >= Duration::from_secs(seconds));
         }
+        drop(alarms);
     }
 
     /// I5: whoever changes its mind a thousand times has one timer, the last; whoever ends has none.

@@ -1,17 +1,24 @@
 //! A topic's cell: its life, its backlog and its counters. It belongs to `TopicManager`, so that it outlives its actor's panic;
 //! its actor appends to it, sessions count their exact subscriptions in it, samplers look at it.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{
-        AtomicBool, AtomicU8, AtomicU64,
-        Ordering::{Relaxed, SeqCst},
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
 use crate::{
     backlog::Backlog,
+    events::{DropReason, Event},
+    limits::Limit,
     name::{Principal, TopicName},
+    shared::Shared,
     stats::Counter,
 };
 
@@ -104,8 +111,44 @@ impl TopicCell {
         backlog
     }
 
+    /// Counts and tells what the backlog has dropped since this was last done.
+    pub(crate) fn tell_dropped(&self, shared: &Shared) {
+        let untold: Vec<_> = self.look_at_backlog().take_untold().collect();
+        for (why, dropped) in untold {
+            shared.stats.dropped.add(dropped);
+            if why == DropReason::BacklogFull {
+                shared.limits.count(Limit::Backlog, dropped);
+            }
+            shared.emit(Event::BacklogOverflowed { topic: self.topic.clone(), dropped, why });
+        }
+    }
+
     /// The backlog, without marking the cell as changed.
     pub(crate) fn look_at_backlog(&self) -> MutexGuard<'_, Backlog> {
         self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The cells of all topics there are. Whoever created one puts it here, so that what its backlog holds can be counted when
+/// nobody else is left to know of it.
+#[derive(Debug, Default)]
+pub(crate) struct CellTable(Mutex<BTreeMap<TopicName, Arc<TopicCell>>>);
+
+impl CellTable {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, Arc<TopicCell>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn insert(&self, cell: Arc<TopicCell>) {
+        self.lock().insert(cell.topic.clone(), cell);
+    }
+
+    pub(crate) fn remove(&self, topic: &TopicName) {
+        self.lock().remove(topic);
+    }
+
+    /// Forgets them; all of them.
+    pub(crate) fn take_all(&self) -> Vec<Arc<TopicCell>> {
+        mem::take(&mut *self.lock()).into_values().collect()
     }
 }

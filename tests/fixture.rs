@@ -152,11 +152,9 @@ impl Raw {
         Self::over_tcp(TcpStream::connect(address).await.unwrap())
     }
 
-    /// Connected from another address of this machine, 127.0.0.`host`; from the one there is where there is only one.
+    /// Connected from another address of this machine: 127.0.0.`host`.
+    #[cfg(target_os = "linux")]
     pub(crate) async fn connect_from(host: u8, address: SocketAddr) -> Self {
-        if cfg!(not(target_os = "linux")) {
-            return Self::connect(address).await;
-        }
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, host], 0).into()).unwrap();
         Self::over_tcp(socket.connect(address).await.unwrap())

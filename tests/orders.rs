@@ -265,3 +265,16 @@ async fn evicting_while_resuming_ends_in_a_definite_answer() {
     eventually(&broker, "all sessions are gone", |board| board.sessions.is_empty() && board.broker.detached == 0).await;
     broker.shutdown().await;
 }
+
+/// An order that finds nothing to do must not leave a subscription waiting for a word that was never sent.
+#[tokio::test(start_paused = true)]
+async fn a_subscription_without_poison_goes_on_after_a_redeliver() {
+    let broker = broker().await;
+    let (mut client, response) = Raw::register(&broker, "c").await;
+    client.subscribe("t").await;
+    let subscription = cordboard::name::SubscriptionId { session: response.session, filter: "t".parse().unwrap() };
+    assert_eq!(order(&broker, Control::Redeliver { subscription }).await, Outcome::AlreadyGone);
+    client.enqueue("t", "still there").await;
+    assert_eq!(client.messages(1).await[0].text(), "still there");
+    broker.shutdown().await;
+}

@@ -31,17 +31,27 @@ impl Serve {
     }
 
     fn start_with(command: &[&str]) -> Self {
-        Self::spawn(command, "127.0.0.1:0")
+        Self::spawn(command, "127.0.0.1:0", "")
     }
 
     /// At an address that another one has just left.
     pub(crate) fn start_at(address: &str) -> Self {
-        Self::spawn(&["serve"], address)
+        Self::spawn(&["serve"], address, "")
     }
 
-    fn spawn(command: &[&str], address: &str) -> Self {
+    /// With faults that will strike.
+    fn start_failing(command: &[&str], faults: &str) -> Self {
+        Self::spawn(command, "127.0.0.1:0", faults)
+    }
+
+    fn spawn(command: &[&str], address: &str, faults: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut child = cordboard(state.path(), "").args(command).args(["--listen", address]).spawn().unwrap();
+        let mut program = cordboard(state.path(), "");
+        program.args(command).args(["--listen", address]);
+        if !faults.is_empty() {
+            program.env("CORDBOARD_FAULTS", faults);
+        }
+        let mut child = program.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         log.read_line(&mut line).unwrap();
@@ -70,6 +80,11 @@ impl Serve {
     /// Sends a signal and waits for the end: exit code and the rest of the log.
     fn end_by(mut self, signal: Signal) -> (Option<i32>, String) {
         signal_to(&self.child, signal);
+        self.end()
+    }
+
+    /// Waits for the end that comes by itself.
+    fn end(&mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest)
@@ -271,6 +286,22 @@ fn signals_stop_a_broker_in_order() {
         let (code, log) = serve.end_by(signal);
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("shutting down"), "{log}");
+    }
+}
+
+/// A service manager sees that it did not end as asked, and its log says why; what was in the broker is counted.
+#[test]
+fn a_broker_that_fails_too_often_ends_with_a_code() {
+    for (faults, words) in [
+        ("TopicManager.Tick=panic@3*4", "managers failed 4 times, the last time TopicManager failed in Tick"),
+        ("Broker.Tick=error@3", "the broker failed in Tick"),
+    ] {
+        let mut serve = Serve::start_failing(&["serve"], faults);
+        let (code, log) = serve.end();
+        assert_eq!(code, Some(1), "{log}");
+        let last = log.lines().last().unwrap();
+        assert!(last.contains(words) && last.contains("the broker has stopped; see"), "{log}");
+        assert!(log.contains("stopped failed="), "{log}");
     }
 }
 

@@ -45,7 +45,7 @@ const SUBSCRIBERS: [(&str, &[&str], u64); 3] =
 const TICK: Duration = Duration::from_millis(10);
 /// How long the weather is bad, and how long everything may take to come to rest after that.
 const STORM: Duration = Duration::from_secs(15);
-const REST: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_mins(2);
 
 /// One run; what it looked like, and how much it tried.
 struct Run {
@@ -178,7 +178,7 @@ impl World {
 
     /// Lets time pass until nothing is `left`. The board is sampled once a second, so nothing must be left twice in a row.
     fn until(&mut self, what: &str, left: impl Fn(&mut Self) -> Option<String>) {
-        let (from, mut quiet) = (self.sim.elapsed(), 0);
+        let (deadline, mut quiet) = (self.sim.elapsed() + REST / 2, 0);
         while quiet < 2 {
             for _ in 0..110 {
                 self.step();
@@ -186,7 +186,7 @@ impl World {
             match left(self) {
                 None => quiet += 1,
                 Some(left) => {
-                    assert!(self.sim.elapsed() - from < REST / 2, "it never came to pass that {what}: {left}");
+                    assert!(self.sim.elapsed() < deadline, "it never came to pass that {what}: {left}");
                     quiet = 0;
                 }
             }

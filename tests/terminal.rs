@@ -199,6 +199,28 @@ async fn the_broker_outlives_its_terminal() {
     assert_eq!(console.eventually_ended(), 0);
 }
 
+/// I7: the console fails over a frame; the terminal is given back, and the broker and its clients are none the worse for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_outlives_a_console_that_fails() {
+    let mut console = Console::open_failing("Console.Draw=panic@2");
+    let shop = client(&console, "shop").await;
+    console.eventually_given_back();
+    console.eventually_logged("the console failed; the broker goes on without it");
+    shop.publish("orders/eu", "one").await.unwrap();
+    shop.end().await.unwrap();
+    console.signal(Signal::TERM);
+    assert_eq!(console.eventually_ended(), 0);
+}
+
+/// I7: however the broker ends, whoever looks at it gets the terminal back, and is told why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_fails_gives_the_terminal_back() {
+    let mut console = Console::open_failing("SessionManager.Tick=panic@3*4");
+    assert_eq!(console.eventually_ended(), 1);
+    console.eventually_given_back();
+    console.eventually(&["managers failed 4 times"]);
+}
+
 /// I7: what a client sends to move the operator's cursor is refused, or told in letters.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_byte_of_a_client_reaches_the_terminal_raw() {

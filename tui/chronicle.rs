@@ -35,7 +35,7 @@ fn write_down(follower: &mut Follower) {
             let line = || line(&stamped.event);
             match &stamped.event {
                 // Figures are for the screen; orders are in the audit log.
-                Event::Sample(_) | Event::Order(_) => {}
+                Event::Sample(_) | Event::OrderDelayed { .. } | Event::Order(_) => {}
                 Event::ListenerOpened { .. } | Event::ListenerRegistered { .. } | Event::ListenerClosed { .. } => {
                     tracing::debug!("{}", line());
                 }
@@ -60,6 +60,7 @@ fn is_trouble(event: &Event) -> bool {
             | Event::ManagerFailed { .. }
             | Event::ManagersRestarted { .. }
             | Event::LimitHit { .. }
+            | Event::Stopped { failed: Some(_), .. }
     )
 }
 
@@ -79,10 +80,10 @@ pub(crate) fn loss(lost: &Lost) -> String {
     }
 }
 
-/// What the broker's end cost; none if it has not ended, or not in order.
+/// What the broker's end cost; none if it has not ended.
 pub(crate) fn last_loss(handle: &Handle) -> Option<Lost> {
     handle.bus().follow_from_start().take(usize::MAX).events.iter().rev().find_map(|stamped| match stamped.event {
-        Event::Stopped { lost } => Some(lost),
+        Event::Stopped { lost, .. } => Some(lost),
         _ => None,
     })
 }
@@ -129,10 +130,10 @@ mod tests {
         let event = Event::BacklogOverflowed { topic: "t".parse().unwrap(), dropped: 7, why: DropReason::BacklogFull };
         assert_eq!(line(&event), "backlog overflowed dropped=7 topic=t why=backlog_full");
         assert!(is_trouble(&event));
-        let lost = |queued, bytes| line(&Event::Stopped { lost: Lost { queued, bytes, ..Lost::default() } });
+        let lost = |queued, bytes| line(&Event::Stopped { lost: Lost { queued, bytes, ..Lost::default() }, failed: None });
         assert_eq!(lost(0, 0), "stopped lost=nothing");
         assert_eq!(lost(3, 12), "stopped lost=3 messages, 12 B");
         let deadline = Moment { up: Uptime(7), wall: UnixMillis(1_700_000_000_123) };
-        assert_eq!(line(&Event::Draining { deadline }), "draining deadline=2023-11-14T22:13:20.123Z");
+        assert_eq!(line(&Event::Draining { deadline, ends: true }), "draining deadline=2023-11-14T22:13:20.123Z ends=true");
     }
 }

@@ -21,17 +21,19 @@ use self::{
 };
 use super::{
     Door, Failures, Living, RightsChanged, alive,
+    children::{Children, Ended},
     listener::{Refused, Register},
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
     session_manager::{Arguments as SessionManagerArguments, SessionManager, SessionManagerMsg},
-    subscriber_manager::{EndExact, SubscriberManager, SubscriberManagerMsg},
+    subscriber_manager::{Arguments as SubscriberManagerArguments, EndExact, SubscriberManager, SubscriberManagerMsg},
     topic::MakeRoom,
     topic_manager::{Arguments as TopicManagerArguments, TopicManager, TopicManagerMsg},
+    watch::{Doing, kinds},
 };
 use crate::{
     config::{Changes, Config},
     control::{self, Control, Order, Outcome},
-    events::{Event, Lost, Sample},
+    events::{ActorName, Event, Lost, Sample},
     logins::Logins,
     net::Accept,
     shared::Shared,
@@ -67,10 +69,14 @@ pub(crate) enum BrokerMsg {
     Tick,
 }
 
+kinds! { BrokerMsg: Reload Register EndExact MakeRoom Order Shutdown Drained Stopped Tick }
+
 /// The broker's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) endpoints: Vec<Arc<dyn Accept>>,
+    /// What the broker is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct Broker;
@@ -79,6 +85,7 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     endpoints: Vec<Arc<dyn Accept>>,
     last_listener: Arc<AtomicU64>,
+    children: Children<ActorName>,
     managers: Managers,
     duty: Duty,
     failures: Failures,
@@ -86,7 +93,6 @@ pub(crate) struct State {
     logins: Arc<Mutex<Logins>>,
     published: Rate,
     delivered: Rate,
-    ticker: AbortHandle,
     _alive: Living,
 }
 
@@ -122,46 +128,42 @@ impl Managers {
         shared: &Arc<Shared>,
         endpoints: &[Arc<dyn Accept>],
         last_listener: &Arc<AtomicU64>,
+        children: &mut Children<ActorName>,
     ) -> Result<Self, SpawnErr> {
         let (cell, stats) = (myself.get_cell(), &shared.stats);
-        let arguments = TopicManagerArguments {
+        let arguments = |doing: &Arc<Doing>| TopicManagerArguments {
+            doing: Arc::clone(doing),
             shared: Arc::clone(shared),
             end_exact: Door::new(stats, myself, BrokerMsg::EndExact),
             make_room: Door::new(stats, myself, BrokerMsg::MakeRoom),
         };
-        let (topics, _) = Actor::spawn_linked(None, TopicManager, arguments, cell.clone()).await?;
-        let (subscribers, _) = Actor::spawn_linked(None, SubscriberManager, Arc::clone(shared), cell.clone()).await?;
-        let arguments =
-            SessionManagerArguments { shared: Arc::clone(shared), topics: topics.clone(), subscribers: subscribers.clone() };
-        let (sessions, _) = Actor::spawn_linked(None, SessionManager, arguments, cell.clone()).await?;
-        let arguments = ListenerManagerArguments {
+        let topics = children.start(shared, cell.clone(), ActorName::TopicManager, TopicManager, arguments).await?;
+        let arguments = |doing: &Arc<Doing>| SubscriberManagerArguments { shared: Arc::clone(shared), doing: Arc::clone(doing) };
+        let subscribers =
+            children.start(shared, cell.clone(), ActorName::SubscriberManager, SubscriberManager, arguments).await?;
+        let (its_topics, its_subscribers) = (topics.clone(), subscribers.clone());
+        let arguments = |doing: &Arc<Doing>| SessionManagerArguments {
+            shared: Arc::clone(shared),
+            topics: its_topics,
+            subscribers: its_subscribers,
+            doing: Arc::clone(doing),
+        };
+        let sessions = children.start(shared, cell.clone(), ActorName::SessionManager, SessionManager, arguments).await?;
+        let arguments = |doing: &Arc<Doing>| ListenerManagerArguments {
+            doing: Arc::clone(doing),
             shared: Arc::clone(shared),
             endpoints: endpoints.to_vec(),
             register: Door::new(stats, myself, BrokerMsg::Register),
             last_id: Arc::clone(last_listener),
         };
-        let (listeners, _) = Actor::spawn_linked(None, ListenerManager, arguments, cell).await?;
+        let listeners = children.start(shared, cell, ActorName::ListenerManager, ListenerManager, arguments).await?;
         Ok(Self { topics, subscribers, sessions, listeners })
     }
 
-    /// In the order in which they are stopped: no stale reference is used by one that still runs.
-    fn in_reverse(&self) -> [(&'static str, ActorCell); 4] {
-        [
-            ("ListenerManager", self.listeners.get_cell()),
-            ("SessionManager", self.sessions.get_cell()),
-            ("SubscriberManager", self.subscribers.get_cell()),
-            ("TopicManager", self.topics.get_cell()),
-        ]
-    }
-
-    /// Ends them all, with everything they own.
+    /// Ends them all in reverse order, so that no stale reference is used by one that still runs.
     async fn stop(&self) {
-        for (_, manager) in self.in_reverse() {
-            manager.stop(None);
-            if manager.wait(Some(STOP)).await.is_err() {
-                manager.kill();
-            }
-        }
+        let Self { topics, subscribers, sessions, listeners } = self;
+        stop_all([listeners.get_cell(), sessions.get_cell(), subscribers.get_cell(), topics.get_cell()]).await;
     }
 }
 
@@ -171,21 +173,21 @@ impl Actor for Broker {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<BrokerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, endpoints } = args;
+        let Arguments { shared, endpoints, doing } = args;
         shared.emit(Event::BrokerStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             users: shared.access.current().configured.len(),
         });
-        let last_listener = Arc::default();
-        let managers = Managers::start(&myself, &shared, &endpoints, &last_listener).await?;
-        let ticker = tokio::spawn(tick(Arc::clone(&shared), myself)).abort_handle();
+        let (last_listener, mut children) = (Arc::default(), Children::new(doing));
+        let managers = Managers::start(&myself, &shared, &endpoints, &last_listener, &mut children).await?;
         let alive = alive(&shared);
         Ok(State {
             shared,
             endpoints,
             last_listener,
+            children,
             managers,
             duty: Duty::Serving,
             failures: Failures::default(),
@@ -193,7 +195,6 @@ impl Actor for Broker {
             logins: Arc::default(),
             published: Rate::default(),
             delivered: Rate::default(),
-            ticker,
             _alive: alive,
         })
     }
@@ -208,7 +209,13 @@ impl Actor for Broker {
             BrokerMsg::Shutdown(reply) => state.shut_down(&myself, None, Some(reply)),
             BrokerMsg::Drained => state.drained(),
             BrokerMsg::Stopped(lost) => state.stopped(&myself, lost),
-            BrokerMsg::Tick => state.tick(),
+            BrokerMsg::Tick => {
+                state.tick();
+                let given_up = state.children.look(&state.shared).into_iter().next();
+                if let Some(ended) = given_up.filter(|_| !state.is_stopping()) {
+                    state.restart(&myself, ended).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -219,15 +226,9 @@ impl Actor for Broker {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        let (who, why) = match event {
-            SupervisionEvent::ActorFailed(who, error) => (who, error.to_string()),
-            SupervisionEvent::ActorTerminated(who, _, reason) => (who, reason.unwrap_or_else(|| "it stopped".to_owned())),
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
-        };
-        // Managers that we stop ourselves are no longer among these.
-        let failed = state.managers.in_reverse().into_iter().find(|(_, manager)| manager.get_id() == who.get_id());
-        match failed {
-            Some((manager, _)) if !state.is_stopping() => state.restart(&myself, manager, why).await,
+        // Managers that we stop ourselves are no longer among them.
+        match state.children.ended(&event) {
+            Some(ended) if !state.is_stopping() => state.restart(&myself, ended).await,
             _ => Ok(()),
         }
     }
@@ -240,14 +241,14 @@ fn answer(reply: RpcReplyPort<Outcome>, outcome: Outcome) {
     let _ = reply.send(outcome);
 }
 
-/// Ticks once a second for as long as the broker lives.
-async fn tick(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) {
-    let mut seconds = time::interval(Duration::from_secs(1));
-    seconds.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    loop {
-        seconds.tick().await;
-        if shared.tell(&broker, BrokerMsg::Tick).is_err() {
-            return;
+/// Ends actors one after another, with everything they own.
+async fn stop_all(managers: impl IntoIterator<Item = ActorCell>) {
+    for manager in managers {
+        manager.stop(None);
+        if manager.wait(Some(STOP)).await.is_err() {
+            manager.kill();
+            // One that keeps its thread is left behind: what it owned is closed without it.
+            let _ = manager.wait(Some(STOP)).await;
         }
     }
 }
@@ -339,7 +340,7 @@ impl State {
                 Err(SubscriberManagerMsg::Order { reply, .. }) => Some(reply),
                 Ok(()) | Err(_) => None,
             },
-            control::Actor::Broker => return self.own(myself, order, reply),
+            control::Actor::Broker => return self.own(myself, &order, reply),
             control::Actor::Gate => return answer(reply, Outcome::refused("this order is the gate's own")),
         };
         if let Some(reply) = nobody {
@@ -348,7 +349,7 @@ impl State {
     }
 
     /// Orders about the broker itself.
-    fn own(&mut self, myself: &ActorRef<BrokerMsg>, order: Order, reply: RpcReplyPort<Outcome>) {
+    fn own(&mut self, myself: &ActorRef<BrokerMsg>, order: &Order, reply: RpcReplyPort<Outcome>) {
         let loss = if order.control.destroys() { self.held() } else { 0 };
         if let Err(refused) = order.precondition.check(None, loss) {
             return answer(reply, refused);
@@ -380,7 +381,7 @@ impl State {
         if !matches!(self.duty, Duty::Serving) {
             return answer(reply, Outcome::AlreadyGone);
         }
-        let draining = Draining::begin(&self.shared, &self.managers);
+        let draining = Draining::begin(&self.shared, &self.managers, false);
         let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
         let task = tokio::spawn(async move {
             draining.empty().await;
@@ -417,7 +418,7 @@ impl State {
             answer(reply, Outcome::refused("the broker is shutting down instead"));
         }
         self.shared.stopping.send_replace(true);
-        let draining = Draining::begin(&self.shared, &self.managers);
+        let draining = Draining::begin(&self.shared, &self.managers, true);
         let (shared, myself) = (Arc::clone(&self.shared), myself.clone());
         tokio::spawn(async move {
             // Whatever happens in there, the broker ends.
@@ -426,8 +427,10 @@ impl State {
         });
     }
 
-    fn stopped(&mut self, myself: &ActorRef<BrokerMsg>, lost: Lost) {
-        self.shared.emit(Event::Stopped { lost });
+    fn stopped(&mut self, myself: &ActorRef<BrokerMsg>, mut lost: Lost) {
+        // Of those who did not answer, because they had failed or hung.
+        lost += self.shared.close_all();
+        self.shared.emit(Event::Stopped { lost, failed: None });
         if let Duty::Stopping { ordered, asked } = &mut self.duty {
             if let Some(reply) = ordered.take() {
                 answer(reply, Outcome::Done { lost });
@@ -467,35 +470,30 @@ impl State {
     }
 
     /// One manager failed: all four are started anew, so that no stale reference survives; too often, and the broker stops.
-    async fn restart(&mut self, myself: &ActorRef<BrokerMsg>, manager: &str, why: String) -> Result<(), ActorProcessingErr> {
-        tracing::error!(manager, why, "a manager failed");
-        self.shared.emit(Event::ManagerFailed { manager: manager.to_owned(), why });
+    async fn restart(&mut self, myself: &ActorRef<BrokerMsg>, ended: Ended<ActorName>) -> Result<(), ActorProcessingErr> {
+        let (mut manager, mut why) = (ended.of.kind(), ended.failure.unwrap_or_else(|| "stopped".to_owned()));
         let limits = &self.shared.config.failures;
         let (limit, window) = (limits.manager_restarts, limits.manager_window);
-        let restarts = self.failures.count(Shared::now(), window);
-        self.shared.restarting.store(true, Relaxed);
-        self.managers.stop().await;
-        self.shared.filters.clear();
-        if restarts > limit {
-            self.shared.draining.store(true, Relaxed);
-            return Err(format!("the managers failed {restarts} times; the last was {manager}").into());
+        loop {
+            self.shared.emit(Event::ManagerFailed { manager: manager.to_owned(), why: why.clone() });
+            let restarts = self.failures.count(Shared::now(), window);
+            stop_all(self.children.take_newest_first()).await;
+            let lost = self.shared.close_all();
+            if restarts > limit {
+                let failed = format!("managers failed {restarts} times, the last time {manager} {why}");
+                self.shared.emit(Event::Stopped { lost, failed: Some(failed.clone()) });
+                return Err(failed.into());
+            }
+            self.shared.emit(Event::ManagersRestarted { restarts, lost });
+            let (endpoints, last) = (&self.endpoints, &self.last_listener);
+            match Managers::start(myself, &self.shared, endpoints, last, &mut self.children).await {
+                Ok(managers) => {
+                    self.managers = managers;
+                    return Ok(());
+                }
+                // As good as failed again.
+                Err(error) => (manager, why) = ("a manager", format!("did not start: {error}")),
+            }
         }
-        let board = self.shared.bus.board();
-        let held = board.broker.depth;
-        let mut lost = Lost { queued: held.queued(), poison: held.poison, backlog: 0, bytes: held.bytes };
-        for topic in board.topics.values().filter_map(|row| row.sample.as_ref()) {
-            (lost.backlog, lost.bytes) = (lost.backlog + topic.backlog, lost.bytes + topic.backlog_bytes);
-        }
-        self.shared.stats.dropped.add(lost.messages());
-        self.shared.emit(Event::ManagersRestarted { restarts, lost });
-        self.managers = Managers::start(myself, &self.shared, &self.endpoints, &self.last_listener).await?;
-        self.shared.restarting.store(false, Relaxed);
-        Ok(())
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.ticker.abort();
     }
 }

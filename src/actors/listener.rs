@@ -17,10 +17,11 @@ use super::{
     Door, Living, alive,
     session::{Goodbye, Lease, Registered},
     session_manager::Connection,
+    watch::{Doing, kinds},
 };
 use crate::{
     clock::UnixMillis,
-    connection::{Admission, Outbound, Patience, ReadEnd, Reader, Writer},
+    connection::{Admission, Outbound, ReadEnd, Reader, Writer},
     events::{CloseReason, Event},
     limits::Limit,
     name::{ClientName, ListenerId},
@@ -57,6 +58,15 @@ pub(crate) enum ListenerMsg {
     ReaderGone,
     /// The writer has ended.
     WriteEnded(Result<(), CloseReason>),
+    /// The reader hangs.
+    ReaderHangs,
+    /// The writer hangs.
+    WriterHangs,
+}
+
+kinds! {
+    ListenerMsg:
+    Request Deadline Registered Refused Close GoodbyeOver ReadEnded ReaderGone WriteEnded GiveWay ReaderHangs WriterHangs
 }
 
 /// A registration that was not accepted.
@@ -102,6 +112,9 @@ pub(crate) struct Register {
 pub(crate) struct Line {
     pub(crate) bytes_in: Arc<AtomicU64>,
     pub(crate) outbound: Arc<Outbound>,
+    /// What its tasks are doing.
+    pub(crate) reader: Arc<Doing>,
+    pub(crate) writer: Arc<Doing>,
     /// It has not registered, and nothing that it asked is being looked into: its place is for whoever does.
     pub(crate) idle: AtomicBool,
     /// It has registered or is being closed.
@@ -116,6 +129,8 @@ pub(crate) struct Arguments {
     pub(crate) socket: Socket,
     pub(crate) line: Arc<Line>,
     pub(crate) register: Door<Register>,
+    /// What this listener is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct Listener;
@@ -135,6 +150,7 @@ pub(crate) struct State {
     /// The client has said goodbye.
     left: bool,
     phase: Phase,
+    doing: Arc<Doing>,
     _alive: Living,
 }
 
@@ -162,24 +178,11 @@ impl Actor for Listener {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<ListenerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, id, peer, socket, line, register } = args;
+        let Arguments { shared, id, peer, socket, line, register, doing } = args;
         let outbound = Arc::clone(&line.outbound);
         let (admissions, inbox) = mpsc::channel(1);
-        let reader = Reader::new(
-            Arc::clone(&shared),
-            socket.read,
-            Arc::clone(&outbound),
-            myself.clone(),
-            inbox,
-            Arc::clone(&line.bytes_in),
-        );
-        let limits = &shared.config.connections;
-        let patience = Patience {
-            stall_after: limits.stall_after,
-            frame_deadline: limits.frame_deadline,
-            max_frame_bytes: limits.max_frame_bytes,
-        };
-        let writer = Writer::new(Arc::clone(&outbound), socket.write, Arc::clone(&shared.stats), patience);
+        let reader = Reader::new(Arc::clone(&shared), socket.read, Arc::clone(&line), myself.clone(), inbox);
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&line), socket.write);
         let reader = spawn_task(&shared.stats, &myself, reader.run(), |()| ListenerMsg::ReaderGone, ());
         let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         let alarm = shared.timers.alarm();
@@ -200,6 +203,7 @@ impl Actor for Listener {
             reader_gone: false,
             left: false,
             phase,
+            doing,
             _alive: alive,
         })
     }
@@ -221,6 +225,9 @@ impl Actor for Listener {
             ListenerMsg::ReadEnded(end) => state.read_ended(end),
             ListenerMsg::ReaderGone => state.reader_gone(),
             ListenerMsg::WriteEnded(result) => state.write_ended(result),
+            // Aborted, a task says that it has failed.
+            ListenerMsg::ReaderHangs => state.reader.abort(),
+            ListenerMsg::WriterHangs => state.writer.abort(),
         }
         if state.is_over() {
             myself.stop(None);
@@ -430,17 +437,12 @@ impl State {
 impl Drop for State {
     /// However a listener ends, a panic included, its client is told, its tasks end, and its session hears of it.
     fn drop(&mut self) {
-        self.reader.abort();
-        let (code, reason) = if self.shared.restarting.load(std::sync::atomic::Ordering::Relaxed) {
-            (Code::Unavailable, "the broker is restarting; connect again")
-        } else {
-            (Code::Internal, "this connection has failed; connect again")
-        };
-        // Nothing, if a goodbye has been said already.
-        self.connection.outbound.close(Goodbye::error(code, reason).frame().as_ref());
+        // Nothing, if a goodbye has been said already. The tasks end by themselves when it is written and heard.
+        self.connection.outbound.close(Goodbye::of_failure(&self.doing, "this connection").frame().as_ref());
         let why = match &self.phase {
             Phase::Closing { why, .. } | Phase::Lingering { why } => {
                 // The goodbye was written, or has had its time.
+                self.reader.abort();
                 self.writer.abort();
                 *why
             }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::{
     io::{AsyncWrite as _, AsyncWriteExt as _},
     sync::{Semaphore, oneshot},
@@ -24,15 +24,17 @@ use tokio::{
 use self::places::Places;
 use super::{
     Door, Living, alive,
+    children::{Children, Ended},
     listener::{Arguments as ListenerArguments, Line, Listener, ListenerMsg, Register},
     session::Goodbye,
+    watch::{Doing, kinds},
 };
 use crate::{
     bucket::Pace,
     config::Connections,
-    connection::Outbound,
+    connection::{Outbound, Reader, Writer},
     control::Outcome,
-    events::{CloseReason, Event, ListenerSample, Lost, Sample},
+    events::{ActorName, CloseReason, Event, ListenerSample, Lost, Sample},
     limits::Limit,
     name::ListenerId,
     net::{Accept, Socket},
@@ -63,6 +65,8 @@ pub(crate) enum ListenerManagerMsg {
     Tick,
 }
 
+kinds! { ListenerManagerMsg: Accepted Accept SayGoodbye Tick }
+
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
@@ -70,6 +74,8 @@ pub(crate) struct Arguments {
     pub(crate) register: Door<Register>,
     /// Counts connections across restarts, so that no number is used twice.
     pub(crate) last_id: Arc<AtomicU64>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct ListenerManager;
@@ -78,19 +84,19 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
+    children: Children<ListenerId>,
     /// In order, as whatever is told to all of many is told in every manager: a run can be repeated.
-    listeners: BTreeMap<ActorId, Entry>,
+    listeners: BTreeMap<ListenerId, Entry>,
     places: Places,
     goodbye: Option<RpcReplyPort<()>>,
     /// Places for clients that were turned away and have a moment to read why.
     leaving: Arc<Semaphore>,
-    /// Ends accepting when it is dropped.
-    _endpoints: JoinSet<()>,
+    /// Those that accept, until they are dropped.
+    endpoints: JoinSet<()>,
     _alive: Living,
 }
 
 struct Entry {
-    id: ListenerId,
     actor: ActorRef<ListenerMsg>,
     address: IpAddr,
     line: Arc<Line>,
@@ -104,7 +110,7 @@ impl Actor for ListenerManager {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<ListenerManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, endpoints, register, last_id } = args;
+        let Arguments { shared, endpoints, register, last_id, doing } = args;
         let mut tasks = JoinSet::new();
         for endpoint in endpoints {
             shared.emit(Event::EndpointOpened { address: endpoint.local_addr()? });
@@ -116,11 +122,12 @@ impl Actor for ListenerManager {
             shared,
             register,
             last_id,
+            children: Children::new(doing),
             listeners: BTreeMap::new(),
             places: Places::default(),
             goodbye: None,
             leaving: Arc::new(Semaphore::new(LEAVING)),
-            _endpoints: tasks,
+            endpoints: tasks,
             _alive: alive,
         })
     }
@@ -140,7 +147,7 @@ impl Actor for ListenerManager {
                 let _ = reply.send(state.accept(on));
             }
             ListenerManagerMsg::SayGoodbye(reply) => state.say_goodbye(reply),
-            ListenerManagerMsg::Tick => state.tick(),
+            ListenerManagerMsg::Tick => state.tick()?,
         }
         Ok(())
     }
@@ -151,13 +158,8 @@ impl Actor for ListenerManager {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(who, error) => {
-                tracing::error!(%error, "a listener failed");
-                state.gone(who.get_id());
-            }
-            SupervisionEvent::ActorTerminated(who, _, _) => state.gone(who.get_id()),
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        if let Some(Ended { of, .. }) = state.children.ended(&event) {
+            state.gone(of);
         }
         Ok(())
     }
@@ -198,23 +200,35 @@ impl State {
         }
         let id = ListenerId(self.last_id.fetch_add(1, Relaxed) + 1);
         let outbound = Outbound::new(Arc::clone(&self.shared.stats), self.shared.config.connections.outbound_bytes as u64);
-        let line = Arc::new(Line { bytes_in: Arc::default(), outbound, idle: true.into(), settled: false.into() });
-        let arguments = ListenerArguments {
-            shared: Arc::clone(&self.shared),
+        let line = Arc::new(Line {
+            bytes_in: Arc::default(),
+            outbound,
+            reader: Doing::new(ActorName::Reader(id), Reader::DOES),
+            writer: Doing::new(ActorName::Writer(id), Writer::DOES),
+            idle: true.into(),
+            settled: false.into(),
+        });
+        let (shared, register) = (Arc::clone(&self.shared), self.register.clone());
+        let arguments = |doing: &Arc<Doing>| ListenerArguments {
+            shared,
             id,
             peer,
             socket,
             line: Arc::clone(&line),
-            register: self.register.clone(),
+            register,
+            doing: Arc::clone(doing),
         };
-        match Actor::spawn_linked(None, Listener, arguments, myself.get_cell()).await {
-            Ok((actor, _)) => {
+        match self.children.start(&self.shared, myself.get_cell(), id, Listener, arguments).await {
+            Ok(actor) => {
                 self.places.taken(address, id, Arc::clone(&line), actor.clone());
-                let entry = Entry { id, actor: actor.clone(), address, line, read: Rate::default(), written: Rate::default() };
-                self.listeners.insert(actor.get_id(), entry);
+                let entry = Entry { actor, address, line, read: Rate::default(), written: Rate::default() };
+                self.listeners.insert(id, entry);
             }
-            // The client has gone again already.
-            Err(error) => tracing::debug!(%error, %peer, "a listener did not start"),
+            Err(error) => {
+                // The client has gone again already, or its listener has failed: nobody else feels it.
+                tracing::warn!(%error, %peer, "a listener did not start");
+                self.shared.stats.refused_connections.add(1);
+            }
         }
     }
 
@@ -274,9 +288,9 @@ impl State {
         None
     }
 
-    fn gone(&mut self, who: ActorId) {
+    fn gone(&mut self, who: ListenerId) {
         let Some(entry) = self.listeners.remove(&who) else { return };
-        self.places.left(entry.address, entry.id);
+        self.places.left(entry.address, who);
         self.answer_goodbye();
     }
 
@@ -306,20 +320,54 @@ impl State {
         }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> Result<(), ActorProcessingErr> {
+        if self.endpoints.try_join_next().is_some() {
+            return Err("an endpoint has ended, and accepts nobody any more".into());
+        }
+        for Ended { of, .. } in self.children.look(&self.shared) {
+            if let Some(entry) = self.listeners.get(&of) {
+                // Its client cannot wait for it to let go of its thread.
+                let goodbye = Goodbye::error(Code::Internal, "this connection has failed; connect again");
+                entry.line.outbound.close(goodbye.frame().as_ref());
+                self.shared.emit(Event::ListenerClosed { id: of, why: CloseReason::Failed });
+            }
+            self.gone(of);
+        }
+        self.look_at_tasks();
         self.places.connects.forget_full(connects(&self.shared.config.connections), Shared::now());
         self.sample();
+        Ok(())
+    }
+
+    /// Readers and writers are no actors, and can hang like them.
+    fn look_at_tasks(&self) {
+        let second = self.shared.second();
+        let patience = self.shared.config.failures.hang_after;
+        // A client may take its time for what is written to it.
+        let writing = patience + self.shared.config.connections.stall_after;
+        for entry in self.listeners.values() {
+            let Line { reader, writer, .. } = &*entry.line;
+            for (task, patience, hangs) in
+                [(reader, patience, ListenerMsg::ReaderHangs), (writer, writing, ListenerMsg::WriterHangs)]
+            {
+                if task.is_hung(second, patience) {
+                    tracing::error!(actor = task.name().kind(), of = %task.name(), why = task.hang(patience), "a task failed");
+                    task.done();
+                    let _ = self.shared.tell(&entry.actor, hangs);
+                }
+            }
+        }
     }
 
     fn sample(&mut self) {
         let mut rows = Vec::new();
-        for entry in self.listeners.values_mut() {
+        for (id, entry) in &mut self.listeners {
             let line = &entry.line;
             let changed =
                 [entry.read.sample(line.bytes_in.load(Relaxed)), entry.written.sample(line.outbound.written.load(Relaxed))];
             if changed.contains(&true) {
                 rows.push(ListenerSample {
-                    id: entry.id,
+                    id: *id,
                     bytes_in_rate: entry.read.last,
                     bytes_out_rate: entry.written.last,
                     outbound_bytes: line.outbound.waiting_bytes(),

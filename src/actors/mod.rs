@@ -1,6 +1,10 @@
-//! The actors, one a file, in the order in which they are started; see the front page for who asks whom.
+//! The actors, one a file, in the order in which they are started; see the front page for who asks whom. Around them, what all
+//! of them share: `heart` starts the broker and outlives it, `children` is what a supervisor knows of those below it, `watch`
+//! how they say what they are doing.
 
 mod broker;
+mod children;
+mod heart;
 mod listener;
 mod listener_manager;
 mod rights_changed;
@@ -10,6 +14,7 @@ mod subscriber;
 mod subscriber_manager;
 mod topic;
 mod topic_manager;
+mod watch;
 
 use std::{
     collections::VecDeque,
@@ -19,11 +24,13 @@ use std::{
 };
 
 pub(crate) use self::{
-    broker::{Arguments, Broker, BrokerMsg},
-    listener::ListenerMsg,
+    broker::BrokerMsg,
+    heart::Heart,
+    listener::{Line, ListenerMsg},
     rights_changed::RightsChanged,
     session::SessionMsg,
     subscriber::SubscriberMsg,
+    watch::Doing,
 };
 use crate::{
     shared::{Shared, tell},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{Living, SessionMsg, alive};
+use super::{Living, SessionMsg, alive, watch::kinds};
 use crate::{
     connection::{Delivery, Outbound},
     events::Event,
@@ -38,9 +38,9 @@ pub(crate) enum SubscriberMsg {
     Nack { epoch: Epoch, number: u64, what: Nack },
     /// The ack clock may have run out.
     CheckAcks,
-    /// A publisher's receipt may have been held for long enough.
-    HoldExpired,
 }
+
+kinds! { SubscriberMsg: Ready Resume Park Ack Nack CheckAcks }
 
 /// A subscriber's references, in dependency order.
 pub(crate) struct Arguments {
@@ -118,7 +118,6 @@ impl Actor for Subscriber {
             SubscriberMsg::Ack { epoch, number } => state.ack(epoch, number),
             SubscriberMsg::Nack { epoch, number, what } => state.nack(epoch, number, what),
             SubscriberMsg::CheckAcks => state.check_acks(),
-            SubscriberMsg::HoldExpired => state.queue.hold_expired(),
         }
         state.pump(&myself);
         Ok(())
@@ -149,7 +148,10 @@ impl State {
     }
 
     fn park(&mut self, epoch: Epoch) {
-        let Mode::Live { epoch: current, .. } = &self.mode else { return };
+        let Mode::Live { epoch: current, .. } = &self.mode else {
+            // The one before may have failed before it could.
+            return self.give_up(self.queue.park());
+        };
         if *current != epoch {
             return self.shared.stats.stale.add(1);
         }
@@ -218,6 +220,7 @@ impl State {
         }
         let most = if *draining { DRAIN_TURN } else { LIVE_TURN };
         let taken = self.queue.take(most, outbound.budget().left());
+        self.shared.faults.point("Subscriber", "taken", &self.queue.id);
         let moved: u64 = taken.runs.iter().map(|run| u64::from(run.len)).sum();
         if moved > 0 {
             let (epoch, settles, pass, judged) = (*epoch, *settles, taken.pass, taken.judged);

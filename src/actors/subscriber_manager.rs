@@ -1,24 +1,22 @@
 //! The subscriber manager: creates, finds and ends subscribers, and owns their queues, which outlive a subscriber's panic.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
 
 use super::{
     Door, Failures, Living, RightsChanged, SessionMsg, SubscriberMsg, alive,
+    children::{Children, Ended},
     subscriber::{Arguments as SubscriberArguments, Subscriber},
     topic::{MakeRoom, RoomMade, TopicMsg, TopicRef},
+    watch::{Doing, kinds},
 };
 use crate::{
     control::{Control, Order, Outcome},
-    events::{DropReason, Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
+    events::{Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
     limits::Limit,
     name::{Filter, Principal, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
-    queue::Bounds,
+    queue::{Bounds, GivenUp},
     shared::Shared,
     stats::Rate,
     subscription::SubscriptionQueue,
@@ -47,6 +45,8 @@ pub(crate) enum SubscriberManagerMsg {
     /// End everything; what the queues held is the answer.
     Close(RpcReplyPort<Lost>),
 }
+
+kinds! { SubscriberManagerMsg: RightsChanged Create Unsubscribe EndSession EndExact MakeRoom Order Tick Close }
 
 /// A subscription to be.
 #[derive(Debug)]
@@ -85,12 +85,19 @@ pub(crate) struct ExactEnded {
     pub(crate) lost: Lost,
 }
 
+/// The subscriber manager's references.
+pub(crate) struct Arguments {
+    pub(crate) shared: Arc<Shared>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
+}
+
 pub(crate) struct SubscriberManager;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
+    children: Children<SubscriptionId>,
     sessions: BTreeMap<SessionId, BTreeMap<Filter, Entry>>,
-    actors: HashMap<ActorId, SubscriptionId>,
     count: usize,
     _alive: Living,
 }
@@ -107,11 +114,13 @@ struct Entry {
 impl Actor for SubscriberManager {
     type Msg = SubscriberManagerMsg;
     type State = State;
-    type Arguments = Arc<Shared>;
+    type Arguments = Arguments;
 
-    async fn pre_start(&self, _: ActorRef<SubscriberManagerMsg>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<SubscriberManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { shared, doing } = args;
         let alive = alive(&shared);
-        Ok(State { shared, sessions: BTreeMap::new(), actors: HashMap::new(), count: 0, _alive: alive })
+        let children = Children::new(doing);
+        Ok(State { shared, children, sessions: BTreeMap::new(), count: 0, _alive: alive })
     }
 
     async fn handle(
@@ -121,7 +130,7 @@ impl Actor for SubscriberManager {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SubscriberManagerMsg::Create(create) => state.create(&myself, *create).await?,
+            SubscriberManagerMsg::Create(create) => state.create(&myself, *create).await,
             SubscriberManagerMsg::Unsubscribe { id, request, session } => state.unsubscribe(&id, request, &session),
             SubscriberManagerMsg::EndSession { session, done } => {
                 let lost = state.end_session(session);
@@ -137,7 +146,12 @@ impl Actor for SubscriberManager {
             }
             SubscriberManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
             SubscriberManagerMsg::Order { order, reply } => state.order(order, reply),
-            SubscriberManagerMsg::Tick => state.sample(),
+            SubscriberManagerMsg::Tick => {
+                for ended in state.children.look(&state.shared) {
+                    state.restart(&myself, ended).await;
+                }
+                state.sample();
+            }
             SubscriberManagerMsg::Close(reply) => {
                 let _ = reply.send(state.close());
             }
@@ -151,12 +165,8 @@ impl Actor for SubscriberManager {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(who, error) => state.restart(&myself, who.get_id(), &error.to_string()).await?,
-            SupervisionEvent::ActorTerminated(who, _, _) => {
-                state.actors.remove(&who.get_id());
-            }
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        if let Some(ended) = state.children.ended(&event) {
+            state.restart(&myself, ended).await;
         }
         Ok(())
     }
@@ -176,18 +186,28 @@ impl State {
         }
     }
 
-    async fn create(&mut self, myself: &ActorRef<SubscriberManagerMsg>, create: Create) -> Result<(), ActorProcessingErr> {
+    async fn create(&mut self, myself: &ActorRef<SubscriberManagerMsg>, create: Create) {
         let Create { id, handle, principal, ack_timeout, request, session, topic } = create;
         if let Some(refusal) = self.refusal(&principal, &id.filter, topic.as_ref()) {
             let (code, reason) = refusal;
             let _ = self.shared.tell(&session, SessionMsg::SubscribeRefused { filter: id.filter, request, code, reason });
-            return Ok(());
+            return;
         }
         let queue = SubscriptionQueue::new(id.clone(), handle, principal, &self.shared, self.bounds(), ack_timeout);
         self.shared.emit(Event::SubscriptionCreated { id: id.clone() });
         // In the trie before the subscriber starts, which answers as soon as it has: a publish sent after that answer finds it.
         self.shared.filters.insert(&id.filter, id.session, Arc::clone(&queue));
-        let subscriber = self.spawn(myself, &queue, &session, Some(request)).await?;
+        let subscriber = match self.spawn(myself, &queue, &session, Some(request)).await {
+            Ok(subscriber) => subscriber,
+            Err(error) => {
+                tracing::error!(%error, %id, "a subscriber did not start");
+                let lost = self.close_queue(&queue, topic.as_ref());
+                self.shared.emit(Event::SubscriptionEnded { id: id.clone(), why: SubscriptionEnd::Failed, lost });
+                let (code, reason) = (Code::Internal, "the subscription could not be started; subscribe again".to_owned());
+                let _ = self.shared.tell(&session, SessionMsg::SubscribeRefused { filter: id.filter, request, code, reason });
+                return;
+            }
+        };
         if let Some(topic) = &topic {
             // One that has failed is restarted and looks by itself.
             let _ = self.shared.tell(&topic.actor, TopicMsg::Wake);
@@ -195,7 +215,6 @@ impl State {
         let entry = Entry { queue, session, topic, subscriber, failures: Failures::default(), rate: Rate::default() };
         self.sessions.entry(id.session).or_default().insert(id.filter, entry);
         self.count += 1;
-        Ok(())
     }
 
     fn refusal(&self, principal: &Principal, filter: &Filter, topic: Option<&TopicRef>) -> Option<(Code, String)> {
@@ -226,12 +245,11 @@ impl State {
         queue: &Arc<SubscriptionQueue>,
         session: &ActorRef<SessionMsg>,
         request: Option<u32>,
-    ) -> Result<ActorRef<SubscriberMsg>, ActorProcessingErr> {
-        let arguments =
-            SubscriberArguments { shared: Arc::clone(&self.shared), queue: Arc::clone(queue), session: session.clone(), request };
-        let (subscriber, _) = Actor::spawn_linked(None, Subscriber, arguments, myself.get_cell()).await?;
-        self.actors.insert(subscriber.get_id(), queue.id.clone());
-        Ok(subscriber)
+    ) -> Result<ActorRef<SubscriberMsg>, SpawnErr> {
+        let (shared, queue, session) = (Arc::clone(&self.shared), Arc::clone(queue), session.clone());
+        let id = queue.id.clone();
+        let arguments = |_: &_| SubscriberArguments { shared, queue, session, request };
+        self.children.start(&self.shared, myself.get_cell(), id, Subscriber, arguments).await
     }
 
     fn take(&mut self, id: &SubscriptionId) -> Option<Entry> {
@@ -246,29 +264,20 @@ impl State {
 
     /// Ends a subscription: out of the trie first, so that no topic finds it, then its queue, then its subscriber.
     fn end(&self, entry: &Entry) -> Lost {
-        let id = &entry.queue.id;
-        self.shared.filters.remove(&id.filter, id.session);
-        if let Some(topic) = &entry.topic {
-            topic.cell.unsubscribe();
-        }
-        let lost = entry.queue.close();
-        self.tell_dropped(&entry.queue);
-        self.shared.stats.dropped.add(lost.messages());
+        let lost = self.close_queue(&entry.queue, entry.topic.as_ref());
         entry.subscriber.stop(None);
         lost
     }
 
-    /// Counts and tells what a queue has dropped since this was last done.
-    fn tell_dropped(&self, queue: &SubscriptionQueue) {
-        for (why, dropped) in queue.take_untold() {
-            self.shared.stats.dropped.add(dropped);
-            match why {
-                DropReason::QueueFull => self.shared.limits.count(Limit::Queue, dropped),
-                DropReason::PoisonFull => self.shared.limit_hit(Limit::Poison, queue.principal.as_str()),
-                DropReason::BacklogFull | DropReason::Expired | DropReason::MemoryFull | DropReason::RightWithdrawn => {}
-            }
-            self.shared.emit(Event::SubscriptionOverflowed { id: queue.id.clone(), dropped, why });
+    fn close_queue(&self, queue: &SubscriptionQueue, topic: Option<&TopicRef>) -> Lost {
+        self.shared.filters.remove(&queue.id.filter, queue.id.session);
+        if let Some(topic) = topic {
+            topic.cell.unsubscribe();
         }
+        let lost = queue.close();
+        queue.tell_dropped(&self.shared);
+        self.shared.stats.dropped.add(lost.messages());
+        lost
     }
 
     fn unsubscribe(&mut self, id: &SubscriptionId, request: u32, session: &ActorRef<SessionMsg>) {
@@ -321,7 +330,7 @@ impl State {
                 Some(rights) if !rights.may_subscribe(&queue.id.filter) => forbidden.push(queue.id.clone()),
                 Some(_) => {
                     let lost = queue.look_at_rights();
-                    self.tell_dropped(queue);
+                    queue.tell_dropped(&self.shared);
                     if !lost.is_nothing() {
                         changed.cost(lost);
                         // Its window may have been full of it.
@@ -345,44 +354,44 @@ impl State {
         }
     }
 
-    /// A subscriber failed: another one takes its place at the same queue, up to the limit.
-    async fn restart(
-        &mut self,
-        myself: &ActorRef<SubscriberManagerMsg>,
-        who: ActorId,
-        why: &str,
-    ) -> Result<(), ActorProcessingErr> {
-        let Some(id) = self.actors.remove(&who) else { return Ok(()) };
+    /// A subscriber has ended. If it was not asked to, another one takes its place at the same queue, up to the limit.
+    async fn restart(&mut self, myself: &ActorRef<SubscriberManagerMsg>, ended: Ended<SubscriptionId>) {
+        let Ended { actor, of: id, failure: Some(mut why) } = ended else { return };
         let failures = &self.shared.config.failures;
         let (limit, window) = (failures.leaf_restarts, failures.leaf_window);
-        let Some(entry) = self.sessions.get_mut(&id.session).and_then(|filters| filters.get_mut(&id.filter)) else {
-            return Ok(());
-        };
-        if entry.subscriber.get_id() != who {
-            return Ok(());
-        }
-        let restarts = entry.failures.count(Shared::now(), window);
-        let (queue, session) = (Arc::clone(&entry.queue), entry.session.clone());
-        // What was in flight comes again, marked; its session resumes the new subscriber.
-        if let Some(given_up) = queue.park() {
-            let (number, attempts) = (given_up.number, given_up.attempts);
-            self.shared.emit(Event::SubscriptionPoisoned { id: id.clone(), number, attempts });
-        }
-        if restarts > limit {
-            if let Some(entry) = self.take(&id) {
-                let lost = self.end(&entry);
-                self.shared.emit(Event::SubscriptionEnded { id: id.clone(), why: SubscriptionEnd::Failed, lost });
-                let failed = SessionMsg::SubscriberFailed { filter: id.filter, lost: lost.messages() };
-                let _ = self.shared.tell(&session, failed);
+        loop {
+            let entry = self.sessions.get_mut(&id.session).and_then(|filters| filters.get_mut(&id.filter));
+            let Some(entry) = entry.filter(|entry| entry.subscriber.get_id() == actor) else { return };
+            let restarts = entry.failures.count(Shared::now(), window);
+            let (queue, session) = (Arc::clone(&entry.queue), entry.session.clone());
+            // What was in flight comes again, marked; its session resumes the new subscriber.
+            if let Some(GivenUp { number, attempts }) = queue.lose_subscriber() {
+                self.shared.emit(Event::SubscriptionPoisoned { id: id.clone(), number, attempts });
             }
-            return Ok(());
+            if restarts > limit {
+                return self.give_up(&id);
+            }
+            self.shared.emit(Event::SubscriptionRestarted { id: id.clone(), restarts, why });
+            match self.spawn(myself, &queue, &session, None).await {
+                Ok(subscriber) => {
+                    if let Some(entry) = self.sessions.get_mut(&id.session).and_then(|filters| filters.get_mut(&id.filter)) {
+                        entry.subscriber = subscriber;
+                    }
+                    return;
+                }
+                // As good as failed again.
+                Err(error) => why = error.to_string(),
+            }
         }
-        self.shared.emit(Event::SubscriptionRestarted { id: id.clone(), restarts, why: why.to_owned() });
-        let subscriber = self.spawn(myself, &queue, &session, None).await?;
-        if let Some(entry) = self.sessions.get_mut(&id.session).and_then(|filters| filters.get_mut(&id.filter)) {
-            entry.subscriber = subscriber;
-        }
-        Ok(())
+    }
+
+    /// A subscriber failed too often: its client is asked to subscribe again.
+    fn give_up(&mut self, id: &SubscriptionId) {
+        let Some(entry) = self.take(id) else { return };
+        let lost = self.end(&entry);
+        self.shared.emit(Event::SubscriptionEnded { id: id.clone(), why: SubscriptionEnd::Failed, lost });
+        let failed = SessionMsg::SubscriberFailed { filter: id.filter.clone(), lost: lost.messages() };
+        let _ = self.shared.tell(&entry.session, failed);
     }
 
     /// The oldest messages of parked queues go, until there is room again or nothing is left that may go.
@@ -456,7 +465,7 @@ impl State {
             rows.push(SubscriptionSample { id: entry.queue.id.clone(), depth, deliver_rate: entry.rate.last });
         }
         for queue in &queues {
-            self.tell_dropped(queue);
+            queue.tell_dropped(&self.shared);
         }
         for rows in rows.chunks(Sample::MAX_ROWS) {
             self.shared.emit(Event::Sample(Sample { subscriptions: rows.to_vec(), ..Sample::default() }));

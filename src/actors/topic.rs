@@ -8,7 +8,7 @@ use std::{
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{Door, alive};
+use super::{Door, alive, watch::kinds};
 use crate::{
     batch::Batch,
     connection::Unaccepted,
@@ -30,6 +30,8 @@ pub(crate) enum TopicMsg {
     /// As much room as could be made has been made: what waits for it is accepted or refused.
     RoomMade(RoomMade),
 }
+
+kinds! { TopicMsg: Publish Wake RoomMade }
 
 /// The broker is full: make room by dropping the oldest backlogs, then the oldest messages of parked queues, and say when it is
 /// done.
@@ -135,12 +137,16 @@ impl State {
         self.look_again();
         let instant = Shared::now();
         if self.queues.is_empty() {
-            self.cell.backlog().append(batch, skip, instant);
+            if !self.cell.backlog().append(batch, skip, instant) {
+                // Everything ends just now: as lost as what the backlog held then.
+                self.shared.stats.dropped.add(messages);
+            }
         } else {
             for queue in &self.queues {
                 queue.append(&self.shared, &batch, skip, || receipt.settlement(), (instant, self.judged));
             }
         }
+        self.shared.faults.point("Topic", "appended", &self.cell.topic);
         receipt.accept();
         self.shared.stats.published.add(messages);
         self.cell.published.add(messages);

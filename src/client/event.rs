@@ -73,7 +73,7 @@ pub struct LostSession {
 /// How a subscription ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionOver {
-    /// 410: its topic was killed, or it ended while the client was away. 403: the right was withdrawn.
+    /// 410: its topic was killed, or it ended while the client was away. 403: the topic was forbidden, or the right withdrawn.
     pub code: Code,
     /// The broker's words.
     pub reason: String,

@@ -128,6 +128,7 @@ impl Config {
             ("queues.ack_timeout", queues.ack_timeout),
             ("failures.leaf_window", failures.leaf_window),
             ("failures.manager_window", failures.manager_window),
+            ("failures.hang_after", failures.hang_after),
             ("orders.max_delay", orders.max_delay),
         ] {
             if time < Duration::from_millis(1) {
@@ -136,6 +137,12 @@ impl Config {
             if time > MAX_TIME {
                 return fault(key, "is too long; use at most \"30days\"".to_owned());
             }
+        }
+        if failures.hang_after < Duration::from_secs(1) {
+            return fault(
+                "failures.hang_after",
+                "is less than a second, which is how often it is looked at; use at least \"1s\"".to_owned(),
+            );
         }
         if queues.hold_publisher > MAX_TIME {
             return fault("queues.hold_publisher", "is too long; use at most \"30days\"".to_owned());

@@ -56,7 +56,7 @@ pub struct Config {
     pub topics: Topics,
     /// Bounds of subscriptions' queues.
     pub queues: Queues,
-    /// How often what failed is started again.
+    /// When something has failed, and how often it is started again.
     pub failures: Failures,
     /// Bounds of what operators ask for.
     pub orders: Orders,
@@ -360,7 +360,7 @@ impl Default for Queues {
     }
 }
 
-/// How often what failed is started again.
+/// When something has failed, and how often it is started again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Failures {
@@ -374,11 +374,20 @@ pub struct Failures {
     /// The time they are counted in.
     #[serde(with = "humantime_serde")]
     pub manager_window: Duration,
+    /// How long an actor may be in one message before it is called hung, and treated as failed. In whole seconds.
+    #[serde(with = "humantime_serde")]
+    pub hang_after: Duration,
 }
 
 impl Default for Failures {
     fn default() -> Self {
-        Self { leaf_restarts: 3, leaf_window: MINUTE, manager_restarts: 3, manager_window: 10 * MINUTE }
+        Self {
+            leaf_restarts: 3,
+            leaf_window: MINUTE,
+            manager_restarts: 3,
+            manager_window: 10 * MINUTE,
+            hang_after: Duration::from_secs(10),
+        }
     }
 }
 

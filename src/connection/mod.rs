@@ -14,5 +14,5 @@ pub(crate) use self::{
     outbound::{Delivery, Outbound},
     reader::{Admission, ReadEnd, Reader},
     requests::Requests,
-    writer::{Patience, Writer},
+    writer::Writer,
 };

@@ -7,10 +7,7 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
@@ -30,7 +27,7 @@ use super::{
     writer::close_reason,
 };
 use crate::{
-    actors::{ListenerMsg, SessionMsg},
+    actors::{Line, ListenerMsg, SessionMsg},
     events::CloseReason,
     limits::Limit,
     name::Epoch,
@@ -45,6 +42,8 @@ const BUFFER: usize = 64 << 10;
 const POOLED: usize = 64;
 /// A chunk is closed at this many bytes of publishes.
 const CHUNK_BYTES: u64 = 1 << 20;
+/// How long a peer may take to hear a goodbye and go.
+const LINGER: Duration = Duration::from_secs(1);
 /// How often the global ingress bound is looked at while it is hit.
 const INGRESS_RETRY: Duration = Duration::from_millis(5);
 
@@ -82,11 +81,9 @@ impl From<WireError> for ReadEnd {
 pub(crate) struct Reader {
     shared: Arc<Shared>,
     socket: ReadHalf,
-    outbound: Arc<Outbound>,
+    line: Arc<Line>,
     listener: ActorRef<ListenerMsg>,
     admissions: mpsc::Receiver<Admission>,
-    /// Bytes read so far, for the connection's row.
-    bytes: Arc<AtomicU64>,
     /// What was read and not decoded: `buffer[start..end]`.
     buffer: Vec<u8>,
     start: usize,
@@ -99,21 +96,22 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// What it can be doing, apart from waiting.
+    pub(crate) const DOES: &'static [&'static str] = &["Decode"];
+
     pub(crate) fn new(
         shared: Arc<Shared>,
         socket: ReadHalf,
-        outbound: Arc<Outbound>,
+        line: Arc<Line>,
         listener: ActorRef<ListenerMsg>,
         admissions: mpsc::Receiver<Admission>,
-        bytes: Arc<AtomicU64>,
     ) -> Self {
         Self {
             shared,
             socket,
-            outbound,
+            line,
             listener,
             admissions,
-            bytes,
             buffer: Vec::new(),
             start: 0,
             end: 0,
@@ -124,21 +122,33 @@ impl Reader {
     }
 
     /// Reads until the connection ends or is being closed, and says why it ended; then takes what still comes and throws it
-    /// away, until the peer is gone. A socket closed with something unread would be reset, and the goodbye lost with it.
+    /// away, until the peer is gone or has had its time. A socket closed with something unread would be reset, and the goodbye
+    /// lost with it.
     pub(crate) async fn run(mut self) {
-        let outbound = Arc::clone(&self.outbound);
+        let line = Arc::clone(&self.line);
         let end = tokio::select! {
             biased;
             end = self.read() => Some(end),
-            () = outbound.closed() => None,
+            () = line.outbound.closed() => None,
         };
+        line.reader.done();
         if let Some(end) = end {
             // A listener that has ended needs no word of it.
             let _ = self.shared.tell(&self.listener, ListenerMsg::ReadEnded(end));
         }
         (self.start, self.end, self.keep_alive, self.begun) = (0, 0, None, None);
-        while self.fill().await.is_ok() {
-            self.end = 0;
+        let leaves = async {
+            while self.fill().await.is_ok() {
+                self.end = 0;
+            }
+        };
+        let patience = async {
+            line.outbound.closed().await;
+            time::sleep(LINGER).await;
+        };
+        tokio::select! {
+            () = leaves => {}
+            () = patience => {}
         }
         self.give_buffer_back();
     }
@@ -183,13 +193,19 @@ impl Reader {
     async fn pump(&mut self, session: &ActorRef<SessionMsg>, epoch: Epoch, credit: Credit, requests: &Requests) -> ReadEnd {
         let mut chunker = Chunker::new(epoch, self.shared.name_rules(), credit.clone(), self.shared.ingress.clone());
         loop {
+            self.line.reader.begin(self.shared.second(), 0);
             let decoded = match self.decode(session, &mut chunker, requests) {
                 Ok(decoded) => decoded,
                 Err(end) => return end,
             };
+            let name = self.line.reader.name();
+            if self.shared.faults.strike(name.kind(), "Decode", name).await.is_err() {
+                return ReadEnd::Closed(CloseReason::Failed);
+            }
+            self.line.reader.done();
             let must_wait = self.count_what_is_waited_for(&chunker, &credit, &decoded);
             let since = must_wait.then(Instant::now);
-            self.outbound.replies_written().await;
+            self.line.outbound.replies_written().await;
             credit.available().await;
             while chunker.must_wait() || self.shared.draining.load(Relaxed) {
                 time::sleep(INGRESS_RETRY).await;
@@ -211,7 +227,7 @@ impl Reader {
     /// True if anything is to be waited for before more is read; each thing is a limit that was hit.
     fn count_what_is_waited_for(&self, chunker: &Chunker, credit: &Credit, decoded: &Decoded) -> bool {
         let waits = [
-            (Limit::Replies, self.outbound.is_unread()),
+            (Limit::Replies, self.line.outbound.is_unread()),
             (Limit::Credit, !credit.is_there()),
             (Limit::Ingress, chunker.must_wait()),
             (Limit::Requests, matches!(decoded, Decoded::Paused(_))),
@@ -237,7 +253,7 @@ impl Reader {
             {
                 break Ok(Decoded::Paused(wait));
             }
-            if let Err(error) = take_frame(raw, chunker, &self.outbound, &mut |chunk| {
+            if let Err(error) = take_frame(raw, chunker, &self.line.outbound, &mut |chunk| {
                 let _ = self.shared.tell(session, SessionMsg::Chunk(Box::new(chunk)));
             }) {
                 break Err(error);
@@ -289,7 +305,7 @@ impl Reader {
             Ok(()) if bytes == 0 => Err(ReadEnd::Closed(CloseReason::PeerClosed)),
             Ok(()) => {
                 self.end += bytes;
-                self.bytes.fetch_add(bytes as u64, Relaxed);
+                self.line.bytes_in.fetch_add(bytes as u64, Relaxed);
                 self.shared.stats.bytes_in.add(bytes as u64);
                 Ok(())
             }

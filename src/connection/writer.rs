@@ -15,11 +15,13 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::outbound::{Delivery, Item, Outbound};
+use super::outbound::{Delivery, Item};
 use crate::{
+    actors::Line,
+    config::Connections,
     events::CloseReason,
     net::WriteHalf,
-    stats::Stats,
+    shared::Shared,
     wire::{DeliverHead, ServerFrame},
 };
 
@@ -32,30 +34,18 @@ const SCRATCH: usize = 64 << 10;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How long a peer may take for what is written to it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// For the next byte.
-    pub(crate) stall_after: Duration,
-    /// For a frame as large as a frame may be, and for any part of it.
-    pub(crate) frame_deadline: Duration,
-    pub(crate) max_frame_bytes: usize,
-}
-
-impl Patience {
-    /// How long all of `bytes` may take: a peer that takes a byte now and then takes them too slowly, too.
-    fn with(&self, bytes: usize) -> Duration {
-        let frames = bytes.div_ceil(self.max_frame_bytes).max(1);
-        self.frame_deadline.saturating_mul(u32::try_from(frames).unwrap_or(u32::MAX))
-    }
+/// How long a peer may take for all of `bytes`: for a frame as large as a frame may be, and for any part of it. One that takes a
+/// byte now and then takes them too slowly, too.
+fn patience(limits: &Connections, bytes: usize) -> Duration {
+    let frames = bytes.div_ceil(limits.max_frame_bytes).max(1);
+    limits.frame_deadline.saturating_mul(u32::try_from(frames).unwrap_or(u32::MAX))
 }
 
 /// Writes one connection's outbound queue.
 pub(crate) struct Writer {
-    outbound: Arc<Outbound>,
+    shared: Arc<Shared>,
+    line: Arc<Line>,
     socket: WriteHalf,
-    stats: Arc<Stats>,
-    patience: Patience,
     items: Vec<Item>,
     scratch: Vec<u8>,
     segments: Vec<Segment>,
@@ -71,17 +61,23 @@ enum Segment {
 }
 
 impl Writer {
-    pub(crate) fn new(outbound: Arc<Outbound>, socket: WriteHalf, stats: Arc<Stats>, patience: Patience) -> Self {
-        Self { outbound, socket, stats, patience, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
+    /// What it can be doing, apart from waiting.
+    pub(crate) const DOES: &'static [&'static str] = &["Write"];
+
+    pub(crate) fn new(shared: Arc<Shared>, line: Arc<Line>, socket: WriteHalf) -> Self {
+        Self { shared, line, socket, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 
     /// Writes until the queue is closed and empty. An error says why it could not.
     pub(crate) async fn run(mut self) -> Result<(), CloseReason> {
-        while self.outbound.take(&mut self.items, ITEMS).await {
+        while self.line.outbound.take(&mut self.items, ITEMS).await {
             self.withhold();
             self.encode();
             self.write().await?;
+            let name = self.line.writer.name();
+            self.shared.faults.strike(name.kind(), "Write", name).await.map_err(|_| CloseReason::Failed)?;
             self.settle();
+            self.line.writer.done();
         }
         // The peer reads our goodbye before it sees the end; one that does not read is not waited for.
         let _ = time::timeout(GOODBYE, self.socket.shutdown()).await;
@@ -140,22 +136,24 @@ impl Writer {
         let mut left = &mut slices[..];
         // Looked up only for a peer that does not take it all at once.
         let mut deadline: Option<Instant> = None;
+        let limits = &self.shared.config.connections;
         while !left.is_empty() {
-            let patience = match deadline {
-                None => self.patience.stall_after,
-                Some(deadline) => self.patience.stall_after.min(deadline.saturating_duration_since(Instant::now())),
+            self.line.writer.begin(self.shared.second(), 0);
+            let left_for_it = match deadline {
+                None => limits.stall_after,
+                Some(deadline) => limits.stall_after.min(deadline.saturating_duration_since(Instant::now())),
             };
-            let wrote = match time::timeout(patience, self.socket.write_vectored(left)).await {
+            let wrote = match time::timeout(left_for_it, self.socket.write_vectored(left)).await {
                 Err(_) => return Err(CloseReason::Stalled),
                 Ok(Err(error)) => return Err(close_reason(&error)),
                 Ok(Ok(0)) => return Err(CloseReason::PeerClosed),
                 Ok(Ok(bytes)) => bytes,
             };
-            self.stats.bytes_out.add(wrote as u64);
-            self.outbound.written.fetch_add(wrote as u64, Relaxed);
+            self.shared.stats.bytes_out.add(wrote as u64);
+            self.line.outbound.written.fetch_add(wrote as u64, Relaxed);
             IoSlice::advance_slices(&mut left, wrote);
             if !left.is_empty() {
-                deadline.get_or_insert_with(|| Instant::now() + self.patience.with(bytes));
+                deadline.get_or_insert_with(|| Instant::now() + patience(limits, bytes));
             }
         }
         Ok(())
@@ -176,8 +174,8 @@ impl Writer {
                 }
             }
         }
-        self.stats.delivered.add(delivered);
-        self.outbound.wrote(reply_bytes);
+        self.shared.stats.delivered.add(delivered);
+        self.line.outbound.wrote(reply_bytes);
         if self.scratch.capacity() > SCRATCH {
             self.scratch = Vec::new();
         }

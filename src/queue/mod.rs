@@ -443,6 +443,13 @@ impl<R> Queue<R> {
         self.bring_all_back()
     }
 
+    /// Whoever served it has failed, and with it perhaps an `again` that it had not handled: what is in flight comes back, and
+    /// says so. Receipts are held as before. Returns what was given up for it.
+    pub(crate) fn lose_subscriber(&mut self) -> Option<GivenUp> {
+        self.replay.untold |= self.live;
+        self.bring_all_back()
+    }
+
     /// The client is gone: what was in flight comes back, nobody waits for this queue any more.
     pub(crate) fn park(&mut self, now: Instant) -> Option<GivenUp> {
         self.live = false;
@@ -470,6 +477,11 @@ impl<R> Queue<R> {
             self.shedding = true;
             self.shed(now, DropReason::QueueFull);
         }
+    }
+
+    /// When the time of the held receipts will be over, if any are held in vain.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        self.held_until.filter(|_| self.is_over())
     }
 
     /// Throws away what waits and the poison; what is in flight stays.

@@ -4,7 +4,7 @@ use cordboard::wire::Nack;
 use proptest::{prelude::*, sample::select};
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::reference::{CLIENTS, FILTERS, Reference, TOPICS, Transition};
+use super::reference::{CLIENTS, FILTERS, Life, Reference, TOPICS, Transition};
 
 impl Reference {
     fn clients(&self, with_line: bool) -> Vec<usize> {
@@ -19,6 +19,12 @@ impl Reference {
             queues.map(move |(filter, (_, queue))| (client, *filter, queue.sent))
         };
         lines.flat_map(of).collect()
+    }
+
+    /// Sessions whose timer runs, or is held.
+    fn away(&self) -> Vec<usize> {
+        let is_away = |at: &usize| matches!(self.sessions[*at].life, Life::Away { .. });
+        (0..self.sessions.len()).filter(is_away).collect()
     }
 
     /// All subscriptions, by session.
@@ -50,7 +56,11 @@ impl ReferenceStateMachine for Reference {
                 let claim = (select(free), session.clone()).prop_map(|(client, session)| Transition::Claim { client, session });
                 all.push((6, claim.boxed()));
             }
-            all.push((4, orders(session).boxed()));
+            all.push((3, orders(session).boxed()));
+        }
+        let away = state.away();
+        if !away.is_empty() {
+            all.push((5, timers(away).boxed()));
         }
         if !here.is_empty() {
             all.push((20, of_clients(here).boxed()));
@@ -59,11 +69,9 @@ impl ReferenceStateMachine for Reference {
             all.push((12, settlements(state.read()).boxed()));
         }
         if !state.subscriptions().is_empty() {
-            let of_subscription =
-                (select(state.subscriptions()), any::<bool>()).prop_map(|((session, filter), purge)| match purge {
-                    true => Transition::Purge { session, filter },
-                    false => Transition::Redeliver { session, filter },
-                });
+            let of_subscription = (select(state.subscriptions()), any::<bool>()).prop_map(|((session, filter), purge)| {
+                if purge { Transition::Purge { session, filter } } else { Transition::Redeliver { session, filter } }
+            });
             all.push((2, of_subscription.boxed()));
         }
         proptest::strategy::Union::new_weighted(all).boxed()
@@ -99,7 +107,8 @@ impl ReferenceStateMachine for Reference {
 }
 
 fn of_clients(here: Vec<usize>) -> impl Strategy<Value = Transition> {
-    let client = || select(here.clone());
+    let here = select(here);
+    let client = move || here.clone();
     let (filter, topic) = (|| select(FILTERS.as_slice()), select(TOPICS.as_slice()));
     prop_oneof![
         8 => (client(), topic, 1_u64..6).prop_map(|(client, topic, count)| Transition::Publish { client, topic, count }),
@@ -122,11 +131,18 @@ fn settlements(read: Vec<(usize, &'static str, u64)>) -> impl Strategy<Value = T
     })
 }
 
+/// To any session, whether it makes sense or not.
 fn orders(session: std::ops::Range<usize>) -> impl Strategy<Value = Transition> {
-    (session, 0..5, 1..8_u64).prop_map(|(session, which, tens)| match which {
+    (session, 0..4).prop_map(|(session, which)| match which {
         0 => Transition::Evict { session },
         1 => Transition::Drop { session },
-        2 | 3 => Transition::Hold { session },
-        _ => Transition::Extend { session, by_ms: tens * 10_000 },
+        2 => Transition::Hold { session },
+        _ => Transition::Extend { session, by_ms: 10_000 },
+    })
+}
+
+fn timers(away: Vec<usize>) -> impl Strategy<Value = Transition> {
+    (select(away), any::<bool>(), 1..8_u64).prop_map(|(session, hold, tens)| {
+        if hold { Transition::Hold { session } } else { Transition::Extend { session, by_ms: tens * 10_000 } }
     })
 }

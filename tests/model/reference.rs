@@ -352,7 +352,8 @@ impl Reference {
     fn purge(&mut self, session: usize, filter: &'static str) {
         let purged = self.sessions[session].subscriptions.get_mut(filter).map(|(_, queue)| queue.purge());
         self.lost += purged.unwrap_or_default();
-        self.answer = Some(purged.map_or(Answer::AlreadyGone, |lost| Answer::Done { lost }));
+        let some = purged.filter(|lost| *lost > 0);
+        self.answer = Some(some.map_or(Answer::AlreadyGone, |lost| Answer::Done { lost }));
     }
 
     fn redeliver(&mut self, session: usize, filter: &'static str) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cordboard::{
     Handle,
-    board::Attachment,
+    board::{Attachment, Course},
     control::{Control, Outcome},
     events::{CloseReason, Event, StopPhase},
     wire::Code,
@@ -42,14 +42,15 @@ async fn a_drained_broker_lives_and_takes_clients_again_when_it_is_told() {
     }
     assert_eq!(phases(&broker), [StopPhase::StopAccepting, StopPhase::Receipts, StopPhase::Goodbyes]);
     let board = broker.bus().board();
-    assert!(board.broker.drained && board.broker.draining.is_none() && board.listeners.is_empty());
+    assert_eq!((board.broker.course, board.broker.draining), (Course::Drained, None));
+    assert!(board.listeners.is_empty());
     let attachment = &board.sessions[&response.session].attachment;
     assert!(matches!(attachment, Attachment::Detached { why: CloseReason::ShuttingDown, .. }), "{attachment:?}");
     assert_eq!(order(&broker, Control::Drain).await, Outcome::AlreadyGone);
     let mut refused = Raw::connect(broker.endpoints()[0]).await;
     assert_eq!(refused.closing_error().await.code, Code::Unavailable);
     assert!(matches!(order(&broker, Control::Accept { on: true }).await, Outcome::Done { .. }));
-    assert!(!broker.bus().board().broker.drained);
+    assert_eq!(broker.bus().board().broker.course, Course::Serving);
     let (mut sub, _) = Raw::resume(&broker, "sub", response.session).await;
     assert_eq!(sub.messages(1).await[0].text(), "kept");
     let (mut publisher, _) = Raw::register(&broker, "pub").await;

@@ -38,8 +38,9 @@ async fn a_forbidden_topic_is_killed_and_refused_until_it_is_allowed() {
     let because = Order { reason: "OPS-7".into(), ..Order::new("ana", forbid("orders/eu")) };
     assert!(matches!(broker.order(because).await, Outcome::Done { lost } if lost.queued == 1));
     match exact.next().await {
-        Reply::Other(told) => {
-            assert!(told.starts_with("SubscriptionEnded") && told.contains("Forbidden") && told.contains("OPS-7"), "{told}");
+        Reply::Ended(ended) => {
+            assert_eq!((ended.code, ended.lost), (Code::Forbidden, 1));
+            assert!(ended.reason.contains("OPS-7"), "{}", ended.reason);
         }
         other => panic!("{other:?}"),
     }

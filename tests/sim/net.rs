@@ -114,7 +114,9 @@ impl Line {
     /// False if the line is dead.
     pub(super) async fn send(&mut self, frames: &[ClientFrame<'_>]) -> bool {
         let mut bytes = Vec::new();
-        frames.iter().for_each(|frame| frame.encode(&mut bytes));
+        for frame in frames {
+            frame.encode(&mut bytes);
+        }
         matches!(timeout(PATIENCE, self.stream.write_all(&bytes)).await, Ok(Ok(())))
     }
 

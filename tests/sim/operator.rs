@@ -8,14 +8,13 @@ use cordboard::{
     entropy::Entropy,
     name::{SessionId, SubscriptionId},
 };
-use tokio::time;
 
 use super::{
     TOPICS,
     net::Port,
     stage::{Stage, Weather},
 };
-use crate::fixture::{order, rng::Rng};
+use crate::fixture::{let_pass, order, rng::Rng};
 
 /// Short times and small bounds, so that all of them are met in a minute. Half of all brokers have room for everything.
 pub(super) fn config(rng: &mut Rng) -> Config {
@@ -23,6 +22,8 @@ pub(super) fn config(rng: &mut Rng) -> Config {
     config.sessions.reclaim_after = Duration::from_millis(4_000 + rng.below(3_000));
     config.connections.keep_alive = Duration::from_secs(2);
     config.connections.stall_after = Duration::from_secs(3);
+    // Connections are lost often here, and taken over before the broker knows.
+    config.sessions.max_takeovers = u32::MAX;
     config.queues.ack_timeout = Duration::from_millis(1_500 + rng.below(2_000));
     config.queues.window_messages = 8;
     config.queues.max_attempts = if rng.once_in(2) { 3 } else { 1_000 };
@@ -45,14 +46,14 @@ impl Operator {
         self.stage.opens(&broker);
         while self.stage.weather() == Weather::Storm {
             let pause = 100 + self.below(900);
-            time::sleep(Duration::from_millis(pause)).await;
+            let_pass(Duration::from_millis(pause)).await;
             if let Some(control) = self.choose(&broker.bus().board()) {
                 self.stage.note("operator", format_args!("{control:?}"));
                 order(&broker, control).await;
             }
         }
         while self.stage.weather() == Weather::Calm {
-            time::sleep(Duration::from_millis(500)).await;
+            let_pass(Duration::from_millis(500)).await;
             self.bring_poison_back(&broker).await;
         }
         broker.shutdown().await;

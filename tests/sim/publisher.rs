@@ -12,7 +12,7 @@ use super::{
     net::{PORT, Road},
     stage::{Stage, Weather},
 };
-use crate::fixture::rng::Rng;
+use crate::fixture::{let_pass, rng::Rng};
 
 /// What survives a crash.
 pub(super) struct Memory {
@@ -55,7 +55,7 @@ impl Publisher {
     pub(super) async fn live(self) {
         while !self.memory.borrow().done {
             let Some(client) = self.connect().await else {
-                time::sleep(Duration::from_millis(100 + self.below(400))).await;
+                let_pass(Duration::from_millis(100 + self.below(400))).await;
                 continue;
             };
             if self.stage.weather() == Weather::Storm {
@@ -106,7 +106,7 @@ impl Publisher {
                         return Box::pin(self.publish_for_a_while(next)).await;
                     }
                 }
-                _ => time::sleep(Duration::from_millis(self.below(300))).await,
+                _ => let_pass(Duration::from_millis(self.below(300))).await,
             }
         }
         self.finish(client).await;

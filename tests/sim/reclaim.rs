@@ -15,7 +15,7 @@ use turmoil::Sim;
 
 use super::net::{Line, Port};
 use crate::{
-    fixture::{Reply, publish},
+    fixture::{Reply, let_pass, publish},
     limits::user,
 };
 
@@ -82,7 +82,7 @@ async fn comes_back(broker: &Handle, early: u64) -> Option<u64> {
     let Attachment::Detached { deadline, .. } = broker.bus().board().sessions[&session].attachment else { panic!("attached") };
     let mut line = Line::connect().await.unwrap();
     let left = broker.bus().clock().now().up.until(deadline.up);
-    time::sleep(left.saturating_sub(Duration::from_millis(early))).await;
+    let_pass(left.saturating_sub(Duration::from_millis(early))).await;
     let request = RegistrationRequest { session: Some(session), ..RegistrationRequest::new("sub") };
     let resumed = match register(&mut line, request).await {
         Reply::Response(response) => {

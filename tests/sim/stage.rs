@@ -130,7 +130,9 @@ pub(super) struct Seeded(pub(super) Mutex<Rng>);
 impl Entropy for Seeded {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
         let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bytes.iter_mut().for_each(|byte| *byte = rng.next() as u8);
+        for byte in bytes {
+            *byte = rng.next() as u8;
+        }
         Ok(())
     }
 }

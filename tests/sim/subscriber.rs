@@ -10,7 +10,7 @@ use cordboard::{
         SubscribeRequest, UnsubscribeRequest,
     },
 };
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 
 use super::{
     feed::Feed,
@@ -18,7 +18,7 @@ use super::{
     net::Line,
     stage::{Stage, Weather},
 };
-use crate::fixture::{Reply, rng::Rng};
+use crate::fixture::{Reply, let_pass, rng::Rng};
 
 /// How long an answer may take before the line is called dead.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -73,7 +73,7 @@ impl Subscriber {
                 let _ = self.listen(line).await;
                 self.note("is without a line");
             }
-            time::sleep(Duration::from_millis(self.below(500))).await;
+            let_pass(Duration::from_millis(self.below(500))).await;
         }
     }
 
@@ -161,7 +161,7 @@ impl Subscriber {
                     self.unsubscribe(&mut line, filter).await?;
                 }
                 // Says nothing for longer than it may, now and then.
-                12 if self.sloppiness > 1 => time::sleep(Duration::from_millis(self.below(5_000))).await,
+                12 if self.sloppiness > 1 => let_pass(Duration::from_millis(self.below(5_000))).await,
                 _ => {}
             }
         }

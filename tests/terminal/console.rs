@@ -73,11 +73,20 @@ pub(super) struct Console {
 impl Console {
     /// Started, and drawn for the first time.
     pub(super) fn open() -> Self {
-        Self::open_with(None)
+        Self::start(None, "")
     }
 
     /// The same, with a configuration file.
-    pub(super) fn open_with(config: Option<&str>) -> Self {
+    pub(super) fn open_with(config: &str) -> Self {
+        Self::start(Some(config), "")
+    }
+
+    /// With faults that will strike.
+    pub(super) fn open_failing(faults: &str) -> Self {
+        Self::start(None, faults)
+    }
+
+    fn start(config: Option<&str>, faults: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut args: Vec<OsString> = ["--listen", "127.0.0.1:0", "--operator", "ana"].map(OsString::from).into();
         if let Some(text) = config {
@@ -85,7 +94,7 @@ impl Console {
             fs::write(&file, text).unwrap();
             args.extend(["--config".into(), file.into()]);
         }
-        let mut console = Self::run(&args, state);
+        let mut console = Self::spawn(&args, state, faults);
         console.eventually(&["Needs attention"]);
         let written = String::from_utf8_lossy(&console.written()).into_owned();
         let address = written.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
@@ -94,7 +103,11 @@ impl Console {
     }
 
     /// The program in a terminal, with these arguments.
-    pub(super) fn run(args: &[impl AsRef<OsStr>], state: tempfile::TempDir) -> Self {
+    pub(super) fn run(args: &[&str]) -> Self {
+        Self::spawn(args, tempfile::tempdir().unwrap(), "")
+    }
+
+    fn spawn(args: &[impl AsRef<OsStr>], state: tempfile::TempDir, faults: &str) -> Self {
         let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_cordboard"));
         command.args(args);
@@ -104,6 +117,9 @@ impl Console {
         command.env("LC_ALL", "C.UTF-8");
         for variable in ["CORDBOARD_LOG", "NO_COLOR"] {
             command.env_remove(variable);
+        }
+        if !faults.is_empty() {
+            command.env("CORDBOARD_FAULTS", faults);
         }
         let before = settings(&*pair.master);
         let child = pair.slave.spawn_command(command).unwrap();

@@ -9,7 +9,7 @@ use crate::rights::user_lines;
 /// What is typed is not shown, what differs is refused, and the echo comes back either way.
 #[test]
 fn a_password_is_typed_unseen_and_twice() {
-    let open = || Console::run(&["passwd", "ana"], tempfile::tempdir().unwrap());
+    let open = || Console::run(&["passwd", "ana"]);
     let mut same = open();
     same.eventually(&["Password:"]);
     same.press("hunter2\r");
@@ -34,7 +34,7 @@ fn a_password_is_typed_unseen_and_twice() {
 /// An interrupt between two prompts must not leave a shell that types blind.
 #[test]
 fn an_interrupt_gives_the_echo_back() {
-    let mut console = Console::run(&["passwd"], tempfile::tempdir().unwrap());
+    let mut console = Console::run(&["passwd"]);
     console.eventually(&["Password:"]);
     console.signal(Signal::INT);
     console.eventually(&["interrupted; nothing was made"]);
@@ -45,7 +45,7 @@ fn an_interrupt_gives_the_echo_back() {
 /// From the key to the eviction: what is wrong is said by its line, what is right is asked about first.
 #[tokio::test(flavor = "multi_thread")]
 async fn users_are_read_again_from_the_console() {
-    let mut console = Console::open_with(Some(&user_lines("bob", "secret")));
+    let mut console = Console::open_with(&user_lines("bob", "secret"));
     let bob = Client::builder(&console.address).name("bobs").credentials("bob", "secret");
     let bob = soon(bob.connect()).await.unwrap();
     console.configure("[[users]]\nnme = \"carl\"\n");

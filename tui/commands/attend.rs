@@ -34,6 +34,10 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
                 runtime.block_on(handle.stopped());
                 return farewell(handle);
             }
+            Ok(Leave::EndNow) => {
+                say("ended at once");
+                std::process::exit(super::serve::INTERRUPTED);
+            }
             Ok(Leave::TerminalGone) => {
                 screen.show(true);
                 tracing::info!("the terminal is gone; the broker goes on without a console");

@@ -23,7 +23,7 @@ use crate::{
 /// How long tasks may take to notice that the broker has ended.
 const LAST_TASKS: Duration = Duration::from_secs(1);
 /// The exit code of a program that an interrupt has ended at once, by the shells' convention.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// Runs the broker to its end, with a console in front of it if one is wanted and there is a terminal for it.
 pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> anyhow::Result<ExitCode> {
@@ -37,6 +37,8 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
         Signals::catch().context("cannot catch signals")?
     };
     let handle = runtime.block_on(Broker::start(config))?;
+    #[cfg(feature = "faults")]
+    plan_faults(&handle)?;
     handle.set_read_only(args.read_only);
     if args.config.is_some() {
         let (args, state) = (args.clone(), state.path().to_owned());
@@ -53,13 +55,22 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
         logging.screen.show(true);
     }
     let orderly = runtime.block_on(handle.stopped());
+    let failed = handle.bus().board().broker.failed;
     // Its last lines are the shutdown's.
     let _ = runtime.block_on(chronicle);
     runtime.shutdown_timeout(LAST_TASKS);
     if !orderly {
-        say(format_args!("cordboard: the broker failed too often and has stopped; see {}", logging.directory.display()));
+        let why = failed.unwrap_or_else(|| "the broker failed".to_owned());
+        say(format_args!("cordboard: {}, and the broker has stopped; see {}", Printable(&why), logging.directory.display()));
     }
     Ok(if orderly { Exit::Done } else { Exit::Failed }.into())
+}
+
+/// What a test of the whole program wants to fail.
+#[cfg(feature = "faults")]
+fn plan_faults(handle: &Handle) -> anyhow::Result<()> {
+    let Ok(faults) = std::env::var("CORDBOARD_FAULTS") else { return Ok(()) };
+    handle.faults().plan_all(&faults).map_err(anyhow::Error::msg)
 }
 
 /// The configuration: the file's or the default, with what the command line says instead.

@@ -73,6 +73,8 @@ pub(crate) enum Leave {
     Detach,
     /// The broker has ended.
     BrokerEnded,
+    /// The end that is under way is not to be waited for.
+    EndNow,
     /// There is no terminal any more; the broker goes on.
     TerminalGone,
 }

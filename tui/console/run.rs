@@ -177,7 +177,10 @@ impl<S: Source> Loop<'_, S> {
         if size != self.state.size {
             self.tell(Msg::Resize(size.0, size.1));
         }
-        screen.draw(|frame| draw(&self.state, frame))?;
+        screen.draw(|frame| {
+            draw(&self.state, frame);
+            self.source.point("Draw");
+        })?;
         self.state.drawn();
         self.drawn = Some(Instant::now());
         Ok(())

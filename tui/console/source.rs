@@ -33,6 +33,8 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     fn preview(&self) -> impl Future<Output = Result<Preview, String>> + Send;
     /// Waits until it has ended, for whatever reason.
     fn ended(&self) -> impl Future<Output = ()> + Send;
+    /// A point at which tests may let the console fail.
+    fn point(&self, _at: &str) {}
 }
 
 /// One listener's place among the events.
@@ -72,6 +74,11 @@ impl Source for Handle {
 
     async fn ended(&self) {
         self.stopped().await;
+    }
+
+    #[cfg(feature = "faults")]
+    fn point(&self, at: &str) {
+        self.faults().point("Console", at, &"");
     }
 }
 

@@ -1,5 +1,5 @@
 //! How a broker is emptied of its clients, and how it ends: a task beside its mailbox, so that orders are answered meanwhile.
-//! Each phase is told when it begins, and as a whole it has a deadline: whoever does not answer in time is ended all the same.
+//! Each phase is told when it begins. Receipts have until the deadline; whoever does not answer in time is ended all the same.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -19,8 +19,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(5);
 /// How often what is left is told.
 const TOLD: Duration = Duration::from_secs(1);
-/// What goodbyes have of the deadline, or half of it if that is less.
-const GOODBYES: Duration = Duration::from_secs(1);
+/// What each phase after the receipts has, however long those took.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A drain under way.
 pub(super) struct Draining {
@@ -30,10 +30,10 @@ pub(super) struct Draining {
 }
 
 impl Draining {
-    /// Takes nothing more in, from now on.
-    pub(super) fn begin(shared: &Arc<Shared>, managers: &Managers) -> Self {
+    /// Takes nothing more in, from now on. Behind it the broker `ends`, or waits for an order.
+    pub(super) fn begin(shared: &Arc<Shared>, managers: &Managers, ends: bool) -> Self {
         let deadline = Instant::now() + shared.config.connections.drain_deadline;
-        shared.emit(Event::Draining { deadline: shared.clock.at(deadline) });
+        shared.emit(Event::Draining { deadline: shared.clock.at(deadline), ends });
         let draining = Self { shared: Arc::clone(shared), managers: managers.clone(), deadline };
         draining.tell(StopPhase::StopAccepting, shared.stats.unsettled.get());
         if shared.accepting.swap(false, Relaxed) {
@@ -48,7 +48,7 @@ impl Draining {
     }
 
     fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now()).max(POLL)
+        self.deadline.saturating_duration_since(Instant::now()).max(GRACE)
     }
 
     async fn ask<M: Message, T: Send + 'static>(&self, whom: &ActorRef<M>, what: fn(RpcReplyPort<T>) -> M) -> Option<T> {
@@ -61,10 +61,9 @@ impl Draining {
     /// Lets publishers have their receipts, then tells every client and closes.
     pub(super) async fn empty(&self) {
         let unsettled = &self.shared.stats.unsettled;
-        let goodbyes = GOODBYES.min(self.shared.config.connections.drain_deadline / 2);
         let mut told = Instant::now();
         self.tell(StopPhase::Receipts, unsettled.get());
-        while unsettled.get() > 0 && Instant::now() + goodbyes < self.deadline {
+        while unsettled.get() > 0 && Instant::now() < self.deadline {
             time::sleep(POLL).await;
             if told.elapsed() >= TOLD {
                 told = Instant::now();

@@ -6,7 +6,7 @@ use ractor::ActorRef;
 
 use super::{SessionMsg, State};
 use crate::{
-    actors::{Door, SubscriberMsg, listener::ListenerMsg},
+    actors::{Doing, Door, SubscriberMsg, listener::ListenerMsg},
     connection::{Credit, Outbound, Requests},
     events::CloseReason,
     name::{Epoch, SessionId},
@@ -93,6 +93,14 @@ pub(crate) enum Goodbye {
 impl Goodbye {
     pub(crate) fn error(code: Code, reason: impl Into<String>) -> Self {
         Self::Error { code, reason: reason.into(), wait: None }
+    }
+
+    /// What is said for an actor that ends and was not asked to: in the middle of something it has failed, else its manager has.
+    pub(crate) fn of_failure(doing: &Doing, what: &str) -> Self {
+        match doing.now() {
+            Some(_) => Self::error(Code::Internal, format!("{what} has failed; connect again")),
+            None => Self::error(Code::Unavailable, "the broker is restarting; connect again"),
+        }
     }
 
     /// The frame that says it.

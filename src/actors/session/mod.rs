@@ -23,6 +23,7 @@ use super::{
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic::TopicRef,
     topic_manager::TopicManagerMsg,
+    watch::{Doing, kinds},
 };
 use crate::{
     connection::{Chunk, Delivery, Request, Requests},
@@ -43,8 +44,8 @@ pub(crate) enum SessionMsg {
     Attach(Box<Attach>),
     /// The connection of this epoch is gone.
     Detach { epoch: Epoch },
-    /// End: say goodbye, end the subscriptions, stop.
-    End { goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded> },
+    /// End the subscriptions, and stop. Its client has been told.
+    End { done: Door<SubscriptionsEnded> },
     /// Close the connection, if there is one; the session lives.
     Drop { goodbye: Goodbye },
     /// Handle what the reader read.
@@ -67,6 +68,12 @@ pub(crate) enum SessionMsg {
     RightsChanged(RightsChanged),
     /// Send these messages to the client of this epoch.
     Deliver { epoch: Epoch, deliveries: Vec<Delivery> },
+}
+
+kinds! {
+    SessionMsg: RightsChanged
+    Attach Detach End Drop Chunk TopicFound Settled Serving SubscribeRefused Unsubscribed SubscriptionEnded SubscriberFailed
+    Deliver
 }
 
 /// A client said `Disconnect{end: true}`.
@@ -100,6 +107,8 @@ pub(crate) struct Arguments {
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
     pub(crate) ends: Door<ClientEnds>,
+    /// What this session is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct Session;
@@ -119,8 +128,17 @@ pub(crate) struct State {
     publishing: Publishing,
     routes: std::collections::HashMap<TopicName, Route>,
     subscriptions: Subscriptions,
+    doing: Arc<Doing>,
     requests: Requests,
     _alive: Living,
+}
+
+impl Drop for State {
+    /// However a session ends without having said goodbye, a panic included, the connection it still has is closed: also one
+    /// that has just been taken over and that nobody else remembers.
+    fn drop(&mut self) {
+        self.say_goodbye(Goodbye::of_failure(&self.doing, "the session"), CloseReason::SessionEnded);
+    }
 }
 
 impl Actor for Session {
@@ -129,7 +147,7 @@ impl Actor for Session {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, id, principal, flow, topics, subscribers, ends } = args;
+        let Arguments { shared, id, principal, flow, topics, subscribers, ends, doing } = args;
         let (alive, requests) = (alive(&shared), Requests::new(&shared.config.sessions, Shared::now()));
         let judge = Judge::new(&shared.access, &principal);
         Ok(State {
@@ -147,6 +165,7 @@ impl Actor for Session {
             publishing: Publishing::default(),
             routes: std::collections::HashMap::new(),
             subscriptions: Subscriptions::default(),
+            doing,
             requests,
             _alive: alive,
         })
@@ -156,7 +175,7 @@ impl Actor for Session {
         match message {
             SessionMsg::Attach(attach) => state.attach(*attach),
             SessionMsg::Detach { epoch } => state.detach(epoch),
-            SessionMsg::End { goodbye, why, done } => state.end(goodbye, why, done),
+            SessionMsg::End { done } => state.end(done),
             SessionMsg::Drop { goodbye } => state.say_goodbye(goodbye, CloseReason::Dropped),
             SessionMsg::Chunk(chunk) => state.chunk(*chunk),
             SessionMsg::TopicFound { topic, found } => state.topic_found(&topic, found),
@@ -291,8 +310,7 @@ impl State {
         }
     }
 
-    fn end(&mut self, goodbye: Goodbye, why: CloseReason, done: Door<SubscriptionsEnded>) {
-        self.say_goodbye(goodbye, why);
+    fn end(&mut self, done: Door<SubscriptionsEnded>) {
         self.attached = None;
         // Behind everything that this session has asked before.
         let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: self.id, done });

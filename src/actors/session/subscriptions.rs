@@ -249,7 +249,12 @@ impl State {
             Some(_) => tracing::debug!(session = %self.id, filter = %queue.id.filter, "nobody is there for the SubscribeAck"),
             None => {}
         }
-        self.resume(subscriber);
+        if self.attached.is_some() {
+            self.resume(subscriber);
+        } else {
+            // One that takes the place of another may have a queue that nobody has parked.
+            let _ = self.shared.tell(subscriber, SubscriberMsg::Park { epoch });
+        }
         self.go_on(waiting);
     }
 

@@ -5,12 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ractor::{Actor, ActorProcessingErr};
-
 use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason, takeovers::Takeovers};
 use crate::{
     actors::{
-        Door, SessionMsg,
+        Doing, Door, SessionMsg,
         listener::{ListenerMsg, Refused},
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
@@ -26,23 +24,20 @@ use crate::{
 };
 
 impl State {
-    pub(super) async fn claim(&mut self, claim: Claim) -> Result<(), ActorProcessingErr> {
+    pub(super) async fn claim(&mut self, claim: Claim) {
         // Verified a moment ago, perhaps by users who have been replaced since.
         if self.shared.access.rights_of(&claim.principal).is_none() {
-            self.refuse(&claim, Refused::new(Code::Unauthorized, auth::Refused::Credentials.to_string()));
-            return Ok(());
+            return self.refuse(&claim, Refused::new(Code::Unauthorized, auth::Refused::Credentials.to_string()));
         }
         // Asked here, behind the order that evicted: no registration that was under way slips through.
         if let Some(reason) = self.shared.bans.principal(&claim.principal) {
-            self.refuse(&claim, Refused::new(Code::Forbidden, reason));
-            return Ok(());
+            return self.refuse(&claim, Refused::new(Code::Forbidden, reason));
         }
         let Some(id) = claim.session else { return self.create(claim).await };
         let now = Shared::now();
         let own = self.sessions.get(&id).is_some_and(|entry| entry.principal == claim.principal);
         if own {
-            self.attach(id, claim);
-            return Ok(());
+            return self.attach(id, claim);
         }
         let ends = self.ending.get(&id).filter(|ending| ending.principal == claim.principal);
         let gone = match ends {
@@ -57,7 +52,6 @@ impl State {
         };
         let refused = self.too_many_guesses(&claim, now).unwrap_or(refused);
         self.refuse(&claim, refused);
-        Ok(())
     }
 
     fn refuse(&self, claim: &Claim, refused: Refused) {
@@ -90,20 +84,19 @@ impl State {
         Some(Refused::new(Code::TooMany, why))
     }
 
-    pub(super) async fn create(&mut self, claim: Claim) -> Result<(), ActorProcessingErr> {
+    pub(super) async fn create(&mut self, claim: Claim) {
         if let Some(refused) = self.too_many_sessions(&claim) {
-            self.refuse(&claim, refused);
-            return Ok(());
+            return self.refuse(&claim, refused);
         }
         let mut bytes = [0; 16];
         if let Err(error) = self.shared.entropy.fill(&mut bytes) {
             tracing::error!(%error, "there are no random bytes; no session can be created");
-            self.refuse(&claim, Refused::new(Code::Unavailable, "the broker cannot make session ids now; try again later"));
-            return Ok(());
+            let refused = Refused::new(Code::Unavailable, "the broker cannot make session ids now; try again later");
+            return self.refuse(&claim, refused);
         }
         let id = SessionId::from_bytes(bytes);
         let flow = Arc::<Flow>::default();
-        let arguments = SessionArguments {
+        let arguments = |doing: &Arc<Doing>| SessionArguments {
             shared: Arc::clone(&self.shared),
             id,
             principal: claim.principal.clone(),
@@ -111,9 +104,16 @@ impl State {
             topics: self.topics.clone(),
             subscribers: self.subscribers.clone(),
             ends: Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::ClientEnds),
+            doing: Arc::clone(doing),
         };
-        let (actor, _) = Actor::spawn_linked(None, Session, arguments, self.myself.get_cell()).await?;
-        self.actors.insert(actor.get_id(), id);
+        let actor = match self.children.start(&self.shared, self.myself.get_cell(), id, Session, arguments).await {
+            Ok(actor) => actor,
+            Err(error) => {
+                // This client's misfortune, and nobody else's.
+                tracing::error!(%error, "a session did not start");
+                return self.refuse(&claim, Refused::new(Code::Internal, "the session could not be started; connect again"));
+            }
+        };
         let epoch = Epoch::default().next();
         let Connection { id: listener, peer, .. } = claim.connection;
         self.shared.emit(Event::SessionCreated {
@@ -139,7 +139,6 @@ impl State {
         self.sessions.insert(id, entry);
         self.owned.entry(claim.principal.clone()).or_default().sessions += 1;
         self.hand_over(id, epoch, false, claim);
-        Ok(())
     }
 
     /// A client comes back, or takes over from itself.
@@ -173,6 +172,7 @@ impl State {
             reclaim_ms: claim.reclaim.as_millis() as u64,
             takeover,
         });
+        self.shared.faults.point("SessionManager", "attaching", &id);
         self.hand_over(id, epoch, true, claim);
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use ractor::ActorId;
-
 use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State, Told};
 use crate::{
     actors::{
@@ -58,9 +56,10 @@ impl State {
         }
     }
 
-    /// A session of `principal` is not detached any more.
+    /// A session of `principal` is not detached any more, and its deadline is none: the timer is for those that are left.
     pub(super) fn not_detached(&mut self, principal: &Principal) {
         self.detached -= 1;
+        self.arm();
         if let Some(owned) = self.owned.get_mut(principal) {
             owned.detached -= 1;
         }
@@ -120,29 +119,27 @@ impl State {
             self.not_detached(&entry.principal);
         }
         self.disown(&entry.principal);
-        let goodbye = match &why {
-            SessionEnd::Evicted { why, .. } if why.is_empty() => {
-                Goodbye::Evicted { reason: "an operator evicted this session".to_owned() }
-            }
-            SessionEnd::Evicted { why, .. } => Goodbye::Evicted { reason: why.clone() },
-            SessionEnd::Failed { .. } => Goodbye::error(Code::Internal, "the session has failed; register without its id"),
-            SessionEnd::Reclaimed | SessionEnd::Ended | SessionEnd::NoRoom => Goodbye::Silent,
-        };
-        let done = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded);
-        let message = SessionMsg::End { goodbye, why: CloseReason::SessionEnded, done };
-        // The session ends its subscriptions behind whatever it has asked for them; if it has failed, nothing more can come.
-        if let Err(SessionMsg::End { goodbye, why, done }) = self.shared.tell(&entry.actor, message) {
-            if let Client::Here { listener, .. } = &entry.client {
-                let _ = self.shared.tell(listener, ListenerMsg::Close { goodbye, why });
-            }
-            let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
+        if let Client::Here { listener, .. } = &entry.client {
+            // Said here, so that it is said whatever becomes of the session.
+            let close = ListenerMsg::Close { goodbye: goodbye(&why), why: CloseReason::SessionEnded };
+            let _ = self.shared.tell(listener, close);
         }
-        let listener = match entry.client {
-            Client::Here { listener, .. } => Some(listener),
-            Client::Away { .. } => None,
-        };
-        let ending = Ending { actor: entry.actor.get_id(), listener, principal: entry.principal, why, told };
+        let has_failed = matches!(why, SessionEnd::Failed { .. });
+        // The session ends its subscriptions behind whatever it has asked for them; if it has failed, nothing more can come.
+        if has_failed || self.shared.tell(&entry.actor, SessionMsg::End { done: self.done() }).is_err() {
+            self.end_subscriptions(id);
+        }
+        let ending = Ending { principal: entry.principal, why, told };
         self.ending.insert(id, ending);
+    }
+
+    fn done(&self) -> Door<SubscriptionsEnded> {
+        Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded)
+    }
+
+    /// For a session that has failed.
+    fn end_subscriptions(&self, id: SessionId) {
+        let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done: self.done() });
     }
 
     /// The users are others now: sessions of those who are gone end, all others look again.
@@ -166,18 +163,12 @@ impl State {
         }
     }
 
-    pub(super) fn failed(&mut self, who: ActorId, why: &str) {
-        let Some(id) = self.actors.remove(&who) else { return };
+    pub(super) fn failed(&mut self, id: SessionId, why: &str) {
         if self.sessions.contains_key(&id) {
             self.end(id, SessionEnd::Failed { why: why.to_owned() }, Told::Nobody);
-        } else if let Some(ending) = self.ending.get(&id).filter(|ending| ending.actor == who) {
-            // It failed before it could pass its end on.
-            if let Some(listener) = &ending.listener {
-                let goodbye = Goodbye::error(Code::Internal, "the session has failed; register without its id");
-                let _ = self.shared.tell(listener, ListenerMsg::Close { goodbye, why: CloseReason::SessionEnded });
-            }
-            let done = Door::new(&self.shared.stats, &self.myself, SessionManagerMsg::SubscriptionsEnded);
-            let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done });
+        } else if self.ending.contains_key(&id) {
+            // It failed before it could pass its end on, or just after: to end twice does no harm.
+            self.end_subscriptions(id);
         }
     }
 
@@ -195,6 +186,18 @@ impl State {
             Told::Reload(changed) => changed.cost(ended.lost),
             Told::Eviction(eviction) => self.evicted(eviction, ended.lost),
         }
+    }
+}
+
+/// What the client of a session that ends is told.
+fn goodbye(why: &SessionEnd) -> Goodbye {
+    match why {
+        SessionEnd::Evicted { why, .. } if why.is_empty() => {
+            Goodbye::Evicted { reason: "an operator evicted this session".to_owned() }
+        }
+        SessionEnd::Evicted { why, .. } => Goodbye::Evicted { reason: why.clone() },
+        SessionEnd::Failed { .. } => Goodbye::error(Code::Internal, "the session has failed; register without its id"),
+        SessionEnd::Reclaimed | SessionEnd::Ended | SessionEnd::NoRoom => Goodbye::Silent,
     }
 }
 

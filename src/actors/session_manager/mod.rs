@@ -13,15 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
 use self::{orders::Eviction, takeovers::Takeovers};
 use super::{
     Living, RightsChanged, SessionMsg, alive,
+    children::{Children, Ended},
     listener::ListenerMsg,
     session::{ClientEnds, Flow},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic_manager::TopicManagerMsg,
+    watch::{Doing, kinds},
 };
 use crate::{
     bucket::Pace,
@@ -60,6 +62,8 @@ pub(crate) enum SessionManagerMsg {
     Tick,
 }
 
+kinds! { SessionManagerMsg: RightsChanged Claim ConnectionGone ClientEnds Reclaim SubscriptionsEnded Order Tick }
+
 /// A client that has been authenticated.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -87,6 +91,8 @@ pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct SessionManager;
@@ -96,8 +102,8 @@ pub(crate) struct State {
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
+    children: Children<SessionId>,
     sessions: BTreeMap<SessionId, Entry>,
-    actors: HashMap<ActorId, SessionId>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
     /// Principals whose sessions are being evicted.
@@ -149,9 +155,6 @@ enum Client {
 }
 
 struct Ending {
-    actor: ActorId,
-    /// The connection to close if the session fails before it can.
-    listener: Option<ActorRef<ListenerMsg>>,
     principal: Principal,
     why: SessionEnd,
     told: Told,
@@ -173,7 +176,7 @@ impl Actor for SessionManager {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<SessionManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, topics, subscribers } = args;
+        let Arguments { shared, topics, subscribers, doing } = args;
         let limits = &shared.config.sessions;
         let tombstones = Tombstones::new(limits.tombstones, limits.tombstone_life);
         let (alive, alarm) = (alive(&shared), shared.timers.alarm());
@@ -182,8 +185,8 @@ impl Actor for SessionManager {
             topics,
             subscribers,
             myself,
+            children: Children::new(doing),
             sessions: BTreeMap::new(),
-            actors: HashMap::new(),
             ending: HashMap::new(),
             evictions: HashMap::new(),
             last_eviction: 0,
@@ -205,14 +208,19 @@ impl Actor for SessionManager {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SessionManagerMsg::Claim(claim) => state.claim(*claim).await?,
+            SessionManagerMsg::Claim(claim) => state.claim(*claim).await,
             SessionManagerMsg::ConnectionGone(gone) => state.connection_gone(&gone),
             SessionManagerMsg::ClientEnds(ClientEnds { session, epoch }) => state.client_ends(session, epoch),
             SessionManagerMsg::Reclaim => state.reclaim(),
             SessionManagerMsg::SubscriptionsEnded(ended) => state.ended(&ended),
             SessionManagerMsg::Order { order, reply } => state.order(order, reply),
             SessionManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
-            SessionManagerMsg::Tick => state.sample(),
+            SessionManagerMsg::Tick => {
+                for Ended { of, failure, .. } in state.children.look(&state.shared) {
+                    state.failed(of, &failure.unwrap_or_default());
+                }
+                state.sample();
+            }
         }
         Ok(())
     }
@@ -223,12 +231,8 @@ impl Actor for SessionManager {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(who, error) => state.failed(who.get_id(), &error.to_string()),
-            SupervisionEvent::ActorTerminated(who, _, _) => {
-                state.actors.remove(&who.get_id());
-            }
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        if let Some(Ended { of, failure: Some(why), .. }) = state.children.ended(&event) {
+            state.failed(of, &why);
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ impl State {
             | Control::DropConnection { session }
             | Control::HoldSession { session }
             | Control::ExtendSession { session, .. } => return self.about_session(*session, order, reply),
-            Control::ForbidPrincipal { principal } => return self.forbid(principal.clone(), order, reply),
+            Control::ForbidPrincipal { principal } => return self.forbid(&principal.clone(), order, reply),
             Control::AllowPrincipal { principal } => match order.precondition.check(None, 0) {
                 Ok(()) => self.allow(principal.clone(), order.operator),
                 Err(refused) => refused,
@@ -62,12 +62,12 @@ impl State {
     }
 
     /// Refuses a principal from now on, and evicts its sessions.
-    fn forbid(&mut self, principal: Principal, order: Order, reply: RpcReplyPort<Outcome>) {
-        let is_its = |(_, entry): &(&SessionId, &Entry)| entry.principal == principal;
+    fn forbid(&mut self, principal: &Principal, order: Order, reply: RpcReplyPort<Outcome>) {
+        let is_its = |(_, entry): &(&SessionId, &Entry)| entry.principal == *principal;
         let its: Vec<_> = self.sessions.iter().filter(is_its).map(|(id, _)| *id).collect();
         let loss = its.iter().map(|id| self.shared.held_by(*id)).sum();
         let allowed = order.precondition.check(None, loss).and_then(|()| {
-            self.shared.bans.forbid_principal(&principal, &order.reason).map_err(|not| not.outcome(&self.shared, &order.operator))
+            self.shared.bans.forbid_principal(principal, &order.reason).map_err(|not| not.outcome(&self.shared, &order.operator))
         });
         if let Err(refused) = allowed {
             let _ = reply.send(refused);

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use ractor::{ActorId, ActorProcessingErr, RpcReplyPort};
+use ractor::RpcReplyPort;
 
 use super::{
     State, TopicManagerMsg,
     entry::{Entry, Kill},
-    tell_dropped,
 };
 use crate::{
     actors::{
@@ -25,42 +24,44 @@ use crate::{
 
 impl State {
     /// A topic failed: another actor takes its place at the same cell; too often, and it is killed.
-    pub(super) async fn failed(&mut self, who: ActorId, why: &str) -> Result<(), ActorProcessingErr> {
+    pub(super) async fn failed(&mut self, topic: TopicName, why: String) {
+        match self.topics.get(&topic).map(|entry| entry.topic.cell.life()) {
+            Some(Life::Open) => self.restart(&topic, why).await,
+            // It was to end; what it still had to say is answered by its end.
+            Some(_) => self.ended(&topic).await,
+            None => {}
+        }
+    }
+
+    async fn restart(&mut self, topic: &TopicName, mut why: String) {
         let failures = &self.shared.config.failures;
         let (limit, window) = (failures.leaf_restarts, failures.leaf_window);
-        let Some(topic) = self.actors.get(&who).cloned() else { return Ok(()) };
-        let Some(entry) = self.topics.get_mut(&topic) else { return Ok(()) };
-        if entry.topic.cell.life() != Life::Open {
-            return self.ended(who).await;
+        while let Some(entry) = self.topics.get_mut(topic) {
+            let restarts = entry.failures.count(Shared::now(), window);
+            let cell = Arc::clone(&entry.topic.cell);
+            if restarts > limit {
+                self.begin_kill(topic, format!("the broker: it failed {restarts} times, the last time it {why}"), None);
+                return self.ended(topic).await;
+            }
+            self.shared.emit(Event::TopicRestarted { topic: topic.clone(), restarts, why });
+            match self.spawn(cell).await {
+                Ok(again) => return self.revive(topic, &again),
+                // As good as failed again.
+                Err(error) => why = error.to_string(),
+            }
         }
-        let restarts = entry.failures.count(Shared::now(), window);
-        let cell = Arc::clone(&entry.topic.cell);
-        if restarts > limit {
-            self.begin_kill(&topic, format!("the broker: it failed {restarts} times, the last with {why}"), None);
-            return self.ended(who).await;
-        }
-        self.shared.emit(Event::TopicRestarted { topic: topic.clone(), restarts, why: why.to_owned() });
-        self.actors.remove(&who);
-        let restarted = self.spawn(cell).await?;
-        // It matches again, and finds a backlog's subscription if one has come meanwhile.
-        let _ = self.shared.tell(&restarted.actor, TopicMsg::Wake);
-        if let Some(entry) = self.topics.get_mut(&topic) {
-            entry.topic = restarted;
-        }
-        Ok(())
     }
 
     /// A topic's actor has ended, as it was asked to.
-    pub(super) async fn ended(&mut self, who: ActorId) -> Result<(), ActorProcessingErr> {
-        let Some(topic) = self.actors.remove(&who) else { return Ok(()) };
-        let Some(entry) = self.topics.get_mut(&topic) else { return Ok(()) };
+    pub(super) async fn ended(&mut self, topic: &TopicName) {
+        let Some(entry) = self.topics.get_mut(topic) else { return };
         match entry.topic.cell.life() {
             Life::Open | Life::Forgotten => {}
             Life::Killed => {
                 if let Some(kill) = &mut entry.kill {
                     kill.actor_ended = true;
                 }
-                self.finish_kill(&topic).await?;
+                self.finish_kill(topic).await;
             }
             Life::Forgetting => {
                 let cell = Arc::clone(&entry.topic.cell);
@@ -68,23 +69,24 @@ impl State {
                 cell.set_life(Life::Forgotten);
                 if cell.look_at_backlog().messages() > 0 || cell.is_subscribed() {
                     cell.set_life(Life::Open);
-                    let again = self.spawn(cell).await?;
-                    let _ = self.shared.tell(&again.actor, TopicMsg::Wake);
-                    self.revive(&topic, &again);
-                } else if let Some(entry) = self.remove(&topic) {
-                    tell_dropped(&self.shared, &entry.topic.cell);
+                    match self.spawn(cell).await {
+                        Ok(again) => self.revive(topic, &again),
+                        Err(error) => Box::pin(self.restart(topic, error.to_string())).await,
+                    }
+                } else if let Some(entry) = self.remove(topic) {
+                    entry.topic.cell.tell_dropped(&self.shared);
                     self.shared.emit(Event::TopicForgotten { topic: topic.clone() });
-                    self.find_again(&topic, entry.waiting).await?;
+                    self.find_again(topic, entry.waiting).await;
                 }
             }
         }
-        Ok(())
     }
 
-    /// Forgetting found a backlog: the topic lives on.
-    pub(super) fn revive(&mut self, topic: &TopicName, again: &TopicRef) {
+    /// The topic lives on with another actor, which matches again and finds a backlog's subscription if one has come meanwhile.
+    fn revive(&mut self, topic: &TopicName, again: &TopicRef) {
         let Some(entry) = self.topics.get_mut(topic) else { return };
         entry.topic = again.clone();
+        let _ = self.shared.tell(&again.actor, TopicMsg::Wake);
         for (_, session) in entry.waiting.drain(..) {
             let found = SessionMsg::TopicFound { topic: topic.clone(), found: Ok(again.clone()) };
             let _ = self.shared.tell(&session, found);
@@ -106,7 +108,7 @@ impl State {
         self.end_exact.send(EndExact { topic: topic.clone(), code, reason, done });
     }
 
-    pub(super) async fn subscriptions_ended(&mut self, ended: &ExactEnded) -> Result<(), ActorProcessingErr> {
+    pub(super) async fn subscriptions_ended(&mut self, ended: &ExactEnded) {
         if let Some(kill) = self.topics.get_mut(&ended.topic).and_then(|entry| entry.kill.as_mut()) {
             kill.lost += ended.lost;
             kill.subscriptions_ended = true;
@@ -114,16 +116,16 @@ impl State {
         self.finish_kill(&ended.topic).await
     }
 
-    pub(super) async fn finish_kill(&mut self, topic: &TopicName) -> Result<(), ActorProcessingErr> {
+    async fn finish_kill(&mut self, topic: &TopicName) {
         let done = |kill: &Kill| kill.subscriptions_ended && kill.actor_ended;
         if !self.topics.get(topic).and_then(|entry| entry.kill.as_ref()).is_some_and(done) {
-            return Ok(());
+            return;
         }
         let Some(Entry { topic: topic_ref, waiting, kill: Some(Kill { by, reply, mut lost, .. }), .. }) = self.remove(topic)
         else {
-            return Ok(());
+            return;
         };
-        tell_dropped(&self.shared, &topic_ref.cell);
+        topic_ref.cell.tell_dropped(&self.shared);
         let backlog = topic_ref.cell.backlog().close();
         self.shared.stats.dropped.add(backlog.messages());
         lost += backlog;
@@ -131,6 +133,6 @@ impl State {
         if let Some(reply) = reply {
             let _ = reply.send(Outcome::Done { lost });
         }
-        self.find_again(topic, waiting).await
+        self.find_again(topic, waiting).await;
     }
 }

@@ -7,7 +7,6 @@ use std::{
 
 use ractor::{ActorRef, RpcReplyPort};
 
-use super::tell_dropped;
 use crate::{
     actors::{Failures, SessionMsg, topic::TopicRef},
     clock::{Moment, UnixMillis, Uptime},
@@ -85,7 +84,7 @@ impl Entry {
         if !rates.contains(&true) && !changed && !expired {
             return None;
         }
-        tell_dropped(shared, cell);
+        cell.tell_dropped(shared);
         let last_publish = cell.last_publish.load(Relaxed).checked_sub(1).map(|up| {
             let start = shared.clock.now();
             Moment { up: Uptime(up), wall: UnixMillis(start.wall.0 - start.up.0 + up) }

@@ -10,20 +10,22 @@ use std::{
     sync::Arc,
 };
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
 
 use self::entry::Entry;
 use super::{
     Door, Living, SessionMsg, alive,
+    children::{Children, Ended},
     subscriber_manager::{EndExact, ExactEnded},
     topic::{Arguments as TopicArguments, MakeRoom, RoomMade, Topic, TopicRef},
+    watch::{Doing, kinds},
 };
 use crate::{
     backlog::Backlog,
     bucket::Pace,
     config::Topics,
     control::{Order, Outcome},
-    events::{Action, DropReason, Event, Lost, Sample},
+    events::{Action, Event, Lost, Sample},
     limits::Limit,
     name::{Principal, TopicName},
     shared::Shared,
@@ -51,6 +53,8 @@ pub(crate) enum TopicManagerMsg {
     Close(RpcReplyPort<Lost>),
 }
 
+kinds! { TopicManagerMsg: Find ExactEnded MakeRoom RoomMade Order Tick Close }
+
 /// The topic manager's references, in dependency order.
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
@@ -58,6 +62,8 @@ pub(crate) struct Arguments {
     pub(crate) end_exact: Door<EndExact>,
     /// To the subscriber manager, through the broker.
     pub(crate) make_room: Door<MakeRoom>,
+    /// What this manager is doing.
+    pub(crate) doing: Arc<Doing>,
 }
 
 pub(crate) struct TopicManager;
@@ -67,8 +73,8 @@ pub(crate) struct State {
     myself: ActorRef<TopicManagerMsg>,
     end_exact: Door<EndExact>,
     make_room: Door<MakeRoom>,
+    children: Children<TopicName>,
     topics: BTreeMap<TopicName, Entry>,
-    actors: HashMap<ActorId, TopicName>,
     owned: HashMap<Principal, usize>,
     creations: Throttle<Principal>,
     /// Topics that wait until room has been made.
@@ -82,15 +88,15 @@ impl Actor for TopicManager {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<TopicManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, end_exact, make_room } = args;
+        let Arguments { shared, end_exact, make_room, doing } = args;
         let alive = alive(&shared);
         Ok(State {
             shared,
             myself,
             end_exact,
             make_room,
+            children: Children::new(doing),
             topics: BTreeMap::new(),
-            actors: HashMap::new(),
             owned: HashMap::new(),
             creations: Throttle::default(),
             wanting: Vec::new(),
@@ -105,12 +111,17 @@ impl Actor for TopicManager {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            TopicManagerMsg::Find { topic, principal, session } => state.find(topic, principal, session).await?,
-            TopicManagerMsg::ExactEnded(ended) => state.subscriptions_ended(&ended).await?,
+            TopicManagerMsg::Find { topic, principal, session } => state.find(topic, principal, session).await,
+            TopicManagerMsg::ExactEnded(ended) => state.subscriptions_ended(&ended).await,
             TopicManagerMsg::MakeRoom(MakeRoom(asked)) => state.make_room(asked),
             TopicManagerMsg::RoomMade(RoomMade) => state.room_made(),
             TopicManagerMsg::Order { order, reply } => state.order(order, reply),
-            TopicManagerMsg::Tick => state.tick(),
+            TopicManagerMsg::Tick => {
+                for Ended { of, failure, .. } in state.children.look(&state.shared) {
+                    state.failed(of, failure.unwrap_or_default()).await;
+                }
+                state.tick();
+            }
             TopicManagerMsg::Close(reply) => {
                 let _ = reply.send(state.close());
             }
@@ -124,22 +135,17 @@ impl Actor for TopicManager {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(who, error) => state.failed(who.get_id(), &error.to_string()).await?,
-            SupervisionEvent::ActorTerminated(who, _, _) => state.ended(who.get_id()).await?,
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        match state.children.ended(&event) {
+            Some(Ended { of, failure: Some(why), .. }) => state.failed(of, why).await,
+            Some(Ended { of, failure: None, .. }) => state.ended(&of).await,
+            None => {}
         }
         Ok(())
     }
 }
 
 impl State {
-    async fn find(
-        &mut self,
-        topic: TopicName,
-        principal: Principal,
-        session: ActorRef<SessionMsg>,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn find(&mut self, topic: TopicName, principal: Principal, session: ActorRef<SessionMsg>) {
         if let Some(entry) = self.topics.get_mut(&topic) {
             if entry.topic.cell.life() == Life::Open {
                 let found = SessionMsg::TopicFound { topic, found: Ok(entry.topic.clone()) };
@@ -147,14 +153,16 @@ impl State {
             } else {
                 entry.waiting.push((principal, session));
             }
-            return Ok(());
+            return;
         }
         let found = match self.refusal(&topic, &principal) {
             Some(refusal) => Err(refusal),
-            None => Ok(self.create(&topic, principal).await?),
+            None => self.create(&topic, principal).await.map_err(|error| {
+                tracing::error!(%error, %topic, "a topic did not start");
+                (Code::Internal, "the topic could not be started; try again".to_owned())
+            }),
         };
         let _ = self.shared.tell(&session, SessionMsg::TopicFound { topic, found });
-        Ok(())
     }
 
     /// Why `principal` may not create `topic` now.
@@ -186,27 +194,29 @@ impl State {
         None
     }
 
-    async fn create(&mut self, topic: &TopicName, by: Principal) -> Result<TopicRef, ActorProcessingErr> {
+    async fn create(&mut self, topic: &TopicName, by: Principal) -> Result<TopicRef, SpawnErr> {
         let limits = &self.shared.config.topics;
         let backlog = Backlog::new(limits.backlog_messages as u64, limits.backlog_bytes as u64, limits.backlog_life);
         let cell = TopicCell::new(topic.clone(), by.clone(), backlog);
-        let topic_ref = self.spawn(cell).await?;
+        let topic_ref = self.spawn(Arc::clone(&cell)).await?;
+        self.shared.topics.insert(cell);
         *self.owned.entry(by.clone()).or_default() += 1;
         self.shared.emit(Event::TopicCreated { topic: topic.clone(), by });
         self.topics.insert(topic.clone(), Entry::new(topic_ref.clone()));
         Ok(topic_ref)
     }
 
-    async fn spawn(&mut self, cell: Arc<TopicCell>) -> Result<TopicRef, ActorProcessingErr> {
+    async fn spawn(&mut self, cell: Arc<TopicCell>) -> Result<TopicRef, SpawnErr> {
         let make_room = Door::new(&self.shared.stats, &self.myself, TopicManagerMsg::MakeRoom);
-        let arguments = TopicArguments { shared: Arc::clone(&self.shared), cell: Arc::clone(&cell), make_room };
-        let (actor, _) = Actor::spawn_linked(None, Topic, arguments, self.myself.get_cell()).await?;
-        self.actors.insert(actor.get_id(), cell.topic.clone());
+        let (shared, its) = (Arc::clone(&self.shared), Arc::clone(&cell));
+        let arguments = |_: &_| TopicArguments { shared, cell: its, make_room };
+        let actor = self.children.start(&self.shared, self.myself.get_cell(), cell.topic.clone(), Topic, arguments).await?;
         Ok(TopicRef { actor, cell })
     }
 
     fn remove(&mut self, topic: &TopicName) -> Option<Entry> {
         let entry = self.topics.remove(topic)?;
+        self.shared.topics.remove(topic);
         let by = &entry.topic.cell.created_by;
         if let Some(owned) = self.owned.get_mut(by) {
             *owned -= 1;
@@ -217,16 +227,11 @@ impl State {
         Some(entry)
     }
 
-    async fn find_again(
-        &mut self,
-        topic: &TopicName,
-        waiting: Vec<(Principal, ActorRef<SessionMsg>)>,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn find_again(&mut self, topic: &TopicName, waiting: Vec<(Principal, ActorRef<SessionMsg>)>) {
         for (principal, session) in waiting {
             // Boxed by the compiler's rules for recursion; the topic is gone, so this goes one level deep.
-            Box::pin(self.find(topic.clone(), principal, session)).await?;
+            Box::pin(self.find(topic.clone(), principal, session)).await;
         }
-        Ok(())
     }
 
     fn tick(&mut self) {
@@ -277,7 +282,7 @@ impl State {
     fn close(&mut self) -> Lost {
         let mut lost = Lost::default();
         for entry in self.topics.values() {
-            tell_dropped(&self.shared, &entry.topic.cell);
+            entry.topic.cell.tell_dropped(&self.shared);
             lost += entry.topic.cell.backlog().close();
         }
         self.shared.stats.dropped.add(lost.messages());
@@ -288,16 +293,4 @@ impl State {
 /// How fast one principal may create topics.
 fn creations(limits: &Topics) -> Pace {
     Pace::per_second(limits.create_burst, limits.create_per_second)
-}
-
-/// Counts and tells what a backlog has dropped since this was last done.
-fn tell_dropped(shared: &Shared, cell: &TopicCell) {
-    let untold: Vec<_> = cell.look_at_backlog().take_untold().collect();
-    for (why, dropped) in untold {
-        shared.stats.dropped.add(dropped);
-        if why == DropReason::BacklogFull {
-            shared.limits.count(Limit::Backlog, dropped);
-        }
-        shared.emit(Event::BacklogOverflowed { topic: cell.topic.clone(), dropped, why });
-    }
 }

@@ -89,10 +89,10 @@ impl PeekPane {
 
 /// `7b 22 6f 72  {"or`: bytes as numbers and, where they are visible ASCII, as characters.
 pub(crate) fn hex_line(bytes: &[u8], columns: usize) -> String {
-    let numbers: String = bytes.iter().map(|byte| format!("{byte:02x} ")).collect();
+    let numbers = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let visible: String =
         bytes.iter().map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { *byte as char } else { '.' }).collect();
-    format!("{numbers:<width$} {visible}", width = columns * 3)
+    format!("{numbers:<width$}  {visible}", width = columns * 3 - 1)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use cordboard::{
     Board,
+    board::Course,
     control::Precondition,
     events::Depth,
     name::{Epoch, Filter, Principal, SessionId, SubscriptionId, TopicName},
@@ -311,7 +312,7 @@ fn reload(board: &Board, preview: &Preview) -> Price {
 fn drain(board: &Board) -> Price {
     let broker = &board.broker;
     Price {
-        gone: broker.draining.is_some() || broker.drained,
+        gone: broker.course != Course::Serving,
         target: format!("{} pid {}", safe(&broker.host), broker.pid),
         destroyed: "nothing now".to_owned(),
         kept: with_messages(counted(board.sessions.len() as u64, "session"), &broker.depth),

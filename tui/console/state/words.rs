@@ -146,7 +146,8 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::Draining { .. } => ("broker.draining", Warning),
         Event::StopPhase { .. } => ("broker.stop_phase", Notice),
         Event::Drained => ("broker.drained", Warning),
-        Event::Stopped { .. } => ("broker.stopped", Warning),
+        Event::Stopped { failed: Some(_), .. } => ("broker.failed", Bad),
+        Event::Stopped { failed: None, .. } => ("broker.stopped", Warning),
         Event::ListenerOpened { .. } => ("listener.opened", Quiet),
         Event::ListenerRegistered { .. } => ("listener.registered", Quiet),
         Event::ListenerClosed { .. } => ("listener.closed", Quiet),
@@ -199,9 +200,12 @@ pub(crate) fn detail(event: &Event) -> String {
         }
         Event::EndpointOpened { address } => address.to_string(),
         Event::ConfigurationRead { by, changes, .. } => format!("by {}: {changes}", safe(by)),
-        Event::Draining { deadline } => format!("until {}", clock(deadline.wall)),
+        Event::Draining { deadline, ends } => {
+            format!("until {}{}", clock(deadline.wall), if *ends { ", then it ends" } else { "" })
+        }
         Event::StopPhase { phase, left } => stop_phase(*phase, *left),
-        Event::Stopped { lost } => lost_messages(lost),
+        Event::Stopped { lost, failed: Some(why) } => format!("{}; {}", safe(why), lost_messages(lost)),
+        Event::Stopped { lost, failed: None } => lost_messages(lost),
         Event::ListenerOpened { id, peer } => format!("{id} {peer}"),
         Event::ListenerRegistered { id, .. } => id.to_string(),
         Event::ListenerClosed { id, why } => format!("{id} {}", close_reason(*why)),

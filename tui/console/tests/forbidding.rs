@@ -11,7 +11,7 @@ use crossterm::event::KeyCode;
 
 use super::fixture::{Bench, NOW, at, billing_7, subscription, topic};
 use crate::console::{
-    msg::{Effect, Msg},
+    msg::{Effect, Leave, Msg},
     state::Modal,
 };
 
@@ -114,7 +114,7 @@ fn a_drain_is_asked_for_on_the_way_out_and_typed() {
     let screen = bench.screen();
     assert!(screen.contains("DRAIN THE BROKER") && !screen.contains("cannot be undone"), "{screen}");
     assert_eq!(control(&confirm(&mut bench, "DRAIN")), &Control::Drain);
-    bench.hear(Event::Draining { deadline: at(NOW + 10) });
+    bench.hear(Event::Draining { deadline: at(NOW + 10), ends: false });
     bench.hear(Event::StopPhase { phase: cordboard::events::StopPhase::Receipts, left: 12 });
     bench.state.size = (120, 36);
     assert!(bench.screen().contains("DRAINING 0:10: waiting for 12 receipts"), "{}", bench.screen());
@@ -124,6 +124,18 @@ fn a_drain_is_asked_for_on_the_way_out_and_typed() {
     assert_eq!(control(&bench.type_("A")), &Control::Accept { on: true });
     bench.type_("qr");
     assert!(matches!(bench.state.modal, Modal::None), "it is drained already");
+}
+
+/// Whoever does not want to wait for an end that has begun says so twice: that is the program's last way out.
+#[test]
+fn an_end_under_way_can_be_made_to_happen_at_once() {
+    let mut bench = Bench::busy((120, 36));
+    bench.hear(Event::Draining { deadline: at(NOW + 10), ends: true });
+    assert!(bench.screen().contains("STOPPING 0:10"), "{}", bench.screen());
+    assert_eq!(bench.type_("q"), []);
+    assert!(bench.screen().contains("end now"), "{}", bench.screen());
+    assert_eq!(bench.press(KeyCode::Enter), [], "Enter stays");
+    assert_eq!(bench.type_("qs"), [Effect::Leave(Leave::EndNow)]);
 }
 
 /// A look asks for the queue under the cursor, shows the copy, and no byte of a payload reaches the terminal raw (I7).

@@ -181,7 +181,7 @@ fn a_broker_in_trouble_says_so_on_every_screen() {
     bench.type_("2");
     bench.tick(at(NOW + 1));
     shot("trouble_80x24", &bench);
-    bench.hear(Event::Draining { deadline: at(NOW + 9) });
+    bench.hear(Event::Draining { deadline: at(NOW + 9), ends: false });
     bench.tick(at(NOW + 2));
     shot("draining_80x24", &bench);
 }

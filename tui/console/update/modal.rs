@@ -1,5 +1,6 @@
 //! What stands before the view: the filter line, the sort menu, the two questions, the help screen.
 
+use cordboard::board::Course;
 use tui_input::Input;
 
 use crate::console::{
@@ -136,6 +137,9 @@ fn quit(state: &mut State, at: usize, act: Act) -> Option<Effect> {
         (Act::Up, _) => state.modal = Modal::Quit((at + QUIT_ANSWERS - 1) % QUIT_ANSWERS),
         (Act::Detach, _) | (Act::Press, 1) => return Some(Effect::Leave(Leave::Detach)),
         (Act::Drain, _) | (Act::Press, 2) => ask(state, Deed::Drain),
+        (Act::ShutDown, _) | (Act::Press, 3) if state.live.board.broker.course == Course::Ending => {
+            return Some(Effect::Leave(Leave::EndNow));
+        }
         (Act::ShutDown, _) | (Act::Press, 3) => ask(state, Deed::ShutDown),
         _ => state.modal = Modal::None,
     }
@@ -161,7 +165,7 @@ fn peek(state: &mut State, act: Act) -> Option<Effect> {
         Act::Hex => pane.hex = !pane.hex,
         Act::Peek => {
             let subject = pane.subject.clone();
-            return orders::look(state, subject);
+            return orders::look(state, &subject);
         }
         _ => {}
     }
@@ -190,11 +194,10 @@ fn forbidden(state: &mut State, act: Act) -> Option<Effect> {
 fn dialog(state: &mut State, act: Act) -> Option<Effect> {
     let Modal::Dialog(dialog) = &mut state.modal else { return None };
     match (act, dialog.focus) {
-        (Act::Next, _) | (Act::Press, Focus::Reason) => dialog.step(false),
+        (Act::Next, _) | (Act::Press, Focus::Reason | Focus::Delay | Focus::AnyPrice) => dialog.step(false),
         (Act::Previous, _) => dialog.step(true),
         (Act::Press, Focus::Cancel) => return cancel(state),
         (Act::Press, Focus::Phrase | Focus::Confirm) => return orders::confirm(state),
-        (Act::Press, Focus::Delay | Focus::AnyPrice) => dialog.step(false),
         (Act::Toggle, _) => dialog.toggle(),
         (Act::Yes, _) if !dialog.is_typed() => return orders::confirm(state),
         (Act::Yes, _) => dialog.note = Some("messages would be lost: Tab, then type the phrase".to_owned()),

@@ -185,7 +185,7 @@ pub(super) fn allow(state: &mut State, banned: &Banned) -> Option<Effect> {
 pub(super) fn peek(state: &mut State) -> Option<Effect> {
     let subject = state.subscription().or_else(|| state.subject());
     match subject.filter(|subject| PeekPane::control(subject).is_some()) {
-        Some(subject) => look(state, subject),
+        Some(subject) => look(state, &subject),
         None => {
             say(state, "no subscription and no topic under the cursor", Tone::Plain);
             None
@@ -194,11 +194,11 @@ pub(super) fn peek(state: &mut State) -> Option<Effect> {
 }
 
 /// Asks the broker for a copy of what `subject` holds; the pane waits for it.
-pub(super) fn look(state: &mut State, subject: Subject) -> Option<Effect> {
-    let control = PeekPane::control(&subject)?;
+pub(super) fn look(state: &mut State, subject: &Subject) -> Option<Effect> {
+    let control = PeekPane::control(subject)?;
     let ticket = next_ticket(state);
     let before = match &state.modal {
-        Modal::Peek(pane) if pane.subject == subject => Some((pane.at, pane.hex)),
+        Modal::Peek(pane) if pane.subject == *subject => Some((pane.at, pane.hex)),
         _ => None,
     };
     let mut pane = PeekPane::new(subject.clone(), subject.label(&state.live.board), ticket);

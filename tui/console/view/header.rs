@@ -1,5 +1,6 @@
 //! The first line: which broker this is, and how much of it the screen knows. Never hidden by anything.
 
+use cordboard::board::Course;
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{put, put_right};
@@ -87,9 +88,10 @@ pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16
     } else if let Some(deadline) = broker.draining {
         let left = crate::console::state::text::left(model.now.up.until(deadline.up).as_millis() as u64);
         let phase = broker.stop_phase.map_or_else(String::new, |(phase, waits)| format!(": {}", stop_phase(phase, waits)));
-        parts.push((format!("DRAINING {left}{phase}"), format!("DRAIN {left}")));
-    } else if broker.drained {
-        parts.push(("DRAINED: A accepts".into(), "DRAINED".into()));
+        let (word, short) = if broker.course == Course::Ending { ("STOPPING", "STOP") } else { ("DRAINING", "DRAIN") };
+        parts.push((format!("{word} {left}{phase}"), format!("{short} {left}")));
+    } else if broker.course == Course::Drained {
+        parts.push(("DRAINED: A accepts".into(), "CLOSED".into()));
     } else if !broker.accepting {
         parts.push(("NOT ACCEPTING".into(), "CLOSED".into()));
     }
@@ -101,7 +103,14 @@ pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16
         parts.push(("no users: local only".into(), "no users".into()));
     }
     let full = parts.iter().map(|(full, _)| full.as_str()).collect::<Vec<_>>().join("  ");
-    let short = parts.iter().map(|(_, short)| short.as_str()).collect::<Vec<_>>().join("  ");
-    let text = if width(&full) <= usize::from(room) { full } else { short };
+    let short = |parts: &[(String, String)]| parts.iter().map(|(_, short)| short.as_str()).collect::<Vec<_>>().join(" ");
+    let text = if width(&full) <= usize::from(room) { full } else { short(&parts) };
+    // What is forbidden has a list of its own; what is left must not stand over the views' names.
+    let text = if width(&text) <= usize::from(room) { text } else { short(&without_forbidden(parts)) };
     put_right(buffer, Rect { width: area.width - 1, ..area }, 0, &text, theme.bad());
+}
+
+fn without_forbidden(mut parts: Vec<(String, String)>) -> Vec<(String, String)> {
+    parts.retain(|(full, _)| !full.starts_with("F:"));
+    parts
 }

@@ -113,9 +113,10 @@ fn one(state: &State, pane_: &PeekPane, message: &Peeked, buffer: &mut Buffer, a
     let accepted =
         format!("accepted {}Z   {}{again}", clock_millis(message.accepted), counted(message.attempts.into(), "attempt"));
     put(buffer, inside, (1, 0), &accepted, theme.text());
-    let headers: String = message.headers.iter().map(|(key, value)| format!("{}={}  ", safe(key), safe(value))).collect();
+    let named = message.headers.iter().map(|(key, value)| format!("{}={}", safe(key), safe(value)));
+    let headers = named.collect::<Vec<_>>().join("  ");
     let more = u64::from(message.header_count) - message.headers.len() as u64;
-    let more = if more > 0 { format!("and {} more", count(more)) } else { String::new() };
+    let more = if more > 0 { format!("  and {} more", count(more)) } else { String::new() };
     let headers = if message.header_count == 0 { "no headers".to_owned() } else { headers + &more };
     put(buffer, inside, (1, 1), &headers, theme.dim());
     let shown = message.payload.len() as u64;

@@ -1,5 +1,6 @@
 //! The two small menus: what to sort by, and how to leave.
 
+use cordboard::board::Course;
 use ratatui::{Frame, layout::Rect};
 
 use super::{popup, put};
@@ -39,7 +40,11 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
         ("Esc", "cancel", "stay here".to_owned()),
         ("d", "detach", "the broker goes on; Enter opens the console again".to_owned()),
         ("r", "drain", format!("sends {} away; the broker and its sessions stay", counted(open, "connection"))),
-        ("s", "shut down", format!("ends {}, tells {}", counted(sessions, "session"), counted(open, "connection"))),
+        if board.broker.course == Course::Ending {
+            ("s", "end now", "it is shutting down: nothing more is waited for".to_owned())
+        } else {
+            ("s", "shut down", format!("ends {}, tells {}", counted(sessions, "session"), counted(open, "connection")))
+        },
     ];
     let area = popup(frame, theme, (74, 10), "Leave the console?", theme.title());
     for (y, (key, name, what)) in answers.iter().enumerate() {
