@@ -34,7 +34,9 @@ async fn a_user_orders_what_the_right_to_operate_covers() {
         // A user without any such right, and the same order by who is none.
         refusal(order_by(broker, "bob", control).await);
     }
-    assert!(matches!(order_by(broker, "ana", Control::Purge { subscription: of("orders/+") }).await, Outcome::Done { .. }));
+    // All of it is in flight by now, so there may be nothing to purge: the gate let it pass.
+    let purged = order_by(broker, "ana", Control::Purge { subscription: of("orders/+") }).await;
+    assert!(matches!(purged, Outcome::Done { .. } | Outcome::AlreadyGone), "{purged:?}");
     assert!(matches!(order_by(broker, "ana", kill("orders/eu")).await, Outcome::Done { .. }));
     assert!(matches!(order_by(broker, "root (uid 0)", kill("news")).await, Outcome::Done { .. }));
     // A refusal is as much on record as a deed.
