@@ -216,9 +216,8 @@ impl Board {
                 let row = &mut self.broker;
                 (row.version, row.pid, row.host, row.users, row.started) = (version.clone(), *pid, host.clone(), *users, at);
             }
-            Event::EndpointOpened { address } => {
-                self.broker.endpoints.insert(*address);
-            }
+            Event::EndpointOpened { address } => drop(self.broker.endpoints.insert(*address)),
+            Event::ConfigurationRead { users, .. } => self.broker.users = *users,
             Event::ManagerFailed { manager, why } => {
                 self.broker.last_failure = Some(LastFailure { at, why: format!("{manager} {why}") });
             }

@@ -223,12 +223,13 @@ impl State {
         self.shared.faults.point("Subscriber", "taken", &self.queue.id);
         let moved: u64 = taken.runs.iter().map(|run| u64::from(run.len)).sum();
         if moved > 0 {
-            let (epoch, settles, pass) = (*epoch, *settles, taken.pass);
+            let (epoch, settles, pass, judged) = (*epoch, *settles, taken.pass, taken.judged);
             let delivery = |run: crate::queue::Run| Delivery {
                 queue: Arc::clone(&self.queue),
                 budget: outbound.budget().take(run.bytes()),
                 run,
                 pass,
+                judged,
                 settles,
             };
             let deliveries = taken.runs.into_iter().map(delivery).collect();
