@@ -99,7 +99,7 @@ mod tests {
         memory.keep(&credentials("ana", "secret"), principal("ana"), now);
         let recall = |user, password, at| memory.recall(&credentials(user, password), at);
         assert_eq!(recall("ana", "secret", now), Some(principal("ana")));
-        assert_eq!(recall("ana", "secret", now + (LIFE - Duration::from_nanos(1))), Some(principal("ana")));
+        assert_eq!(recall("ana", "secret", now + LIFE.checked_sub(Duration::from_nanos(1)).unwrap()), Some(principal("ana")));
         assert_eq!(recall("ana", "secret", now + LIFE), None);
         for (user, password) in
             [("ana", "Secret"), ("ana", ""), ("an", "asecret"), ("anas", "ecret"), ("bob", "secret"), ("", "")]
