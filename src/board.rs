@@ -4,6 +4,8 @@
 //! first event, and a snapshot (one cheap clone of persistent maps) plus the events after its number catches up exactly.
 //! Pure: no clock, no I/O.
 
+mod orders;
+
 use std::net::SocketAddr;
 
 use imbl::{OrdMap, OrdSet};
@@ -11,13 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Moment,
-    control::Order,
     events::{
         ActorName, BrokerSample, Busy, CloseReason, Depth, Event, LastFailure, ListenerSample, Sample, SessionSample, Stamped,
         StopPhase, SubscriptionSample, SubscriptionState, TopicSample,
     },
     name::{ClientName, Epoch, Filter, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
 };
+
+pub use self::orders::{Ban, Course, Forbidden, WaitingOrder};
 
 /// What is so now.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -91,62 +94,6 @@ pub struct BrokerRow {
     pub dead_letters: u64,
     /// Its last figures.
     pub sample: BrokerSample,
-}
-
-/// What a broker is on its way to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Course {
-    /// It serves.
-    #[default]
-    Serving,
-    /// It sends its clients away, and lives on.
-    Draining,
-    /// No client is connected, and none is taken.
-    Drained,
-    /// It sends its clients away, and ends.
-    Ending,
-}
-
-/// What operators have forbidden. It outlives a restart of the managers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Forbidden {
-    /// Topics that may not be.
-    pub topics: OrdMap<TopicName, Ban>,
-    /// Principals that may not register.
-    pub principals: OrdMap<Principal, Ban>,
-}
-
-impl Forbidden {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.topics.len() + self.principals.len()
-    }
-
-    /// True if nothing is forbidden.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// Why something is forbidden.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ban {
-    /// Who forbade it.
-    pub by: String,
-    /// The reason the operator gave; may be empty.
-    pub why: String,
-    /// Since then.
-    pub since: Moment,
-}
-
-/// An order that waits out its delay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaitingOrder {
-    /// The order.
-    pub order: Order,
-    /// When it is carried out.
-    pub due: Moment,
 }
 
 /// An open connection.
@@ -269,9 +216,8 @@ impl Board {
                 let row = &mut self.broker;
                 (row.version, row.pid, row.host, row.users, row.started) = (version.clone(), *pid, host.clone(), *users, at);
             }
-            Event::EndpointOpened { address } => {
-                self.broker.endpoints.insert(*address);
-            }
+            Event::EndpointOpened { address } => drop(self.broker.endpoints.insert(*address)),
+            Event::ConfigurationRead { users, .. } => self.broker.users = *users,
             Event::ManagerFailed { manager, why } => {
                 self.broker.last_failure = Some(LastFailure { at, why: format!("{manager} {why}") });
             }

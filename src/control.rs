@@ -97,6 +97,12 @@ pub enum Control {
         /// Take them.
         on: bool,
     },
+    /// Read the configuration again: users, passwords and rights are from then on what it says.
+    Reload {
+        /// The mark of the [`Preview`](crate::reload::Preview) that its operator saw. Another one by then: refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<u64>,
+    },
     /// Stop accepting, let publishers have their receipts, tell every client 503 and close. The broker lives: sessions are
     /// detached and their timers run.
     Drain,
@@ -129,6 +135,7 @@ impl Control {
                 | Self::ForbidTopic { .. }
                 | Self::ForbidPrincipal { .. }
                 | Self::Purge { .. }
+                | Self::Reload { .. }
                 | Self::Shutdown
         )
     }
@@ -161,7 +168,7 @@ impl Control {
             }
             Self::Purge { .. } | Self::Redeliver { .. } | Self::PeekQueue { .. } => Actor::Subscribers,
             Self::Accept { .. } | Self::Drain | Self::Shutdown => Actor::Broker,
-            Self::Cancel { .. } => Actor::Gate,
+            Self::Reload { .. } | Self::Cancel { .. } => Actor::Gate,
         }
     }
 
@@ -183,6 +190,7 @@ impl Control {
             Self::PeekBacklog { .. } => "peek backlog",
             Self::Accept { on: true } => "accept",
             Self::Accept { on: false } => "stop accepting",
+            Self::Reload { .. } => "reload",
             Self::Drain => "drain",
             Self::Shutdown => "shut down",
             Self::Cancel { .. } => "cancel order",
@@ -204,6 +212,7 @@ impl Control {
             Self::Purge { subscription } | Self::Redeliver { subscription } | Self::PeekQueue { subscription, .. } => {
                 subscription.to_string()
             }
+            Self::Reload { .. } => "configuration".to_owned(),
             Self::Accept { .. } | Self::Drain | Self::Shutdown => "broker".to_owned(),
             Self::Cancel { number } => format!("order {number}"),
         }

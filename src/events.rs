@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Moment,
+    config::Changes,
     control::{Order, OrderRecord},
     name::{ClientName, Epoch, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
     wire::Code,
@@ -130,6 +131,8 @@ pub enum SubscriptionEnd {
     SessionEnded,
     /// Its topic was killed.
     TopicKilled,
+    /// Its principal may no longer subscribe to its filter.
+    RightWithdrawn,
     /// It failed too often; the client is asked to subscribe again.
     Failed,
 }
@@ -148,6 +151,8 @@ pub enum DropReason {
     Expired,
     /// The bound of all queues together.
     MemoryFull,
+    /// Their subscription's principal may no longer see them.
+    RightWithdrawn,
 }
 
 /// The state of a subscriber.
@@ -187,6 +192,8 @@ pub enum Action {
     Subscribe,
     /// Creating a topic.
     Create,
+    /// Giving an operator's order.
+    Operate,
 }
 
 /// What happened.
@@ -208,6 +215,12 @@ pub enum Event {
     /// The broker accepts new connections, or no longer does.
     Accepting {
         on: bool,
+    },
+    /// The configuration was read again. What of it can change at run time has: `users` is how many there are now.
+    ConfigurationRead {
+        by: String,
+        users: usize,
+        changes: Changes,
     },
     /// A drain began, and the broker `ends` behind it or does not.
     Draining {

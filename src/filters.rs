@@ -3,7 +3,7 @@
 //! A filter is levels: a name matches itself, `+` any one level, `#` all that follow and, as in MQTT, nothing at all: `a/#`
 //! matches `a`, `a/b` and `a/b/c`. Names that start with `$` are reserved and no [`TopicName`], so no wildcard matches one.
 //!
-//! [`matches()`] and [`covers`] say the same of one filter and of two; rights are judged with them.
+//! [`matches()`], [`covers`] and [`overlap`] say the same of one filter and of two; rights are judged with them.
 
 use std::collections::BTreeMap;
 
@@ -37,6 +37,20 @@ pub fn covers(wide: &Filter, narrow: &Filter) -> bool {
         }
     }
     levels.next().is_none()
+}
+
+/// True if some topic is matched by both.
+pub fn overlap(one: &Filter, other: &Filter) -> bool {
+    let (mut ones, mut others) = (one.as_str().split('/'), other.as_str().split('/'));
+    loop {
+        match (ones.next(), others.next()) {
+            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+            (None, _) | (_, None) => return false,
+            (Some("+"), _) | (_, Some("+")) => {}
+            (Some(level), Some(name)) if level == name => {}
+            (Some(_), Some(_)) => return false,
+        }
+    }
 }
 
 /// Subscriptions by their filters: at most one `T` for each filter and session. Holds no memory for what was removed (I5).
@@ -266,7 +280,7 @@ mod tests {
 
     /// Complete for its universe: a name that no filter says and a level more than any filter has stand for all others.
     #[test]
-    fn a_filter_covers_another_exactly_if_no_topic_tells_them_apart() {
+    fn filters_cover_and_overlap_each_other_exactly_as_the_topics_say() {
         let filters: Vec<Filter> = names(&["a", "b", "+", "#"], 3).iter().filter_map(|text| text.parse().ok()).collect();
         let topics: Vec<TopicName> = names(&["a", "b", "other"], 4).iter().map(|text| topic(text)).collect();
         assert_eq!((filters.len(), topics.len()), (52, 120));
@@ -274,6 +288,8 @@ mod tests {
             for narrow in &filters {
                 let witness = topics.iter().find(|topic| matches(narrow, topic) && !matches(wide, topic));
                 assert_eq!(covers(wide, narrow), witness.is_none(), "{wide} covers {narrow}? {witness:?}");
+                let common = topics.iter().find(|topic| matches(narrow, topic) && matches(wide, topic));
+                assert_eq!(overlap(wide, narrow), common.is_some(), "{wide} overlaps {narrow}? {common:?}");
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The gate: what every order goes through. It refuses in read-only mode, waits out delays, keeps the audit, and passes on to
 //! the actor that acts. An order belongs to the gate from the moment it is given: whoever gave it may go.
 
+mod reload;
+
 use std::{
     collections::HashMap,
     fs::OpenOptions,
@@ -13,19 +15,22 @@ use std::{
     time::Duration,
 };
 
-use ractor::{ActorRef, rpc::CallResult};
+use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use serde_json::json;
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
 };
 
+use self::reload::Source;
 use crate::{
     actors::BrokerMsg,
+    auth,
     clock::Moment,
     control::{Control, Order, OrderRecord, Outcome},
     events::Event,
     limits::Limit,
+    name::Printable,
     shared::Shared,
 };
 
@@ -44,6 +49,7 @@ pub(crate) struct Gate {
     read_only: AtomicBool,
     audit: Option<PathBuf>,
     last: AtomicU64,
+    source: Arc<Source>,
     /// Orders that wait out their delay, and the way to stop each. Whoever takes one out decides what becomes of it.
     waiting: Mutex<HashMap<u64, oneshot::Sender<String>>>,
 }
@@ -52,7 +58,7 @@ impl Gate {
     pub(crate) fn new(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
         let audit = shared.config.audit.file.clone();
         let (read_only, last, waiting) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::default());
-        Arc::new(Self { shared, broker, read_only, audit, last, waiting })
+        Arc::new(Self { shared, broker, read_only, audit, last, source: Arc::default(), waiting })
     }
 
     pub(crate) fn is_read_only(&self) -> bool {
@@ -65,13 +71,14 @@ impl Gate {
 
     /// Takes an order to its end, whether or not the caller stays to hear of it.
     pub(crate) async fn order(self: Arc<Self>, order: Order) -> Outcome {
-        tokio::spawn(async move { self.take(order).await }).await.unwrap_or(Outcome::Unknown)
+        tokio::spawn(async move { self.take(order, false).await }).await.unwrap_or(Outcome::Unknown)
     }
 
-    async fn take(&self, order: Order) -> Outcome {
+    /// `in_hand`: whoever gives it has a hand on the process itself, and need not ask.
+    async fn take(&self, order: Order, in_hand: bool) -> Outcome {
         let (number, given) = (self.last.fetch_add(1, Relaxed) + 1, self.shared.clock.now());
         let mut queued = (self.queued(), 0);
-        let outcome = match self.pass(number, given, &order).await {
+        let outcome = match self.pass(number, given, &order, in_hand).await {
             Ok(()) => {
                 queued.0 = self.queued();
                 self.carry_out(order.clone()).await
@@ -90,8 +97,10 @@ impl Gate {
     }
 
     /// All that stands between an order and its deed. `Err` is how it ends here.
-    async fn pass(&self, number: u64, given: Moment, order: &Order) -> Result<(), Outcome> {
-        self.admit(order)?;
+    async fn pass(&self, number: u64, given: Moment, order: &Order, in_hand: bool) -> Result<(), Outcome> {
+        if !in_hand {
+            self.admit(order)?;
+        }
         if order.delay_ms > 0 {
             self.delay(number, given, order).await?;
             // Much may have changed meanwhile.
@@ -115,7 +124,20 @@ impl Gate {
                 return Err(Outcome::refused(format!("the {what} has {} bytes; use at most {max}", text.len())));
             }
         }
-        Ok(())
+        self.has_the_right(order)
+    }
+
+    /// An operator who is a user needs the right to operate. One who is not has the process in hand, and may do everything.
+    fn has_the_right(&self, order: &Order) -> Result<(), Outcome> {
+        let Some(rights) = order.operator.parse().ok().and_then(|operator| self.shared.access.rights_of(&operator)) else {
+            return Ok(());
+        };
+        if auth::may_order(&rights, &order.control) {
+            return Ok(());
+        }
+        let (operator, touched) = (Printable(&order.operator), auth::touched(&order.control));
+        let keys = "users.allow.operate, users.deny.operate";
+        Err(Outcome::refused(format!("{operator} has no right to operate on {touched} ({keys})")))
     }
 
     /// Waits out an order's delay, unless it is cancelled or the broker ends first.
@@ -199,9 +221,16 @@ impl Gate {
                 Err(refused) => refused,
             };
         }
+        if let Control::Reload { seen } = order.control {
+            return self.take_configuration(seen, order).await;
+        }
         let own_deadline = matches!(order.control, Control::Shutdown | Control::Drain);
         let patience = (!own_deadline).then_some(self.shared.config.failures.hang_after + PATIENCE);
-        match self.broker.call(|reply| BrokerMsg::Order { order, reply }, patience).await {
+        self.ask(|reply| BrokerMsg::Order { order, reply }, patience).await
+    }
+
+    async fn ask(&self, message: impl FnOnce(RpcReplyPort<Outcome>) -> BrokerMsg, patience: Option<Duration>) -> Outcome {
+        match self.broker.call(message, patience).await {
             Ok(CallResult::Success(outcome)) => outcome,
             Ok(CallResult::Timeout | CallResult::SenderError) => Outcome::Unknown,
             Err(_) => Outcome::refused("the broker has stopped"),

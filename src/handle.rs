@@ -13,8 +13,8 @@ use ractor::{ActorRef, SpawnErr, rpc::CallResult};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
+    access::Access,
     actors::{BrokerMsg, Heart},
-    auth,
     bans::Bans,
     bus::Bus,
     clock::Clock,
@@ -26,6 +26,7 @@ use crate::{
     gate::Gate,
     limits::Limits,
     net::Accept,
+    reload::Preview,
     room::Room,
     shared::{FilterTable, Shared},
     stats::{Counters, Stats},
@@ -113,7 +114,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`StartError`] if the configuration is not sound.
-    pub async fn start_on(config: Config, platform: Platform) -> Result<Handle, StartError> {
+    pub async fn start_on(mut config: Config, platform: Platform) -> Result<Handle, StartError> {
         config.validate()?;
         let Platform { endpoints, entropy } = platform;
         let addresses = endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect();
@@ -130,7 +131,7 @@ impl Broker {
             topics: CellTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
-            authenticator: auth::from_config(&config),
+            access: Arc::new(Access::new(std::mem::take(&mut config.users), Arc::clone(&entropy))),
             bans: Bans::new(config.orders.max_forbidden),
             entropy,
             accepting: AtomicBool::new(true),
@@ -189,11 +190,30 @@ impl Handle {
         self.inner.gate.set_read_only(on);
     }
 
-    /// The gate: the one way to give an order. It is refused in read-only mode, and if it destroys and cannot be recorded; it
-    /// waits there for the delay that was asked for, and goes on if whoever asked does not; then the actor that acts answers.
-    /// The record of it goes to the bus, to the log target `cordboard::audit`, and to `audit.file`, one JSON object a line.
+    /// The gate: the one way to give an order. It is refused in read-only mode, to an operator who is a user without the
+    /// right to operate on what it touches, and if it destroys and cannot be recorded; it waits there for the delay that was
+    /// asked for, and goes on if whoever asked does not; then the actor that acts answers. The record of it goes to the bus, to the log target `cordboard::audit`, and to `audit.file`, one JSON object a line.
     pub async fn order(&self, order: Order) -> Outcome {
         Arc::clone(&self.inner.gate).order(order).await
+    }
+
+    /// Says how the configuration is read again. Without this, or the second time, nothing changes.
+    pub fn reload_from(&self, read: impl Fn() -> Result<Config, String> + Send + Sync + 'static) {
+        self.inner.gate.reload_from(Box::new(read));
+    }
+
+    /// Reads the configuration and says what it would change; nothing is changed by it.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where; or why it cannot be taken at run time.
+    pub async fn preview_reload(&self) -> Result<Preview, String> {
+        self.inner.gate.preview().await
+    }
+
+    /// Reads the configuration again, as [`Control::Reload`](crate::control::Control::Reload) does but without asking the gate:
+    /// `by` has a hand on the process itself, as whoever sends it a signal has. The record is the same.
+    pub async fn reload(&self, by: &str) -> Outcome {
+        Arc::clone(&self.inner.gate).reload(by).await
     }
 
     /// Drains and stops the broker, as [`Control::Shutdown`](crate::control::Control::Shutdown) does but without asking the gate: takes no more connections, lets publishers have their receipts, tells every client 503, all

@@ -52,8 +52,10 @@
 //! [`name`], [`wire`], [`config`], [`control`], [`peek`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`,
 //! `queue`, `backlog`, `receipt`, `room`, `bucket`, `throttle`, `logins`, `bans` and `tombstones` are vocabulary and pure
 //! cores: values in, values out. `subscription` is a queue, `topic_cell` a topic, with those who share it; [`net`] is what a
-//! socket is, `connection` all I/O on one; `actors` has one actor a file; `gate` takes orders, `handle` is the door.
+//! socket is, `connection` all I/O on one; `access` is who may do what as of now, [`reload`] what another
+//! configuration would change; `actors` has one actor a file; `gate` takes orders, `handle` is the door.
 
+mod access;
 mod actors;
 pub mod auth;
 mod backlog;
@@ -84,6 +86,7 @@ pub mod net;
 pub mod peek;
 mod queue;
 mod receipt;
+pub mod reload;
 mod room;
 mod shared;
 mod stats;

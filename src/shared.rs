@@ -10,7 +10,7 @@ use ractor::{ActorRef, Message, MessagingErr};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    auth::Authenticator,
+    access::Access,
     bans::Bans,
     bus::Bus,
     clock::Clock,
@@ -43,7 +43,8 @@ pub(crate) struct Shared {
     pub(crate) memory: Room,
     /// What has been decoded and not been accepted by its topic.
     pub(crate) ingress: Room,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// Who may do what. The users of `config` are in here, and nowhere else.
+    pub(crate) access: Arc<Access>,
     /// What operators have forbidden.
     pub(crate) bans: Bans,
     pub(crate) entropy: Arc<dyn Entropy>,

@@ -75,6 +75,8 @@ stats! {
     published,
     /// Messages written to subscribers.
     delivered,
+    /// Passwords verified by hashing; credentials that were remembered are not among them.
+    hashed,
     /// Messages acknowledged by subscribers.
     acknowledged,
     /// Publishes refused, whatever the code.

@@ -4,6 +4,7 @@
 //! work: casts, events and dropped receipts come after it.
 
 use std::{
+    collections::HashMap,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,12 +16,12 @@ use std::{
 use ractor::ActorRef;
 
 use crate::{
+    access::Access,
     actors::SubscriberMsg,
-    auth::Identity,
     batch::Batch,
     events::{Depth, DropReason, Event, Lost},
     limits::Limit,
-    name::{SubscriptionHandle, SubscriptionId},
+    name::{Principal, SubscriptionHandle, SubscriptionId, TopicName},
     peek::Peek,
     queue::{Appended, Bounds, GivenUp, Queue, Run},
     receipt::Settlement,
@@ -35,7 +36,8 @@ use crate::{
 pub(crate) struct SubscriptionQueue {
     pub(crate) id: SubscriptionId,
     pub(crate) handle: SubscriptionHandle,
-    pub(crate) identity: Identity,
+    pub(crate) principal: Principal,
+    access: Arc<Access>,
     stats: Arc<Stats>,
     ack_timeout: Duration,
     /// For receipts that are held: one timer, however often that begins.
@@ -49,6 +51,10 @@ pub(crate) struct SubscriptionQueue {
 struct State {
     queue: Queue<Arc<Settlement>>,
     subscriber: Option<ActorRef<SubscriberMsg>>,
+    /// Everything in the queue may be seen as of this generation of users.
+    judged: u64,
+    /// What had to go since the last look, because its principal may no longer see it.
+    withdrawn: Lost,
     /// The subscriber found nothing to take and waits to be told.
     idle: bool,
     /// When the last message was written or acknowledged, or the client came.
@@ -60,6 +66,8 @@ struct State {
 pub(crate) struct Taken {
     pub(crate) runs: Vec<Run>,
     pub(crate) pass: u32,
+    /// They may be seen as of this generation of users.
+    pub(crate) judged: u64,
     /// More waits.
     pub(crate) more: bool,
     /// The window has room for it, but the connection has not.
@@ -70,17 +78,26 @@ impl SubscriptionQueue {
     pub(crate) fn new(
         id: SubscriptionId,
         handle: SubscriptionHandle,
-        identity: Identity,
-        stats: Arc<Stats>,
+        principal: Principal,
+        shared: &Shared,
         bounds: Bounds,
         ack_timeout: Duration,
-        hold: Alarm,
     ) -> Arc<Self> {
-        let inner = State { queue: Queue::new(bounds), subscriber: None, idle: false, progress: Shared::now() };
+        let (access, stats, hold) = (Arc::clone(&shared.access), Arc::clone(&shared.stats), shared.timers.alarm());
+        let judged = access.generation();
+        let inner = State {
+            queue: Queue::new(bounds),
+            subscriber: None,
+            judged,
+            withdrawn: Lost::default(),
+            idle: false,
+            progress: Shared::now(),
+        };
         Arc::new(Self {
             id,
             handle,
-            identity,
+            principal,
+            access,
             stats,
             ack_timeout,
             hold,
@@ -115,16 +132,18 @@ impl SubscriptionQueue {
         state.idle = false;
     }
 
-    /// Appends what a topic accepted and wakes an idle subscriber. `receipt` is held while the queue is over its bound.
+    /// Appends what a topic accepted, and judged as of generation `judged`, and wakes an idle subscriber. `receipt` is held
+    /// while the queue is over its bound.
     pub(crate) fn append(
         self: &Arc<Self>,
         shared: &Shared,
         batch: &Arc<Batch>,
         from: u32,
         receipt: impl FnOnce() -> Option<Arc<Settlement>>,
-        now: Instant,
+        (now, judged): (Instant, u64),
     ) {
         let (appended, idle) = self.change(|state| {
+            state.judged = state.judged.min(judged);
             let appended = state.queue.append(batch, from, receipt, now);
             let wake = mem::take(&mut state.idle);
             (appended, wake.then(|| state.subscriber.clone()).flatten())
@@ -172,7 +191,8 @@ impl SubscriptionQueue {
     pub(crate) fn take(&self, messages: u64, bytes: u64) -> Taken {
         let now = Shared::now();
         self.change(|state| {
-            let mut taken = Taken::default();
+            self.judge_if_old(state);
+            let mut taken = Taken { judged: state.judged, ..Taken::default() };
             if state.queue.depth().in_flight == 0 {
                 // The ack clock of what is taken now has not begun: it waits for the writer.
                 state.progress = now;
@@ -183,6 +203,49 @@ impl SubscriptionQueue {
             state.idle = !taken.more;
             taken
         })
+    }
+
+    /// Judges everything in the queue by what its principal may see now. What it may not is dropped and counted.
+    fn judge(&self, state: &mut State) {
+        let users = self.access.current();
+        state.judged = users.generation;
+        state.withdrawn += match users.rights_of(&self.principal) {
+            Some(rights) if rights.may_receive_all(&self.id.filter) => Lost::default(),
+            Some(rights) => {
+                let mut known = HashMap::new();
+                let mut may = |topic: &TopicName| *known.entry(topic.clone()).or_insert_with(|| rights.may_receive(topic));
+                state.queue.withdraw(&mut may)
+            }
+            None => state.queue.withdraw(|_| false),
+        };
+    }
+
+    /// The users are others now: what may no longer be seen goes at once. Returns what that was, whoever looked first.
+    pub(crate) fn look_at_rights(&self) -> Lost {
+        self.change(|state| {
+            self.judge_if_old(state);
+            mem::take(&mut state.withdrawn)
+        })
+    }
+
+    fn judge_if_old(&self, state: &mut State) {
+        if state.judged < self.access.generation() {
+            self.judge(state);
+        }
+    }
+
+    /// True if `run`, taken as of generation `judged`, may still be written. If not, the queue has counted it.
+    pub(crate) fn may_write(&self, run: &Run, judged: u64) -> bool {
+        if judged == self.access.generation() {
+            return true;
+        }
+        self.change(|state| self.judge_if_old(state));
+        let may = self.access.rights_of(&self.principal).is_some_and(|rights| rights.may_receive(run.batch.topic()));
+        if !may && run.returns {
+            // It would have said where what the client gave back starts: the next one does, and all behind it come again.
+            self.change(|state| state.queue.again(run.first));
+        }
+        may
     }
 
     /// The client is here. Returns what the queue holds for it, and what was given up if it comes again.
@@ -324,8 +387,8 @@ impl SubscriptionQueue {
             shared.stats.dropped.add(dropped);
             match why {
                 DropReason::QueueFull => shared.limits.count(Limit::Queue, dropped),
-                DropReason::PoisonFull => shared.limit_hit(Limit::Poison, self.identity.principal.as_str()),
-                DropReason::BacklogFull | DropReason::Expired | DropReason::MemoryFull => {}
+                DropReason::PoisonFull => shared.limit_hit(Limit::Poison, self.principal.as_str()),
+                DropReason::BacklogFull | DropReason::Expired | DropReason::MemoryFull | DropReason::RightWithdrawn => {}
             }
             shared.emit(Event::SubscriptionOverflowed { id: self.id.clone(), dropped, why });
         }

@@ -17,6 +17,7 @@ mod model;
 mod orders;
 mod program;
 mod python;
+mod rights;
 mod sim;
 mod terminal;
 mod tidy;

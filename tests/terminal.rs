@@ -2,6 +2,7 @@
 #![cfg(all(unix, feature = "console"))]
 
 mod console;
+mod reload;
 
 use cordboard::{
     Client,

@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use cordboard::{
     Follower, Handle, Printable,
+    config::Changes,
     events::{Event, Lost},
 };
 use serde::Deserialize;
@@ -94,6 +95,9 @@ fn shown(value: &Value) -> String {
     }
     if let Ok(lost) = Lost::deserialize(value) {
         return loss(&lost);
+    }
+    if let Ok(changes) = Changes::deserialize(value) {
+        return changes.to_string();
     }
     match value.get("wall").and_then(Value::as_u64) {
         Some(wall) => humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(wall)).to_string(),

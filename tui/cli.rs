@@ -14,7 +14,7 @@ use clap::{
 use cordboard::{
     Printable,
     client::{ConnectError, FlushError, PublishError, SubscribeError},
-    name::{ClientName, Filter, TopicName},
+    name::{ClientName, Filter, Principal, TopicName},
     wire::{Code, DEFAULT_PORT},
 };
 
@@ -59,10 +59,14 @@ pub(crate) enum Command {
     Pub(PubArgs),
     /// Print messages as they come
     Sub(SubArgs),
+    /// Make a password's hash for the configuration
+    Passwd(PasswdArgs),
+    /// Explain whether a user may do something, and which line says so
+    Rights(RightsArgs),
 }
 
 /// For the commands that run a broker.
-#[derive(Debug, Default, Args, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Args, PartialEq, Eq)]
 #[command(next_help_heading = "Broker")]
 pub(crate) struct BrokerArgs {
     /// Read the configuration from this file
@@ -145,6 +149,41 @@ pub(crate) struct SubArgs {
     pub(crate) topic: WithTopic,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+/// `cordboard passwd`.
+///
+/// The password is asked for twice on a terminal, without an echo, or read from the standard input if that is none.
+#[derive(Debug, Args)]
+pub(crate) struct PasswdArgs {
+    /// Print the lines that make a user of this name; without it, the hash alone
+    pub(crate) name: Option<Principal>,
+}
+
+/// `cordboard rights`.
+///
+/// Reads the configuration that --config names, not a running broker. Exit code 0: it may; 1: it may not; 2: the question or
+/// the configuration makes no sense.
+#[derive(Debug, Args)]
+pub(crate) struct RightsArgs {
+    /// Whose rights
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Principal,
+    /// What it would do
+    #[arg(value_enum)]
+    pub(crate) wish: Wish,
+    /// With which topic; to subscribe or operate, a filter will do
+    #[arg(value_name = "TOPIC_OR_FILTER")]
+    pub(crate) what: Filter,
+}
+
+/// What somebody may or may not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wish {
+    Publish,
+    Subscribe,
+    Create,
+    Operate,
 }
 
 /// Whether lines begin with the topic.

@@ -17,10 +17,10 @@ use tokio::{sync::Semaphore, task::AbortHandle, time};
 
 use self::{
     draining::Draining,
-    login::{Place, claim, credentials, lock, refuse},
+    login::{Place, claim, credentials, lock, recall, refuse},
 };
 use super::{
-    Door, Failures, Living, alive,
+    Door, Failures, Living, RightsChanged, alive,
     children::{Children, Ended},
     listener::{Refused, Register},
     listener_manager::{Arguments as ListenerManagerArguments, ListenerManager, ListenerManagerMsg},
@@ -31,6 +31,7 @@ use super::{
     watch::{Doing, kinds},
 };
 use crate::{
+    config::{Changes, Config},
     control::{self, Control, Order, Outcome},
     events::{ActorName, Event, Lost, Sample},
     logins::Logins,
@@ -56,6 +57,8 @@ pub(crate) enum BrokerMsg {
     MakeRoom(MakeRoom),
     /// Carry out an order.
     Order { order: Order, reply: RpcReplyPort<Outcome> },
+    /// This is the configuration now, as far as it can change at run time.
+    Reload { config: Box<Config>, by: String, reply: RpcReplyPort<Outcome> },
     /// Drain and stop; what was lost is the answer.
     Shutdown(RpcReplyPort<Lost>),
     /// A drain is over.
@@ -66,7 +69,7 @@ pub(crate) enum BrokerMsg {
     Tick,
 }
 
-kinds! { BrokerMsg: Register EndExact MakeRoom Order Shutdown Drained Stopped Tick }
+kinds! { BrokerMsg: Reload Register EndExact MakeRoom Order Shutdown Drained Stopped Tick }
 
 /// The broker's references, in dependency order.
 pub(crate) struct Arguments {
@@ -175,7 +178,7 @@ impl Actor for Broker {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            users: shared.config.users.len(),
+            users: shared.access.current().configured.len(),
         });
         let (last_listener, mut children) = (Arc::default(), Children::new(doing));
         let managers = Managers::start(&myself, &shared, &endpoints, &last_listener, &mut children).await?;
@@ -202,6 +205,7 @@ impl Actor for Broker {
             BrokerMsg::EndExact(end) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::EndExact(end)),
             BrokerMsg::MakeRoom(make) => state.tell(&state.managers.subscribers, SubscriberManagerMsg::MakeRoom(make)),
             BrokerMsg::Order { order, reply } => state.order(&myself, order, reply),
+            BrokerMsg::Reload { config, by, reply } => state.reload(&config, by, reply),
             BrokerMsg::Shutdown(reply) => state.shut_down(&myself, None, Some(reply)),
             BrokerMsg::Drained => state.drained(),
             BrokerMsg::Stopped(lost) => state.stopped(&myself, lost),
@@ -258,11 +262,17 @@ impl State {
     /// Authenticates always, with or without a session id; what may take long happens on a pool of its own, in turn.
     fn register(&self, register: Register) {
         let (shared, sessions) = (Arc::clone(&self.shared), self.managers.sessions.clone());
-        if !shared.authenticator.may_block() {
-            return match shared.authenticator.authenticate(&credentials(&register)) {
-                Ok(identity) => claim(&shared, &sessions, register, identity),
+        let users = shared.access.current();
+        if !users.may_block() {
+            return match users.verify(&credentials(&register), Shared::now(), &shared.stats.hashed) {
+                Ok(principal) => claim(&shared, &sessions, register, principal),
                 Err(why) => refuse(&shared, &register, Refused::new(Code::Unauthorized, why.to_string())),
             };
+        }
+        match recall(&shared, &self.logins, &users, &register) {
+            Ok(Some(principal)) => return claim(&shared, &sessions, register, principal),
+            Ok(None) => {}
+            Err(refused) => return refuse(&shared, &register, refused),
         }
         let place = match Place::take(&shared, &self.logins, &register) {
             Ok(place) => place,
@@ -271,8 +281,8 @@ impl State {
         let hashing = Arc::clone(&self.hashing);
         tokio::spawn(async move {
             let Ok(turn) = hashing.acquire_owned().await else { return };
-            match place.log_in(&shared, credentials(&register)).await {
-                Ok(identity) => claim(&shared, &sessions, register, identity),
+            match place.log_in(&shared, &users, credentials(&register)).await {
+                Ok(principal) => claim(&shared, &sessions, register, principal),
                 Err((refused, late)) => {
                     // Nobody else waits for it.
                     drop((turn, place));
@@ -281,6 +291,27 @@ impl State {
                 }
             }
         });
+    }
+
+    /// The users are from now on those of `config`. Whoever keeps something by what they were is told; the order is answered
+    /// when all have looked.
+    fn reload(&self, config: &Config, by: String, reply: RpcReplyPort<Outcome>) {
+        if self.is_stopping() {
+            return answer(reply, Outcome::refused("the broker is shutting down"));
+        }
+        let (shared, before) = (&self.shared, self.shared.access.current());
+        let running = Config { users: before.configured.clone(), ..shared.config.clone() };
+        let changes = Changes::between(&running, config);
+        let differs = changes.is_of_users();
+        if differs {
+            shared.access.swap(config.users.clone());
+        }
+        shared.emit(Event::ConfigurationRead { by: by.clone(), users: config.users.len(), changes });
+        let changed = RightsChanged::new(by, reply);
+        if differs {
+            self.tell(&self.managers.subscribers, SubscriberManagerMsg::RightsChanged(changed.clone()));
+            self.tell(&self.managers.sessions, SessionManagerMsg::RightsChanged(changed));
+        }
     }
 
     fn is_stopping(&self) -> bool {

@@ -7,6 +7,7 @@ mod children;
 mod heart;
 mod listener;
 mod listener_manager;
+mod rights_changed;
 mod session;
 mod session_manager;
 mod subscriber;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     broker::BrokerMsg,
     heart::Heart,
     listener::{Line, ListenerMsg},
+    rights_changed::RightsChanged,
     session::SessionMsg,
     subscriber::SubscriberMsg,
     watch::Doing,

@@ -223,12 +223,13 @@ impl State {
         self.shared.faults.point("Subscriber", "taken", &self.queue.id);
         let moved: u64 = taken.runs.iter().map(|run| u64::from(run.len)).sum();
         if moved > 0 {
-            let (epoch, settles, pass) = (*epoch, *settles, taken.pass);
+            let (epoch, settles, pass, judged) = (*epoch, *settles, taken.pass, taken.judged);
             let delivery = |run: crate::queue::Run| Delivery {
                 queue: Arc::clone(&self.queue),
                 budget: outbound.budget().take(run.bytes()),
                 run,
                 pass,
+                judged,
                 settles,
             };
             let deliveries = taken.runs.into_iter().map(delivery).collect();
@@ -245,7 +246,9 @@ impl State {
             *turning = true;
             let _ = self.shared.tell(myself, SubscriberMsg::Ready);
         }
-        if taken.more && !taken.starved && moved < most {
+        if taken.starved {
+            self.shared.limits.count(Limit::Outbound, 1);
+        } else if taken.more && moved < most {
             self.shared.limits.count(Limit::Window, 1);
         }
         let watched = *settles;

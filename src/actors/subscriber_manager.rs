@@ -5,14 +5,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
 
 use super::{
-    Door, Failures, Living, SessionMsg, SubscriberMsg, alive,
+    Door, Failures, Living, RightsChanged, SessionMsg, SubscriberMsg, alive,
     children::{Children, Ended},
     subscriber::{Arguments as SubscriberArguments, Subscriber},
     topic::{MakeRoom, RoomMade, TopicMsg, TopicRef},
     watch::{Doing, kinds},
 };
 use crate::{
-    auth::Identity,
     control::{Control, Order, Outcome},
     events::{Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
     limits::Limit,
@@ -37,6 +36,8 @@ pub(crate) enum SubscriberManagerMsg {
     EndExact(EndExact),
     /// The broker is full: parked queues must make room.
     MakeRoom(MakeRoom),
+    /// The users are others now: what they may no longer see goes.
+    RightsChanged(RightsChanged),
     /// Carry out an order about a subscription.
     Order { order: Order, reply: RpcReplyPort<Outcome> },
     /// A second has passed.
@@ -45,14 +46,14 @@ pub(crate) enum SubscriberManagerMsg {
     Close(RpcReplyPort<Lost>),
 }
 
-kinds! { SubscriberManagerMsg: Create Unsubscribe EndSession EndExact MakeRoom Order Tick Close }
+kinds! { SubscriberManagerMsg: RightsChanged Create Unsubscribe EndSession EndExact MakeRoom Order Tick Close }
 
 /// A subscription to be.
 #[derive(Debug)]
 pub(crate) struct Create {
     pub(crate) id: SubscriptionId,
     pub(crate) handle: SubscriptionHandle,
-    pub(crate) identity: Identity,
+    pub(crate) principal: Principal,
     pub(crate) ack_timeout: Duration,
     pub(crate) request: u32,
     pub(crate) session: ActorRef<SessionMsg>,
@@ -143,6 +144,7 @@ impl Actor for SubscriberManager {
                 state.make_room();
                 done.send(RoomMade);
             }
+            SubscriberManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
             SubscriberManagerMsg::Order { order, reply } => state.order(order, reply),
             SubscriberManagerMsg::Tick => {
                 for ended in state.children.look(&state.shared) {
@@ -185,14 +187,13 @@ impl State {
     }
 
     async fn create(&mut self, myself: &ActorRef<SubscriberManagerMsg>, create: Create) {
-        let Create { id, handle, identity, ack_timeout, request, session, topic } = create;
-        if let Some(refusal) = self.refusal(&identity.principal, topic.as_ref()) {
+        let Create { id, handle, principal, ack_timeout, request, session, topic } = create;
+        if let Some(refusal) = self.refusal(&principal, &id.filter, topic.as_ref()) {
             let (code, reason) = refusal;
             let _ = self.shared.tell(&session, SessionMsg::SubscribeRefused { filter: id.filter, request, code, reason });
             return;
         }
-        let (stats, hold) = (Arc::clone(&self.shared.stats), self.shared.timers.alarm());
-        let queue = SubscriptionQueue::new(id.clone(), handle, identity, stats, self.bounds(), ack_timeout, hold);
+        let queue = SubscriptionQueue::new(id.clone(), handle, principal, &self.shared, self.bounds(), ack_timeout);
         self.shared.emit(Event::SubscriptionCreated { id: id.clone() });
         // In the trie before the subscriber starts, which answers as soon as it has: a publish sent after that answer finds it.
         self.shared.filters.insert(&id.filter, id.session, Arc::clone(&queue));
@@ -216,7 +217,11 @@ impl State {
         self.count += 1;
     }
 
-    fn refusal(&self, principal: &Principal, topic: Option<&TopicRef>) -> Option<(Code, String)> {
+    fn refusal(&self, principal: &Principal, filter: &Filter, topic: Option<&TopicRef>) -> Option<(Code, String)> {
+        // Its session has judged, perhaps before the users were read again.
+        if !self.shared.access.rights_of(principal).is_some_and(|rights| rights.may_subscribe(filter)) {
+            return Some((Code::Forbidden, "you may not subscribe to this filter".to_owned()));
+        }
         let max = self.shared.config.queues.max_subscriptions;
         if self.count >= max {
             self.shared.limit_hit(Limit::Subscriptions, principal.as_str());
@@ -311,6 +316,42 @@ impl State {
             let _ = self.shared.tell(&entry.session, ended);
         }
         lost
+    }
+
+    /// Subscriptions that are no longer allowed end, others lose what they may no longer show. Those of users who are gone end
+    /// with their sessions.
+    fn rights_changed(&mut self, changed: &RightsChanged) {
+        let users = self.shared.access.current();
+        let mut forbidden = Vec::new();
+        for entry in self.sessions.values().flat_map(BTreeMap::values) {
+            let queue = &entry.queue;
+            match users.rights_of(&queue.principal) {
+                None => {}
+                Some(rights) if !rights.may_subscribe(&queue.id.filter) => forbidden.push(queue.id.clone()),
+                Some(_) => {
+                    let lost = queue.look_at_rights();
+                    queue.tell_dropped(&self.shared);
+                    if !lost.is_nothing() {
+                        changed.cost(lost);
+                        // Its window may have been full of it.
+                        let _ = self.shared.tell(&entry.subscriber, SubscriberMsg::Ready);
+                    }
+                }
+            }
+        }
+        for id in forbidden {
+            let Some(entry) = self.take(&id) else { continue };
+            let lost = self.end(&entry);
+            changed.cost(lost);
+            self.shared.emit(Event::SubscriptionEnded { id: id.clone(), why: SubscriptionEnd::RightWithdrawn, lost });
+            let ended = SessionMsg::SubscriptionEnded {
+                filter: id.filter,
+                code: Code::Forbidden,
+                reason: "you may no longer subscribe to this filter".to_owned(),
+                lost: lost.messages(),
+            };
+            let _ = self.shared.tell(&entry.session, ended);
+        }
     }
 
     /// A subscriber has ended. If it was not asked to, another one takes its place at the same queue, up to the limit.

@@ -12,6 +12,7 @@ use super::{Door, alive, watch::kinds};
 use crate::{
     batch::Batch,
     connection::Unaccepted,
+    name::Principal,
     receipt::Receipt,
     shared::Shared,
     subscription::SubscriptionQueue,
@@ -64,6 +65,8 @@ pub(crate) struct State {
     /// The queues that matched at `generation`; none matched before the first look.
     queues: Vec<Arc<SubscriptionQueue>>,
     generation: Option<u64>,
+    /// The users by whose rights they were chosen.
+    judged: u64,
     /// What was published while the broker was full, in order. Bounded by what all connections may have on their way.
     stalled: VecDeque<TopicMsg>,
     room_made: Door<RoomMade>,
@@ -80,7 +83,7 @@ impl Actor for Topic {
         let alive = alive(&shared);
         let room_made = Door::new(&shared.stats, &myself, TopicMsg::RoomMade);
         let stalled = VecDeque::new();
-        Ok(State { shared, cell, make_room, queues: Vec::new(), generation: None, stalled, room_made, _alive: alive })
+        Ok(State { shared, cell, make_room, queues: Vec::new(), generation: None, judged: 0, stalled, room_made, _alive: alive })
     }
 
     async fn handle(&self, _: ActorRef<TopicMsg>, message: TopicMsg, state: &mut State) -> Result<(), ActorProcessingErr> {
@@ -140,7 +143,7 @@ impl State {
             }
         } else {
             for queue in &self.queues {
-                queue.append(&self.shared, &batch, skip, || receipt.settlement(), instant);
+                queue.append(&self.shared, &batch, skip, || receipt.settlement(), (instant, self.judged));
             }
         }
         self.shared.faults.point("Topic", "appended", &self.cell.topic);
@@ -152,21 +155,24 @@ impl State {
         self.cell.changed.store(true, Relaxed);
     }
 
-    /// Matches again if subscriptions have changed. A backlog goes to the first exact subscription, before anything newer.
+    /// Matches again if subscriptions or rights have changed. A backlog goes to the first exact subscription, before anything newer.
     fn look_again(&mut self) {
-        if self.generation == Some(self.shared.filters.generation()) {
+        if self.generation == Some(self.shared.filters.generation()) && self.judged == self.shared.access.generation() {
             return;
         }
         let (generation, mut queues) = self.shared.filters.matches(&self.cell.topic);
-        queues.retain(|queue| queue.identity.rights.may_receive(&self.cell.topic));
-        self.generation = Some(generation);
+        let users = self.shared.access.current();
+        let may_receive =
+            |principal: &Principal| users.rights_of(principal).is_some_and(|rights| rights.may_receive(&self.cell.topic));
+        queues.retain(|queue| may_receive(&queue.principal));
+        (self.generation, self.judged) = (Some(generation), users.generation);
         self.queues = queues;
         self.cell.matched.set(self.queues.len() as u64);
         let first_exact = self.queues.iter().find(|queue| queue.id.filter.as_str() == self.cell.topic.as_str());
         if let Some(queue) = first_exact {
             let backlog = self.cell.backlog().take();
             for part in backlog {
-                queue.append(&self.shared, &part.batch, part.from, || None, Shared::now());
+                queue.append(&self.shared, &part.batch, part.from, || None, (Shared::now(), self.judged));
             }
         }
     }

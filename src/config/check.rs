@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use super::{Config, ConfigError, KIB, MIB, size};
-use crate::name::{MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS};
+use crate::{
+    auth::Rights,
+    name::{MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS},
+};
 
 /// The longest any time may be: the broker's timer queue looks no further ahead than this by far.
 const MAX_TIME: Duration = Duration::from_hours(30 * 24);
@@ -195,6 +198,9 @@ impl Config {
             }
             if !names.insert(&user.name) {
                 return refused(format!("is {} a second time; keep one of them", user.name));
+            }
+            if let Err(error) = Rights::for_user(&user.name, &user.allow, &user.deny) {
+                return refused(error.to_string());
             }
         }
         Ok(())

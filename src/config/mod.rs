@@ -3,8 +3,10 @@
 //! `assets/cordboard.toml` is the manual: it gives each key its default and its reason, and a test holds it equal to
 //! [`Config::default`]. What is here was read by [`Config::parse`], which names file, line and a remedy for whatever it refuses.
 
+mod changes;
 mod check;
 mod password;
+mod places;
 mod read;
 mod size;
 
@@ -16,10 +18,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{Filter, NameRules, Principal};
+use crate::{
+    events::Action,
+    name::{Filter, NameRules, Principal},
+};
 
+pub use changes::{Changes, Names};
 pub use check::Fault;
 pub use password::{HashError, PasswordHash};
+pub use places::Places;
 pub use read::{ConfigError, MAX_FILE_BYTES};
 
 /// The port of an endpoint: C-O-R-D on a telephone.
@@ -440,6 +447,18 @@ pub struct Grants {
     pub create: Vec<Filter>,
     /// Topics to give operator's orders about.
     pub operate: Vec<Filter>,
+}
+
+impl Grants {
+    /// The filters for one action.
+    pub fn of(&self, action: Action) -> &[Filter] {
+        match action {
+            Action::Publish => &self.publish,
+            Action::Subscribe => &self.subscribe,
+            Action::Create => &self.create,
+            Action::Operate => &self.operate,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl PasswordHash {
         Self(hash.to_string())
     }
 
+    /// The hash itself, for a configuration file and nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// True if this is the hash of `password`. Takes tens of milliseconds and as much memory as the hash says.
     pub fn verifies(&self, password: &str) -> bool {
         let phc = Phc::new(&self.0).expect("it was parsed when it was made");

@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Config, Fault};
+use super::{Config, Fault, Places};
 use crate::name::Printable;
 
 /// The largest configuration file. Twelve thousand users fit; a wrong path to something huge is noticed early.
@@ -27,6 +27,12 @@ pub enum ConfigError {
     /// Anyone on this machine could make themselves a user.
     #[error("{origin} can be changed by every user of this machine; take that away with chmod o-w")]
     WorldWritable {
+        /// The file.
+        origin: String,
+    },
+    /// Nothing in it: more often a file that was cut short than one that means the defaults.
+    #[error("{origin} is empty; write what differs from the defaults, or do without a configuration file")]
+    Empty {
         /// The file.
         origin: String,
     },
@@ -94,21 +100,16 @@ impl Config {
     /// # Errors
     /// A [`ConfigError`] if it cannot be read, is not trustworthy, or [`Config::parse`] refuses it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let origin = path.display().to_string();
-        let unreadable = |why| ConfigError::Unreadable { origin: origin.clone(), why };
-        let file = File::open(path).map_err(unreadable)?;
-        if is_world_writable(&file).map_err(unreadable)? {
-            return Err(ConfigError::WorldWritable { origin });
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() > MAX_FILE_BYTES {
-            return Err(ConfigError::TooLarge { origin });
-        }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(text, &origin),
-            Err(error) => Err(ConfigError::NotUtf8 { origin, line: line_at(&bytes, error.valid_up_to()) }),
-        }
+        Self::parse(&read_file(path)?, &path.display().to_string())
+    }
+
+    /// Reads a file, and where it says what.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with_places(path: &Path) -> Result<(Self, Places), ConfigError> {
+        let text = read_file(path)?;
+        Ok((Self::parse(&text, &path.display().to_string())?, Places::of(&text)))
     }
 
     /// Reads `text` and checks what it says; `origin` names it in errors. What it leaves out keeps its default.
@@ -124,6 +125,29 @@ impl Config {
     }
 }
 
+/// The text of a file that can be trusted to be a configuration.
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    let origin = path.display().to_string();
+    let unreadable = |why| ConfigError::Unreadable { origin: origin.clone(), why };
+    let file = File::open(path).map_err(unreadable)?;
+    if is_world_writable(&file).map_err(unreadable)? {
+        return Err(ConfigError::WorldWritable { origin });
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > MAX_FILE_BYTES {
+        return Err(ConfigError::TooLarge { origin });
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if text.trim_start_matches('\u{feff}').trim().is_empty() => Err(ConfigError::Empty { origin }),
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
+            Err(ConfigError::NotUtf8 { origin, line })
+        }
+    }
+}
+
 #[cfg(unix)]
 fn is_world_writable(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -136,7 +160,7 @@ fn is_world_writable(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-fn line_at(text: &[u8], at: usize) -> usize {
+pub(super) fn line_at(text: &[u8], at: usize) -> usize {
     1 + text.iter().take(at).filter(|byte| **byte == b'\n').count()
 }
 

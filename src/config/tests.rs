@@ -136,7 +136,7 @@ fn a_wrong_value_is_refused_with_its_line_and_an_example() {
     );
     refused(
         &format!("[[users]]\nname = \"a\"\npassword_hash = \"{HASH}\"\n\nallow.publish = [\"a//b\"]"),
-        "cordboard.toml:5: users.allow.publish: the filter has an empty level; write a/b, not /a, a/ or a//b; write it like publish = [\"orders/eu/+\"]",
+        "cordboard.toml:5: users.allow.publish: the filter has an empty level; write a/b, not /a, a/ or a//b; write it like publish = [\"orders/eu/+\", \"replies/%u/#\"]",
     );
     refused("[[users]]\nname = \"a\"", "cordboard.toml:1: users: missing field `password_hash`; [[users]] is a section for each");
     refused("a = = 1", "cordboard.toml:1: extra `=`, expected nothing");
@@ -222,6 +222,21 @@ fn a_user_is_there_once_and_is_not_local() {
     );
 }
 
+/// A right with %u is the user's own, so a name that would be a pattern in its place is refused where it is written.
+#[test]
+fn a_name_that_is_a_pattern_goes_with_no_right_that_says_it() {
+    let own = |name: &str| user("first") + &user(name) + "allow.publish = [\"own/%u\"]\n";
+    assert!(read(&own("ana")).is_ok());
+    assert!(read(&user("a/+")).is_ok());
+    refused(
+        &own("+"),
+        "cordboard.toml:5: users.name has own/%u, and the name + holds /, + or #, which mean something in a filter; use another name, or no %u",
+    );
+    let long = "x".repeat(128);
+    let error = read(&(user(&long) + "deny.create = [\"%u/%u\"]")).unwrap_err();
+    assert!(error.starts_with("cordboard.toml:2: users.name has %u/%u, which makes no filter with the name xxx"), "{error}");
+}
+
 /// Without users everyone may do everything, so only this machine may connect (I2).
 #[test]
 fn other_machines_need_users() {
@@ -259,7 +274,10 @@ fn a_file_that_cannot_be_trusted_is_refused() {
         Config::load(&path)
     };
     assert_eq!(load("manual.toml", MANUAL.as_bytes()).unwrap(), Config::default());
-    assert_eq!(load("empty.toml", b"").unwrap(), Config::default());
+    for nothing in [&b""[..], b"\n \r\n", b"\xef\xbb\xbf"] {
+        assert!(matches!(load("empty.toml", nothing), Err(ConfigError::Empty { .. })), "{nothing:?}");
+    }
+    assert_eq!(load("comment.toml", b"# all as it comes\n").unwrap(), Config::default());
     assert!(matches!(load("latin.toml", b"\n# Z\xfcrich"), Err(ConfigError::NotUtf8 { line: 2, .. })));
     assert!(matches!(load("huge.toml", &vec![b'\n'; 10 << 20]), Err(ConfigError::TooLarge { .. })));
     assert!(matches!(Config::load(&dir.path().join("missing.toml")), Err(ConfigError::Unreadable { .. })));
@@ -275,6 +293,7 @@ fn a_file_that_anyone_can_change_is_refused() {
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o646)).unwrap();
     assert!(matches!(Config::load(file.path()), Err(ConfigError::WorldWritable { .. })));
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o664)).unwrap();
+    std::fs::write(file.path(), MANUAL).unwrap();
     assert_eq!(Config::load(file.path()).unwrap(), Config::default());
 }
 

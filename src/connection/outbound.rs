@@ -33,6 +33,8 @@ pub(crate) struct Delivery {
     pub(crate) queue: Arc<SubscriptionQueue>,
     pub(crate) run: Run,
     pub(crate) pass: u32,
+    /// It may be seen as of this generation of users.
+    pub(crate) judged: u64,
     /// Settled by being written.
     pub(crate) settles: bool,
     /// Held until it is written or thrown away.

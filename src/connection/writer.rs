@@ -71,6 +71,7 @@ impl Writer {
     /// Writes until the queue is closed and empty. An error says why it could not.
     pub(crate) async fn run(mut self) -> Result<(), CloseReason> {
         while self.line.outbound.take(&mut self.items, ITEMS).await {
+            self.withhold();
             self.encode();
             self.write().await?;
             let name = self.line.writer.name();
@@ -81,6 +82,14 @@ impl Writer {
         // The peer reads our goodbye before it sees the end; one that does not read is not waited for.
         let _ = time::timeout(GOODBYE, self.socket.shutdown()).await;
         Ok(())
+    }
+
+    /// Messages that may no longer be seen are not written, however near they have come. One compare a run.
+    fn withhold(&mut self) {
+        self.items.retain(|item| match item {
+            Item::Deliver(Delivery { queue, run, judged, .. }) => queue.may_write(run, *judged),
+            Item::Reply(_) | Item::PublishAck(_) => true,
+        });
     }
 
     fn encode(&mut self) {
@@ -158,7 +167,7 @@ impl Writer {
             match item {
                 Item::Reply(bytes) => reply_bytes += bytes.len() as u64,
                 Item::PublishAck(_) => {}
-                Item::Deliver(Delivery { queue, run, pass, settles, budget }) => {
+                Item::Deliver(Delivery { queue, run, pass, settles, budget, judged: _ }) => {
                     delivered += u64::from(run.len);
                     queue.wrote(&run, pass, settles);
                     drop(budget);

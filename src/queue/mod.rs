@@ -21,6 +21,7 @@ pub(crate) use self::{poison::Poison, run::Run};
 use crate::{
     batch::Batch,
     events::{Depth, DropReason, Lost},
+    name::TopicName,
     room::Room,
 };
 
@@ -100,12 +101,18 @@ impl Size {
 #[derive(Debug, Clone, Copy, Default)]
 struct Dropped {
     all: u64,
-    untold: [u64; 5],
+    untold: [u64; 6],
 }
 
 impl Dropped {
-    const REASONS: [DropReason; 5] =
-        [DropReason::QueueFull, DropReason::PoisonFull, DropReason::BacklogFull, DropReason::Expired, DropReason::MemoryFull];
+    const REASONS: [DropReason; 6] = [
+        DropReason::QueueFull,
+        DropReason::PoisonFull,
+        DropReason::BacklogFull,
+        DropReason::Expired,
+        DropReason::MemoryFull,
+        DropReason::RightWithdrawn,
+    ];
 
     fn count(&mut self, why: DropReason, messages: u64) {
         self.all += messages;
@@ -488,6 +495,34 @@ impl<R> Queue<R> {
         self.waiting.clear();
         self.poison.clear();
         (self.wait, self.poison_bytes) = (Size::default(), 0);
+        lost
+    }
+
+    /// Drops what may no longer be seen, by topic: what waits, the poison, and what is in flight, so that nothing of it comes
+    /// again. All of it is counted, also what its client may have read by now.
+    pub(crate) fn withdraw(&mut self, mut may_be_seen: impl FnMut(&TopicName) -> bool) -> Lost {
+        let mut lost = Lost::default();
+        for (runs, size) in [(&mut self.in_flight, &mut self.flight), (&mut self.waiting, &mut self.wait)] {
+            runs.retain(|run| {
+                let stays = may_be_seen(run.batch.topic());
+                if !stays {
+                    size.sub(run);
+                    lost.queued += u64::from(run.len);
+                    lost.bytes += run.bytes();
+                }
+                stays
+            });
+        }
+        self.poison.retain(|poison| {
+            let stays = may_be_seen(poison.topic());
+            if !stays {
+                self.poison_bytes -= poison.bytes();
+                lost.poison += 1;
+                lost.bytes += poison.bytes();
+            }
+            stays
+        });
+        self.dropped.count(DropReason::RightWithdrawn, lost.messages());
         lost
     }
 

@@ -24,6 +24,10 @@ impl Poison {
         Self { topic: batch.topic().clone(), accepted_ms: batch.accepted_ms(), record: batch.records(run.start, 1).to_vec() }
     }
 
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.record.len() as u64
     }

@@ -32,14 +32,18 @@ struct Made {
 }
 
 fn batch(messages: &[Made], now: Instant) -> Arc<Batch> {
-    let mut builder = crate::batch::BatchBuilder::new("t".parse().unwrap());
+    batch_of("t", messages, now)
+}
+
+fn batch_of(topic: &str, messages: &[Made], now: Instant) -> Arc<Batch> {
+    let mut builder = crate::batch::BatchBuilder::new(topic.parse().unwrap());
     for made in messages {
         let ttl = made.ttl.map(|ttl| ttl.as_millis().to_string());
         let headers = headers_from(ttl.iter().map(|ttl| (Headers::TTL_MS, ttl.as_str()))).unwrap();
         let mut payload = made.id.to_be_bytes().to_vec();
         payload.resize(made.len.max(8), 0);
         let headers = Headers::from_bytes(&headers).unwrap();
-        builder.push(&Publish { sequence: 1, topic: b"t", headers, payload: &payload });
+        builder.push(&Publish { sequence: 1, topic: topic.as_bytes(), headers, payload: &payload });
     }
     Arc::new(builder.seal(now))
 }
@@ -428,4 +432,33 @@ fn giving_up_bytes_takes_what_waits() {
     assert_eq!(queue.give_up(1_000, now), 2 * 9);
     assert_eq!((queue.depth().waiting, queue.depth().in_flight), (0, 4));
     assert_eq!(dropped(&mut queue), [(DropReason::MemoryFull, 2)]);
+}
+
+/// I2: of what is in flight, waits or was given up, the topics that may no longer be seen go, and nothing of them comes again.
+#[test]
+fn what_may_no_longer_be_seen_goes_from_everywhere() {
+    let (mut queue, now) = (Queue::<u32>::new(BOUNDS), Instant::now());
+    queue.go_live();
+    let one = |id| [Made { id, len: 8, ttl: None }];
+    for (id, topic) in [(1, "secret"), (2, "secret"), (3, "open"), (4, "secret"), (5, "open"), (6, "secret")] {
+        queue.append(&batch_of(topic, &one(id), now), 0, || None, now);
+    }
+    let mut taken = Vec::new();
+    queue.take(4, u64::MAX, now, &mut taken);
+    queue.written(queue.pass(), 4);
+    assert!(queue.give_up_one(1));
+    let lost = queue.withdraw(|topic| topic.as_str() == "open");
+    assert_eq!((lost.queued, lost.poison), (3, 1));
+    let depth = queue.depth();
+    assert_eq!((depth.in_flight, depth.waiting, depth.poison, depth.dropped), (1, 1, 0, 4));
+    assert_eq!(queue.take_untold().collect::<Vec<_>>(), [(DropReason::RightWithdrawn, 4)]);
+    // What its client gives back all the same is not there to come again.
+    queue.again(2);
+    let mut again = Vec::new();
+    queue.take(9, u64::MAX, now, &mut again);
+    assert_eq!(told(&again), [(3, 3, true), (5, 5, false)]);
+    assert_eq!(queue.redeliver(&Room::new(u64::MAX), now), 0);
+    assert_eq!(queue.ack(6), None);
+    assert_eq!(queue.ack(5), Some(2));
+    assert_eq!(queue.depth().bytes, 0);
 }

@@ -3,6 +3,7 @@
 //! The terminal is as plain as they come: it answers no question, the one for the cursor's position included.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
     io::{Read, Write},
     path::Path,
@@ -72,15 +73,45 @@ pub(super) struct Console {
 impl Console {
     /// Started, and drawn for the first time.
     pub(super) fn open() -> Self {
-        Self::open_failing("")
+        Self::start(None, "")
+    }
+
+    /// The same, with a configuration file.
+    pub(super) fn open_with(config: &str) -> Self {
+        Self::start(Some(config), "")
     }
 
     /// With faults that will strike.
     pub(super) fn open_failing(faults: &str) -> Self {
-        let pair = native_pty_system().openpty(size(80, 24)).unwrap();
+        Self::start(None, faults)
+    }
+
+    fn start(config: Option<&str>, faults: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
+        let mut args: Vec<OsString> = ["--listen", "127.0.0.1:0", "--operator", "ana"].map(OsString::from).into();
+        if let Some(text) = config {
+            let file = state.path().join("users.toml");
+            fs::write(&file, text).unwrap();
+            args.extend(["--config".into(), file.into()]);
+        }
+        let mut console = Self::spawn(&args, state, faults);
+        console.eventually(&["Needs attention"]);
+        let written = String::from_utf8_lossy(&console.written()).into_owned();
+        let address = written.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
+        address.unwrap_or_else(|| panic!("{written:?}")).clone_into(&mut console.address);
+        console
+    }
+
+    /// The program in a terminal, with these arguments.
+    pub(super) fn run(args: &[&str]) -> Self {
+        Self::spawn(args, tempfile::tempdir().unwrap(), "")
+    }
+
+    fn spawn(args: &[impl AsRef<OsStr>], state: tempfile::TempDir, faults: &str) -> Self {
+        let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_cordboard"));
-        command.args(["--listen", "127.0.0.1:0", "--operator", "ana", "--state-dir"]);
+        command.args(args);
+        command.arg("--state-dir");
         command.arg(state.path());
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
@@ -100,12 +131,12 @@ impl Console {
             move || tape.record(source)
         });
         let terminal = Some((pair.master.take_writer().unwrap(), pair.master));
-        let mut console = Self { child, terminal, tape, reader: Some(reader), state, before, address: String::new() };
-        console.eventually(&["Needs attention"]);
-        let written = String::from_utf8_lossy(&console.written()).into_owned();
-        let address = written.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
-        address.unwrap_or_else(|| panic!("{written:?}")).clone_into(&mut console.address);
-        console
+        Self { child, terminal, tape, reader: Some(reader), state, before, address: String::new() }
+    }
+
+    /// Writes the configuration file anew.
+    pub(super) fn configure(&self, text: &str) {
+        fs::write(self.state.path().join("users.toml"), text).unwrap();
     }
 
     /// Presses each key of `keys`.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use cordboard::{Broker, Config, Handle, Printable};
+use cordboard::{Broker, Config, Handle, Printable, control::Outcome};
 use tokio::runtime::Runtime;
 
 use super::{runtime, say};
@@ -40,9 +40,13 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     #[cfg(feature = "faults")]
     plan_faults(&handle)?;
     handle.set_read_only(args.read_only);
+    if args.config.is_some() {
+        let (args, state) = (args.clone(), state.path().to_owned());
+        handle.reload_from(move || configure(&args, &state).map_err(|error| format!("{error:#}")));
+    }
     let ask_first = AskFirst::default();
     let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
-    runtime.spawn(obey(signals, handle.clone(), ask_first.clone()));
+    runtime.spawn(obey(signals, handle.clone(), ask_first.clone(), args.config.is_some()));
     // The first line is where the broker is: whoever started it may wait for that.
     announce(&handle, &logging);
     if with_console {
@@ -92,10 +96,11 @@ fn announce(handle: &Handle, logging: &Logging) {
 }
 
 /// Does what signals ask for: the first drains, a second interrupt ends the process.
-async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst) {
+async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst, has_file: bool) {
     loop {
         match signals.next().await {
-            Signal::HangUp => tracing::info!("hang-up ignored: the configuration is read when the broker starts"),
+            Signal::HangUp if has_file => drop(tokio::spawn(reload(handle.clone()))),
+            Signal::HangUp => tracing::info!("hang-up: there is no configuration file to read again, as --config names none"),
             Signal::Interrupt if ask_first.take(Instant::now()) => {
                 say("the broker is running: Enter opens the console, Ctrl-C again shuts the broker down");
             }
@@ -108,6 +113,16 @@ async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst) {
         handle.shutdown().await;
     };
     unless_interrupted(draining, &mut signals).await;
+}
+
+/// A hang-up asks for the configuration to be read again. Whoever sends one has the process in hand, read-only or not.
+async fn reload(handle: Handle) {
+    match handle.reload("SIGHUP").await {
+        // What has changed is the chronicle's line.
+        Outcome::Done { .. } | Outcome::AlreadyGone | Outcome::Seen { .. } | Outcome::Cancelled { .. } => {}
+        Outcome::Refused { why } => tracing::error!("the configuration was not taken, and all is as it was: {}", Printable(&why)),
+        Outcome::Unknown => tracing::error!("nobody said whether the configuration was taken; look at the events"),
+    }
 }
 
 /// Waits for `draining`, unless another interrupt comes first: that one does not wait.

@@ -6,6 +6,7 @@ use cordboard::{
     Board,
     control::{Order, Outcome},
     events::Stamped,
+    reload::Preview,
 };
 use crossterm::event::KeyEvent;
 
@@ -31,6 +32,8 @@ pub(crate) enum Msg {
         /// How.
         outcome: Outcome,
     },
+    /// The configuration was read, to be taken if the operator says so; or this is wrong with it.
+    Previewed(Result<Box<Preview>, String>),
     /// The gate refuses orders, or no longer does.
     ReadOnly(bool),
     /// The broker has ended.
@@ -53,6 +56,8 @@ pub(crate) struct News {
 pub(crate) enum Effect {
     /// Give an order to the broker; its outcome comes back with the ticket.
     Order(u64, Order),
+    /// Read the configuration and say what it would change.
+    Preview,
     /// Let the gate refuse orders, or not.
     ReadOnly(bool),
     /// Put text on the terminal's clipboard.

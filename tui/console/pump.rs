@@ -184,6 +184,10 @@ mod tests {
             Outcome::AlreadyGone
         }
 
+        async fn preview(&self) -> Result<cordboard::reload::Preview, String> {
+            Err("there is none".to_owned())
+        }
+
         async fn ended(&self) {
             self.end.notified().await;
         }

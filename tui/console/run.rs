@@ -135,6 +135,19 @@ impl<S: Source> Loop<'_, S> {
             }
             // A terminal that does not take it is not a reason to stop.
             Effect::Copy(text) => drop(Screen::copy(&text)),
+            Effect::Preview => {
+                let source = self.source.clone();
+                match self.outbox.try_clone() {
+                    Ok(outbox) => {
+                        self.runtime.spawn(async move {
+                            let preview = source.preview().await.map(Box::new);
+                            // A console that has been left asks nothing.
+                            let _ = outbox.send(Msg::Previewed(preview)).await;
+                        });
+                    }
+                    Err(error) => return self.tell(Msg::Previewed(Err(error.to_string()))),
+                }
+            }
             Effect::Order(ticket, order) => {
                 let source = self.source.clone();
                 match self.outbox.try_clone() {

@@ -6,6 +6,7 @@ use cordboard::{
     Board, Follower, Handle,
     clock::Moment,
     control::{Order, Outcome},
+    reload::Preview,
 };
 
 use super::msg::News;
@@ -28,6 +29,8 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     fn set_read_only(&self, on: bool);
     /// Gives it an order.
     fn order(&self, order: Order) -> impl Future<Output = Outcome> + Send;
+    /// Reads its configuration and says what that would change.
+    fn preview(&self) -> impl Future<Output = Result<Preview, String>> + Send;
     /// Waits until it has ended, for whatever reason.
     fn ended(&self) -> impl Future<Output = ()> + Send;
     /// A point at which tests may let the console fail.
@@ -63,6 +66,10 @@ impl Source for Handle {
 
     async fn order(&self, order: Order) -> Outcome {
         self.order(order).await
+    }
+
+    async fn preview(&self) -> Result<Preview, String> {
+        self.preview_reload().await
     }
 
     async fn ended(&self) {

@@ -9,13 +9,15 @@ use std::{
 use ractor::ActorRef;
 
 use crate::{
+    access::Users,
     actors::{
         listener::{ListenerMsg, Refused, Register},
         session_manager::{Claim, SessionManagerMsg},
     },
-    auth::{Credentials, Identity},
+    auth::Credentials,
     limits::Limit,
     logins::{Logins, Refusal},
+    name::Principal,
     shared::Shared,
     throttle::network,
     wire::Code,
@@ -49,14 +51,19 @@ impl Place {
     }
 
     /// Checks the password, on the pool of blocking threads. An error comes with how late it is to be told.
-    pub(super) async fn log_in(&self, shared: &Arc<Shared>, credentials: Credentials) -> Result<Identity, (Refused, Duration)> {
+    pub(super) async fn log_in(
+        &self,
+        shared: &Arc<Shared>,
+        users: &Arc<Users>,
+        credentials: Credentials,
+    ) -> Result<Principal, (Refused, Duration)> {
         let limits = &shared.config.logins;
         let may_try = lock(&self.logins).may_try(self.address, limits, Shared::now());
         may_try.map_err(|refusal| (refused(shared, self.address, &refusal), Duration::ZERO))?;
         let name = credentials.user.clone().unwrap_or_default();
-        let authenticator = Arc::clone(&shared.authenticator);
-        let why = match tokio::task::spawn_blocking(move || authenticator.authenticate(&credentials)).await {
-            Ok(Ok(identity)) => return Ok(identity),
+        let (users, stats, now) = (Arc::clone(users), Arc::clone(&shared.stats), Shared::now());
+        let why = match tokio::task::spawn_blocking(move || users.verify(&credentials, now, &stats.hashed)).await {
+            Ok(Ok(principal)) => return Ok(principal),
             Ok(Err(why)) => why,
             Err(_) => return Err((Refused::new(Code::Internal, "the password could not be checked"), Duration::ZERO)),
         };
@@ -88,14 +95,28 @@ fn refused(shared: &Shared, address: IpAddr, refusal: &Refusal) -> Refused {
     Refused::new(code, refusal.to_string()).retry_after(refusal.wait())
 }
 
+/// Who this is, if it was verified lately. An address that was wrong too often is kept from what is remembered, too: it could
+/// try passwords against that for nothing.
+pub(super) fn recall(
+    shared: &Shared,
+    logins: &Mutex<Logins>,
+    users: &Users,
+    register: &Register,
+) -> Result<Option<Principal>, Refused> {
+    let (address, now) = (network(register.connection.peer.ip()), Shared::now());
+    let may_try = lock(logins).may_try(address, &shared.config.logins, now);
+    may_try.map_err(|refusal| refused(shared, address, &refusal))?;
+    Ok(users.recall(&credentials(register), now))
+}
+
 /// A client is who it says: asks for its session.
-pub(super) fn claim(shared: &Shared, sessions: &ActorRef<SessionManagerMsg>, register: Register, identity: Identity) {
+pub(super) fn claim(shared: &Shared, sessions: &ActorRef<SessionManagerMsg>, register: Register, principal: Principal) {
     let Register { request, client, connection } = register;
     let limits = (&shared.config.connections, &shared.config.sessions);
     let wished = |ms: Option<u64>, default: Duration| ms.map_or(default, Duration::from_millis);
     let listener = connection.listener.clone();
     let claim = Claim {
-        identity,
+        principal,
         client,
         session: request.session,
         ack: request.ack,

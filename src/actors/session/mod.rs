@@ -3,6 +3,7 @@
 
 mod attachment;
 mod publishing;
+mod rights;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -13,10 +14,11 @@ pub(crate) use self::attachment::{Attach, ConnectionGone, Goodbye, Lease, Regist
 use self::{
     attachment::Attached,
     publishing::{Publishing, Route},
+    rights::Judge,
     subscriptions::Subscriptions,
 };
 use super::{
-    Door, Living, SubscriberMsg, alive,
+    Door, Living, RightsChanged, SubscriberMsg, alive,
     listener::ListenerMsg,
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic::TopicRef,
@@ -24,11 +26,10 @@ use super::{
     watch::{Doing, kinds},
 };
 use crate::{
-    auth::Identity,
     connection::{Chunk, Delivery, Request, Requests},
     events::{Action, CloseReason, Event},
     limits::Limit,
-    name::{Epoch, Filter, NameError, SessionId, TopicName},
+    name::{Epoch, Filter, NameError, Principal, SessionId, TopicName},
     receipt::Refusal,
     shared::Shared,
     stats::Counter,
@@ -63,12 +64,14 @@ pub(crate) enum SessionMsg {
     SubscriptionEnded { filter: Filter, code: Code, reason: String, lost: u64 },
     /// A subscriber failed too often: the client should subscribe again.
     SubscriberFailed { filter: Filter, lost: u64 },
+    /// What its principal may do is something else now.
+    RightsChanged(RightsChanged),
     /// Send these messages to the client of this epoch.
     Deliver { epoch: Epoch, deliveries: Vec<Delivery> },
 }
 
 kinds! {
-    SessionMsg:
+    SessionMsg: RightsChanged
     Attach Detach End Drop Chunk TopicFound Settled Serving SubscribeRefused Unsubscribed SubscriptionEnded SubscriberFailed
     Deliver
 }
@@ -99,7 +102,7 @@ pub(crate) struct Flow {
 pub(crate) struct Arguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: SessionId,
-    pub(crate) identity: Identity,
+    pub(crate) principal: Principal,
     pub(crate) flow: Arc<Flow>,
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
@@ -113,7 +116,8 @@ pub(crate) struct Session;
 pub(crate) struct State {
     shared: Arc<Shared>,
     id: SessionId,
-    identity: Identity,
+    principal: Principal,
+    judge: Judge,
     flow: Arc<Flow>,
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
@@ -143,12 +147,14 @@ impl Actor for Session {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
-        let Arguments { shared, id, identity, flow, topics, subscribers, ends, doing } = args;
+        let Arguments { shared, id, principal, flow, topics, subscribers, ends, doing } = args;
         let (alive, requests) = (alive(&shared), Requests::new(&shared.config.sessions, Shared::now()));
+        let judge = Judge::new(&shared.access, &principal);
         Ok(State {
             shared,
             id,
-            identity,
+            principal,
+            judge,
             flow,
             topics,
             subscribers,
@@ -181,6 +187,11 @@ impl Actor for Session {
             SessionMsg::Unsubscribed { filter, request, existed } => state.unsubscribed(filter, request, existed),
             SessionMsg::SubscriptionEnded { filter, code, reason, lost } => state.subscription_ended(filter, code, reason, lost),
             SessionMsg::SubscriberFailed { filter, lost } => state.subscriber_failed(filter, lost),
+            SessionMsg::RightsChanged(changed) => {
+                state.look_at_rights();
+                // The order is answered when the last one has looked.
+                drop(changed);
+            }
             SessionMsg::Deliver { epoch, deliveries } => state.deliver(epoch, deliveries),
         }
         Ok(())
@@ -212,6 +223,7 @@ impl State {
         if !self.is_current(chunk.epoch) || self.leaving.is_some() {
             return;
         }
+        self.look_at_rights();
         for (handle, number) in &chunk.acks {
             match self.subscriptions.subscriber(*handle) {
                 Some(subscriber) => {
@@ -275,7 +287,7 @@ impl State {
     /// A right was refused: told on the bus, but not for each of a flood.
     fn right_refused(&self, action: Action, name: &str) {
         if let Some(times) = self.shared.limits.told("rights", &self.id.to_string(), Shared::now()) {
-            let (session, principal) = (self.id, self.identity.principal.clone());
+            let (session, principal) = (self.id, self.principal.clone());
             self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned(), times });
         }
     }
@@ -287,7 +299,7 @@ impl State {
             NameError::TooDeep { .. } => Limit::NameLevels,
             _ => return,
         };
-        self.shared.limit_hit(limit, self.identity.principal.as_str());
+        self.shared.limit_hit(limit, self.principal.as_str());
     }
 
     /// The client is told why and closed; the session stays as it is until its manager hears of the loss.

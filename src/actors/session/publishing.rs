@@ -19,6 +19,8 @@ use crate::{
 /// Topics whose way is remembered; at the bound, those not being looked up are forgotten.
 const ROUTES: usize = 4_096;
 
+const MAY_NOT_PUBLISH: &str = "you may not publish to this topic";
+
 /// The publish sequences of a session.
 #[derive(Debug, Default)]
 pub(super) struct Publishing {
@@ -201,9 +203,9 @@ impl State {
         let topic = batch.topic().clone();
         // Only a topic that may be published to becomes known; whatever else the route says is judged here.
         let known = matches!(self.routes.get(&topic), Some(Route::Known(_)));
-        if !known && !self.identity.rights.may(Action::Publish, &topic) {
+        if !known && !self.judge.may(Action::Publish, &topic) {
             self.right_refused(Action::Publish, topic.as_str());
-            return receipt.refuse(Code::Forbidden, "you may not publish to this topic");
+            return receipt.refuse(Code::Forbidden, MAY_NOT_PUBLISH);
         }
         self.send_to_topic(&topic, TopicMsg::Publish { batch, skip, receipt, ingress });
     }
@@ -228,7 +230,7 @@ impl State {
     pub(super) fn look_up(&mut self, topic: &TopicName) -> &mut Waiting {
         if !matches!(self.routes.get(topic), Some(Route::LookingUp(_))) {
             let find =
-                TopicManagerMsg::Find { topic: topic.clone(), identity: self.identity.clone(), session: self.myself.clone() };
+                TopicManagerMsg::Find { topic: topic.clone(), principal: self.principal.clone(), session: self.myself.clone() };
             // A manager that has failed takes this session with it.
             let _ = self.shared.tell(&self.topics, find);
             self.remember(topic.clone(), Route::LookingUp(Waiting::default()));
@@ -252,25 +254,21 @@ impl State {
             self.topic_for_subscription(topic, &found);
         }
         match found {
-            Ok(known) => {
-                if self.identity.rights.may(Action::Publish, topic) {
-                    self.remember(topic.clone(), Route::Known(known));
-                }
+            // Judged when it was asked for, and again now: the rights may be others.
+            Ok(known) if self.judge.may(Action::Publish, topic) => {
+                self.remember(topic.clone(), Route::Known(known));
                 for group in groups {
                     self.send_to_topic(topic, group);
                 }
             }
+            Ok(_) => refuse_groups(groups, Code::Forbidden, MAY_NOT_PUBLISH),
             Err((code, reason)) => {
                 if code == Code::Forbidden {
                     // What an operator has forbidden is not a matter of rights: it is no publish, whoever made the topic.
                     let action = if self.shared.bans.topic(topic).is_some() { Action::Publish } else { Action::Create };
                     self.right_refused(action, topic.as_str());
                 }
-                for group in groups {
-                    if let TopicMsg::Publish { receipt, .. } = group {
-                        receipt.refuse(code, &reason);
-                    }
-                }
+                refuse_groups(groups, code, &reason);
             }
         }
     }
@@ -288,6 +286,14 @@ impl State {
             attached.outbound.publish_ack(self.publishing.settled);
         }
         self.leave_when_settled();
+    }
+}
+
+fn refuse_groups(groups: Vec<TopicMsg>, code: Code, reason: &str) {
+    for group in groups {
+        if let TopicMsg::Publish { receipt, .. } = group {
+            receipt.refuse(code, reason);
+        }
     }
 }
 

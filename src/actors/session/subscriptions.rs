@@ -137,7 +137,7 @@ impl State {
             let reason = "shared subscriptions are not there yet; leave `group` out";
             return self.refuse_request(id, Code::Malformed, reason);
         }
-        if !self.identity.rights.may_subscribe(&filter) {
+        if !self.judge.may_subscribe(&filter) {
             self.right_refused(Action::Subscribe, filter.as_str());
             return self.refuse_request(id, Code::Forbidden, "you may not subscribe to this filter");
         }
@@ -156,7 +156,7 @@ impl State {
     }
 
     fn too_many_wait(&self, request: u32) {
-        self.shared.limit_hit(Limit::RequestsPerFilter, self.identity.principal.as_str());
+        self.shared.limit_hit(Limit::RequestsPerFilter, self.principal.as_str());
         let reason = format!("{MAX_WAITING} requests wait on this filter; wait for their answers");
         self.refuse_request(request, Code::TooMany, reason);
     }
@@ -164,7 +164,7 @@ impl State {
     fn start(&mut self, filter: Filter, request: &SubscribeRequest) {
         let max = self.shared.config.sessions.max_subscriptions;
         if self.subscriptions.filters.len() >= max {
-            self.shared.limit_hit(Limit::SubscriptionsPerSession, self.identity.principal.as_str());
+            self.shared.limit_hit(Limit::SubscriptionsPerSession, self.principal.as_str());
             let reason = format!("this session has {max} subscriptions (sessions.max_subscriptions); end one first");
             return self.refuse_request(request.request, Code::TooMany, reason);
         }
@@ -191,7 +191,7 @@ impl State {
         let create = Create {
             id: SubscriptionId { session: self.id, filter },
             handle: *handle,
-            identity: self.identity.clone(),
+            principal: self.principal.clone(),
             ack_timeout: *ack_timeout,
             request: asked.request,
             session: self.myself.clone(),

@@ -12,6 +12,7 @@ use crate::{
         listener::{ListenerMsg, Refused},
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
+    auth,
     bucket::Pace,
     events::{CloseReason, Event},
     limits::Limit,
@@ -24,20 +25,24 @@ use crate::{
 
 impl State {
     pub(super) async fn claim(&mut self, claim: Claim) {
+        // Verified a moment ago, perhaps by users who have been replaced since.
+        if self.shared.access.rights_of(&claim.principal).is_none() {
+            return self.refuse(&claim, Refused::new(Code::Unauthorized, auth::Refused::Credentials.to_string()));
+        }
         // Asked here, behind the order that evicted: no registration that was under way slips through.
-        if let Some(reason) = self.shared.bans.principal(&claim.identity.principal) {
+        if let Some(reason) = self.shared.bans.principal(&claim.principal) {
             return self.refuse(&claim, Refused::new(Code::Forbidden, reason));
         }
         let Some(id) = claim.session else { return self.create(claim).await };
         let now = Shared::now();
-        let own = self.sessions.get(&id).is_some_and(|entry| entry.identity.principal == claim.identity.principal);
+        let own = self.sessions.get(&id).is_some_and(|entry| entry.principal == claim.principal);
         if own {
             return self.attach(id, claim);
         }
-        let ends = self.ending.get(&id).filter(|ending| ending.identity.principal == claim.identity.principal);
+        let ends = self.ending.get(&id).filter(|ending| ending.principal == claim.principal);
         let gone = match ends {
             Some(ending) => Some((reason(&ending.why), self.shared.clock.now().wall)),
-            None => self.tombstones.find(id, &claim.identity.principal, now).map(|stone| (stone.reason.clone(), stone.at)),
+            None => self.tombstones.find(id, &claim.principal, now).map(|stone| (stone.reason.clone(), stone.at)),
         };
         let refused = match gone {
             Some((reason, at)) => {
@@ -70,7 +75,7 @@ impl State {
     /// Why this principal may not have another session.
     fn too_many_sessions(&self, claim: &Claim) -> Option<Refused> {
         let max = self.shared.config.sessions.max_per_principal;
-        let principal = &claim.identity.principal;
+        let principal = &claim.principal;
         if self.owned.get(principal).is_none_or(|owned| owned.sessions < max) {
             return None;
         }
@@ -94,7 +99,7 @@ impl State {
         let arguments = |doing: &Arc<Doing>| SessionArguments {
             shared: Arc::clone(&self.shared),
             id,
-            identity: claim.identity.clone(),
+            principal: claim.principal.clone(),
             flow: Arc::clone(&flow),
             topics: self.topics.clone(),
             subscribers: self.subscribers.clone(),
@@ -114,7 +119,7 @@ impl State {
         self.shared.emit(Event::SessionCreated {
             id,
             client: claim.client.clone(),
-            principal: claim.identity.principal.clone(),
+            principal: claim.principal.clone(),
             listener,
             peer,
             epoch,
@@ -122,7 +127,7 @@ impl State {
         });
         let entry = Entry {
             actor,
-            identity: claim.identity.clone(),
+            principal: claim.principal.clone(),
             epoch,
             reclaim: claim.reclaim,
             client: Client::Here { listener: claim.connection.listener.clone(), dropped: false },
@@ -132,7 +137,7 @@ impl State {
             delivered: Rate::default(),
         };
         self.sessions.insert(id, entry);
-        self.owned.entry(claim.identity.principal.clone()).or_default().sessions += 1;
+        self.owned.entry(claim.principal.clone()).or_default().sessions += 1;
         self.hand_over(id, epoch, false, claim);
     }
 
@@ -151,7 +156,7 @@ impl State {
         let takeover = match std::mem::replace(&mut entry.client, here) {
             Client::Here { .. } => true,
             Client::Away { deadline, .. } => {
-                let principal = entry.identity.principal.clone();
+                let principal = entry.principal.clone();
                 self.deadlines.remove(&(deadline, id));
                 self.not_detached(&principal);
                 false

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Client, ConnectionGone, Ending, SessionManagerMsg, State, Told};
 use crate::{
     actors::{
-        Door, SessionMsg,
+        Door, RightsChanged, SessionMsg,
         listener::ListenerMsg,
         session::Goodbye,
         subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
@@ -14,7 +14,7 @@ use crate::{
     control::Outcome,
     events::{CloseReason, Event, SessionEnd},
     limits::Limit,
-    name::{Epoch, Principal, SessionId},
+    name::{Epoch, Principal, Printable, SessionId},
     shared::{Shared, tell},
     tombstones::Tombstone,
     wire::Code,
@@ -24,7 +24,7 @@ impl State {
     /// A connection is gone: the reclaim timer runs, unless a later one is there already.
     pub(super) fn connection_gone(&mut self, gone: &ConnectionGone) {
         let Some(entry) = self.sessions.get_mut(&gone.session) else { return };
-        let principal = entry.identity.principal.clone();
+        let principal = entry.principal.clone();
         if entry.epoch != gone.epoch || matches!(entry.client, Client::Away { .. }) {
             return self.shared.stats.stale.add(1);
         }
@@ -116,9 +116,9 @@ impl State {
         let Some(entry) = self.sessions.remove(&id) else { return };
         if let Client::Away { deadline, .. } = entry.client {
             self.deadlines.remove(&(deadline, id));
-            self.not_detached(&entry.identity.principal);
+            self.not_detached(&entry.principal);
         }
-        self.disown(&entry.identity.principal);
+        self.disown(&entry.principal);
         if let Client::Here { listener, .. } = &entry.client {
             // Said here, so that it is said whatever becomes of the session.
             let close = ListenerMsg::Close { goodbye: goodbye(&why), why: CloseReason::SessionEnded };
@@ -129,7 +129,7 @@ impl State {
         if has_failed || self.shared.tell(&entry.actor, SessionMsg::End { done: self.done() }).is_err() {
             self.end_subscriptions(id);
         }
-        let ending = Ending { identity: entry.identity, why, told };
+        let ending = Ending { principal: entry.principal, why, told };
         self.ending.insert(id, ending);
     }
 
@@ -142,6 +142,27 @@ impl State {
         let _ = self.shared.tell(&self.subscribers, SubscriberManagerMsg::EndSession { session: id, done: self.done() });
     }
 
+    /// The users are others now: sessions of those who are gone end, all others look again.
+    pub(super) fn rights_changed(&mut self, changed: &RightsChanged) {
+        let users = self.shared.access.current();
+        let (mut stay, mut gone) = (Vec::new(), Vec::new());
+        for (id, entry) in &self.sessions {
+            match users.rights_of(&entry.principal) {
+                Some(_) => stay.push(entry.actor.clone()),
+                None => gone.push((*id, entry.principal.clone())),
+            }
+        }
+        for (id, principal) in gone {
+            let why = format!("the user {} is no longer in the configuration", Printable(principal.as_str()));
+            let why = SessionEnd::Evicted { by: changed.by().to_owned(), why };
+            self.end(id, why, Told::Reload(changed.clone()));
+        }
+        for session in stay {
+            // One that has failed judges nothing any more.
+            let _ = self.shared.tell(&session, SessionMsg::RightsChanged(changed.clone()));
+        }
+    }
+
     pub(super) fn failed(&mut self, id: SessionId, why: &str) {
         if self.sessions.contains_key(&id) {
             self.end(id, SessionEnd::Failed { why: why.to_owned() }, Told::Nobody);
@@ -152,9 +173,9 @@ impl State {
     }
 
     pub(super) fn ended(&mut self, ended: &SubscriptionsEnded) {
-        let Some(Ending { identity, why, told, .. }) = self.ending.remove(&ended.session) else { return };
+        let Some(Ending { principal, why, told, .. }) = self.ending.remove(&ended.session) else { return };
         let at: UnixMillis = self.shared.clock.now().wall;
-        let stone = Tombstone { principal: identity.principal, reason: reason(&why), at };
+        let stone = Tombstone { principal, reason: reason(&why), at };
         self.tombstones.add(ended.session, stone, Shared::now());
         self.shared.emit(Event::SessionEnded { id: ended.session, why, lost: ended.lost });
         match told {
@@ -162,6 +183,7 @@ impl State {
             Told::Operator(reply) => {
                 let _ = reply.send(Outcome::Done { lost: ended.lost });
             }
+            Told::Reload(changed) => changed.cost(ended.lost),
             Told::Eviction(eviction) => self.evicted(eviction, ended.lost),
         }
     }

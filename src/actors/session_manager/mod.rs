@@ -17,7 +17,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent
 
 use self::{orders::Eviction, takeovers::Takeovers};
 use super::{
-    Living, SessionMsg, alive,
+    Living, RightsChanged, SessionMsg, alive,
     children::{Children, Ended},
     listener::ListenerMsg,
     session::{ClientEnds, Flow},
@@ -26,7 +26,6 @@ use super::{
     watch::{Doing, kinds},
 };
 use crate::{
-    auth::Identity,
     bucket::Pace,
     connection::Outbound,
     control::{Order, Outcome},
@@ -57,16 +56,18 @@ pub(crate) enum SessionManagerMsg {
     SubscriptionsEnded(SubscriptionsEnded),
     /// Carry out an order about a session.
     Order { order: Order, reply: RpcReplyPort<Outcome> },
+    /// The users are others now.
+    RightsChanged(RightsChanged),
     /// A second has passed.
     Tick,
 }
 
-kinds! { SessionManagerMsg: Claim ConnectionGone ClientEnds Reclaim SubscriptionsEnded Order Tick }
+kinds! { SessionManagerMsg: RightsChanged Claim ConnectionGone ClientEnds Reclaim SubscriptionsEnded Order Tick }
 
 /// A client that has been authenticated.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub(crate) identity: Identity,
+    pub(crate) principal: Principal,
     pub(crate) client: ClientName,
     pub(crate) session: Option<SessionId>,
     pub(crate) ack: AckMode,
@@ -132,7 +133,7 @@ struct Owned {
 
 struct Entry {
     actor: ActorRef<SessionMsg>,
-    identity: Identity,
+    principal: Principal,
     epoch: Epoch,
     reclaim: Duration,
     client: Client,
@@ -154,7 +155,7 @@ enum Client {
 }
 
 struct Ending {
-    identity: Identity,
+    principal: Principal,
     why: SessionEnd,
     told: Told,
 }
@@ -163,6 +164,8 @@ struct Ending {
 enum Told {
     Nobody,
     Operator(RpcReplyPort<Outcome>),
+    /// Its user is gone: that costs what it held.
+    Reload(RightsChanged),
     /// It is one of those of a principal that was forbidden.
     Eviction(u64),
 }
@@ -211,6 +214,7 @@ impl Actor for SessionManager {
             SessionManagerMsg::Reclaim => state.reclaim(),
             SessionManagerMsg::SubscriptionsEnded(ended) => state.ended(&ended),
             SessionManagerMsg::Order { order, reply } => state.order(order, reply),
+            SessionManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
             SessionManagerMsg::Tick => {
                 for Ended { of, failure, .. } in state.children.look(&state.shared) {
                     state.failed(of, &failure.unwrap_or_default());

@@ -63,7 +63,7 @@ impl State {
 
     /// Refuses a principal from now on, and evicts its sessions.
     fn forbid(&mut self, principal: &Principal, order: Order, reply: RpcReplyPort<Outcome>) {
-        let is_its = |(_, entry): &(&SessionId, &Entry)| entry.identity.principal == *principal;
+        let is_its = |(_, entry): &(&SessionId, &Entry)| entry.principal == *principal;
         let its: Vec<_> = self.sessions.iter().filter(is_its).map(|(id, _)| *id).collect();
         let loss = its.iter().map(|id| self.shared.held_by(*id)).sum();
         let allowed = order.precondition.check(None, loss).and_then(|()| {

@@ -9,11 +9,10 @@ use ractor::{ActorRef, RpcReplyPort};
 
 use crate::{
     actors::{Failures, SessionMsg, topic::TopicRef},
-    auth::Identity,
     clock::{Moment, UnixMillis, Uptime},
     control::Outcome,
     events::{Lost, TopicSample},
-    name::TopicName,
+    name::{Principal, TopicName},
     shared::Shared,
     stats::Rate,
     topic_cell::Life,
@@ -27,7 +26,7 @@ pub(super) struct Entry {
     pub(super) published: Rate,
     pub(super) fanned_out: Rate,
     /// Look-ups that wait until the actor has ended.
-    pub(super) waiting: Vec<(Identity, ActorRef<SessionMsg>)>,
+    pub(super) waiting: Vec<(Principal, ActorRef<SessionMsg>)>,
     pub(super) kill: Option<Kill>,
 }
 

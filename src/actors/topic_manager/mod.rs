@@ -21,7 +21,6 @@ use super::{
     watch::{Doing, kinds},
 };
 use crate::{
-    auth::Identity,
     backlog::Backlog,
     bucket::Pace,
     config::Topics,
@@ -38,8 +37,8 @@ use crate::{
 /// What the topic manager can be asked.
 #[derive(Debug)]
 pub(crate) enum TopicManagerMsg {
-    /// Find the topic, or create it if `identity` may; answer the session.
-    Find { topic: TopicName, identity: Identity, session: ActorRef<SessionMsg> },
+    /// Find the topic, or create it if `principal` may; answer the session.
+    Find { topic: TopicName, principal: Principal, session: ActorRef<SessionMsg> },
     /// A killed topic's exact subscriptions have ended.
     ExactEnded(ExactEnded),
     /// A topic found the broker full.
@@ -112,7 +111,7 @@ impl Actor for TopicManager {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            TopicManagerMsg::Find { topic, identity, session } => state.find(topic, identity, session).await,
+            TopicManagerMsg::Find { topic, principal, session } => state.find(topic, principal, session).await,
             TopicManagerMsg::ExactEnded(ended) => state.subscriptions_ended(&ended).await,
             TopicManagerMsg::MakeRoom(MakeRoom(asked)) => state.make_room(asked),
             TopicManagerMsg::RoomMade(RoomMade) => state.room_made(),
@@ -146,19 +145,19 @@ impl Actor for TopicManager {
 }
 
 impl State {
-    async fn find(&mut self, topic: TopicName, identity: Identity, session: ActorRef<SessionMsg>) {
+    async fn find(&mut self, topic: TopicName, principal: Principal, session: ActorRef<SessionMsg>) {
         if let Some(entry) = self.topics.get_mut(&topic) {
             if entry.topic.cell.life() == Life::Open {
                 let found = SessionMsg::TopicFound { topic, found: Ok(entry.topic.clone()) };
                 let _ = self.shared.tell(&session, found);
             } else {
-                entry.waiting.push((identity, session));
+                entry.waiting.push((principal, session));
             }
             return;
         }
-        let found = match self.refusal(&topic, &identity) {
+        let found = match self.refusal(&topic, &principal) {
             Some(refusal) => Err(refusal),
-            None => self.create(&topic, identity.principal).await.map_err(|error| {
+            None => self.create(&topic, principal).await.map_err(|error| {
                 tracing::error!(%error, %topic, "a topic did not start");
                 (Code::Internal, "the topic could not be started; try again".to_owned())
             }),
@@ -166,14 +165,13 @@ impl State {
         let _ = self.shared.tell(&session, SessionMsg::TopicFound { topic, found });
     }
 
-    /// Why `identity` may not create `topic` now.
-    fn refusal(&mut self, topic: &TopicName, identity: &Identity) -> Option<(Code, String)> {
+    /// Why `principal` may not create `topic` now.
+    fn refusal(&mut self, topic: &TopicName, principal: &Principal) -> Option<(Code, String)> {
         if let Some(reason) = self.shared.bans.topic(topic) {
             return Some((Code::Forbidden, reason));
         }
         let limits = &self.shared.config.topics;
-        let principal = &identity.principal;
-        if !identity.rights.may(Action::Create, topic) {
+        if !self.shared.access.rights_of(principal).is_some_and(|rights| rights.may(Action::Create, topic)) {
             return Some((Code::Forbidden, "there is no such topic and you may not create it".to_owned()));
         }
         if self.topics.len() >= limits.max {
@@ -229,10 +227,10 @@ impl State {
         Some(entry)
     }
 
-    async fn find_again(&mut self, topic: &TopicName, waiting: Vec<(Identity, ActorRef<SessionMsg>)>) {
-        for (identity, session) in waiting {
+    async fn find_again(&mut self, topic: &TopicName, waiting: Vec<(Principal, ActorRef<SessionMsg>)>) {
+        for (principal, session) in waiting {
             // Boxed by the compiler's rules for recursion; the topic is gone, so this goes one level deep.
-            Box::pin(self.find(topic.clone(), identity, session)).await;
+            Box::pin(self.find(topic.clone(), principal, session)).await;
         }
     }
 

@@ -24,6 +24,8 @@ struct Message {
     expires: Option<Instant>,
     attempts: u32,
     redelivered: bool,
+    /// Of the topic that is withdrawn.
+    secret: bool,
 }
 
 /// What the queue is meant to do, message by message.
@@ -83,18 +85,18 @@ impl Model {
         }
     }
 
-    fn push(&mut self, id: u64, bytes: u64, expires: Option<Instant>, redelivered: bool) {
+    fn push(&mut self, id: u64, bytes: u64, expires: Option<Instant>, redelivered: bool, secret: bool) {
         self.next += 1;
-        self.waiting.push(Message { number: self.next, id, bytes, expires, attempts: 0, redelivered });
+        self.waiting.push(Message { number: self.next, id, bytes, expires, attempts: 0, redelivered, secret });
     }
 
-    fn append(&mut self, messages: &[(u64, u64, Option<Instant>)], receipt: Option<u32>, now: Instant) -> Appended {
+    fn append(&mut self, messages: &[(u64, u64, Option<Instant>)], secret: bool, receipt: Option<u32>, now: Instant) -> Appended {
         if self.closed {
             return Appended::Closed;
         }
         self.accepted += messages.len() as u64;
         for (id, bytes, expires) in messages {
-            self.push(*id, *bytes, *expires, false);
+            self.push(*id, *bytes, *expires, false, secret);
         }
         if !self.is_over() {
             return Appended::Fits;
@@ -220,7 +222,7 @@ impl Model {
     fn redeliver(&mut self, now: Instant) -> u64 {
         let all = std::mem::take(&mut self.poison);
         for message in &all {
-            self.push(message.id, message.bytes, None, true);
+            self.push(message.id, message.bytes, None, true, message.secret);
         }
         self.shed(now);
         all.len() as u64
@@ -249,6 +251,17 @@ impl Model {
         self.poison.clear();
         self.lost += lost.messages();
         lost
+    }
+
+    fn withdraw(&mut self) -> Lost {
+        let mut gone: Vec<Message> = self.flight.extract_if(.., |message| message.secret).collect();
+        gone.extend(self.waiting.extract_if(.., |message| message.secret));
+        let queued = gone.len() as u64;
+        gone.extend(self.poison.extract_if(.., |message| message.secret));
+        for _ in &gone {
+            self.count(DropReason::RightWithdrawn);
+        }
+        Lost { queued, poison: gone.len() as u64 - queued, backlog: 0, bytes: bytes(&gone) }
     }
 
     fn close(&mut self) -> Lost {
@@ -299,7 +312,7 @@ impl Model {
 /// What to call; numbers are meant as shares of what there is.
 #[derive(Debug, Clone)]
 enum Step {
-    Append { messages: Vec<(usize, Option<u64>)>, from: usize, receipt: bool },
+    Append { messages: Vec<(usize, Option<u64>)>, from: usize, receipt: bool, secret: bool },
     Take { messages: u64, bytes: u64 },
     Written { stale: bool, number: u64 },
     Ack(u64),
@@ -310,6 +323,7 @@ enum Step {
     GoLive,
     HoldExpired,
     Purge,
+    Withdraw,
     Redeliver,
     GiveUp(u64),
     Close,
@@ -320,7 +334,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     let messages = vec((8_usize..70, option::weighted(0.2, 1_u64..40)), 1..6);
     let bytes = prop_oneof![Just(u64::MAX), 0_u64..200];
     prop_oneof![
-        12 => (messages, 0_usize..3, any::<bool>()).prop_map(|(messages, from, receipt)| Step::Append { messages, from, receipt }),
+        12 => (messages, 0_usize..3, any::<bool>(), any::<bool>())
+            .prop_map(|(messages, from, receipt, secret)| Step::Append { messages, from, receipt, secret }),
         10 => (prop_oneof![Just(u64::MAX), 0_u64..6], bytes).prop_map(|(messages, bytes)| Step::Take { messages, bytes }),
         8 => (any::<bool>(), 0_u64..8).prop_map(|(stale, number)| Step::Written { stale, number }),
         8 => (0_u64..7).prop_map(Step::Ack),
@@ -331,6 +346,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         5 => Just(Step::GoLive),
         3 => Just(Step::HoldExpired),
         1 => Just(Step::Purge),
+        2 => Just(Step::Withdraw),
         1 => Just(Step::Redeliver),
         1 => (1_u64..300).prop_map(Step::GiveUp),
         5 => (0_u64..40).prop_map(Step::Pass),
@@ -348,7 +364,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn append(&mut self, lens: &[(usize, Option<u64>)], from: usize, receipt: bool) {
+    fn append(&mut self, lens: &[(usize, Option<u64>)], from: usize, receipt: bool, secret: bool) {
         let from = from.min(lens.len() - 1);
         let made: Vec<Made> = (self.ids + 1..)
             .zip(lens)
@@ -356,7 +372,7 @@ impl Pair {
             .collect();
         self.ids += made.len() as u64;
         self.receipts += 1;
-        let batch = batch(&made, self.now);
+        let batch = batch_of(if secret { "secret" } else { "open" }, &made, self.now);
         let messages: Vec<_> = made[from..]
             .iter()
             .zip(from as u32..)
@@ -364,7 +380,7 @@ impl Pair {
             .collect();
         let receipt = receipt.then_some(self.receipts);
         let appended = self.queue.append(&batch, from as u32, || receipt, self.now);
-        assert_eq!(appended, self.model.append(&messages, receipt, self.now));
+        assert_eq!(appended, self.model.append(&messages, secret, receipt, self.now));
     }
 
     /// A number a little below, at, or above the highest that was ever taken.
@@ -375,7 +391,7 @@ impl Pair {
     fn step(&mut self, step: &Step) {
         let Self { queue, model, now, .. } = self;
         match step {
-            Step::Append { messages, from, receipt } => self.append(messages, *from, *receipt),
+            Step::Append { messages, from, receipt, secret } => self.append(messages, *from, *receipt, *secret),
             Step::Take { messages, bytes } => {
                 let mut out = Vec::new();
                 let short_of_bytes = queue.take(*messages, *bytes, *now, &mut out);
@@ -416,6 +432,7 @@ impl Pair {
                     model.shed(*now);
                 }
             }
+            Step::Withdraw => assert_eq!(queue.withdraw(|topic| topic.as_str() != "secret"), model.withdraw()),
             Step::Purge => assert_eq!(queue.purge(), model.purge()),
             Step::Redeliver => assert_eq!(queue.redeliver(&self.room, *now), model.redeliver(*now)),
             Step::GiveUp(bytes) => model.give_up(*bytes, queue.give_up(*bytes, *now), *now),
@@ -455,7 +472,7 @@ proptest! {
         prop_assert_eq!(&told, &pair.model.dropped);
         pair.step(&Step::Close);
         pair.agree();
-        pair.step(&Step::Append { messages: vec![(8, None)], from: 0, receipt: true });
+        pair.step(&Step::Append { messages: vec![(8, None)], from: 0, receipt: true, secret: false });
         pair.agree();
         prop_assert_eq!(pair.model.depth().queued(), 0);
         drop(pair.queue);

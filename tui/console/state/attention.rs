@@ -28,6 +28,8 @@ pub(crate) enum Rule {
     NoUsers,
     /// The broker is shutting down, or takes no connections.
     NotAccepting,
+    /// The configuration was changed and not taken.
+    Configuration,
     /// Messages were dropped.
     MessagesLost,
     /// A session with messages is about to be reclaimed.
@@ -54,6 +56,7 @@ impl Rule {
         match self {
             Self::NoUsers => "no users",
             Self::NotAccepting => "not accepting",
+            Self::Configuration => "not reloaded",
             Self::MessagesLost => "messages lost",
             Self::ReclaimSoon => "reclaim soon",
             Self::DeadLettersGrow => "DLQ growing",
@@ -179,6 +182,7 @@ fn incidents(model: &Model, lines: &mut Vec<Attention>) {
                 (false, Rule::Refusals, format!("{} {ago} ago: {why}", counted(count, "registration")))
             }
             Trouble::Rights if count >= BURST => (false, Rule::Refusals, format!("{} {ago} ago: {why}", counted(count, "right"))),
+            Trouble::Configuration => (true, Rule::Configuration, format!("{ago} ago {why}")),
             Trouble::Registrations | Trouble::Rights => continue,
         };
         lines.push(Attention { urgent, rule, subject: subject.clone(), what });

@@ -3,6 +3,7 @@
 use cordboard::{
     control::Control,
     name::{Principal, SessionId, SubscriptionId, TopicName},
+    reload::Preview,
 };
 
 use super::subject::Subject;
@@ -28,6 +29,8 @@ pub(crate) enum Deed {
     StopAccepting,
     /// Send every client away.
     Drain,
+    /// Take the configuration that was read.
+    Reload(Box<Preview>),
     /// End the broker.
     ShutDown,
 }
@@ -45,6 +48,7 @@ impl Deed {
             Self::ForbidPrincipal(principal) => Control::ForbidPrincipal { principal: principal.clone() },
             Self::StopAccepting => Control::Accept { on: false },
             Self::Drain => Control::Drain,
+            Self::Reload(preview) => Control::Reload { seen: Some(preview.mark) },
             Self::ShutDown => Control::Shutdown,
         }
     }
@@ -66,6 +70,7 @@ impl Deed {
             Self::ForbidPrincipal(_) => "FORBID USER",
             Self::StopAccepting => "STOP ACCEPTING",
             Self::Drain => "DRAIN THE BROKER",
+            Self::Reload(_) => "RELOAD THE CONFIGURATION",
             Self::ShutDown => "SHUT DOWN THE BROKER",
         }
     }
@@ -82,6 +87,7 @@ impl Deed {
             Self::ForbidPrincipal(_) => "Forbid user",
             Self::StopAccepting => "Stop accepting",
             Self::Drain => "Drain",
+            Self::Reload(_) => "Reload",
             Self::ShutDown => "Shut down",
         }
     }
@@ -94,6 +100,7 @@ impl Deed {
             Self::Drain => "DRAIN".to_owned(),
             Self::Evict(_) => "EVICT".to_owned(),
             Self::Purge(_) => "PURGE".to_owned(),
+            Self::Reload(_) => "RELOAD".to_owned(),
             Self::ShutDown => "SHUT DOWN".to_owned(),
             Self::Drop(_) | Self::Redeliver(_) | Self::StopAccepting => "YES".to_owned(),
         }

@@ -29,6 +29,8 @@ pub(crate) enum Trouble {
     Registrations,
     /// Rights were refused.
     Rights,
+    /// A configuration was read and not taken.
+    Configuration,
 }
 
 /// One thing that went wrong, however often.
@@ -64,6 +66,10 @@ impl Incidents {
             Event::RightRefused { name, action, times, .. } => {
                 (Trouble::Rights, *times, format!("{} {}", super::words::action(*action), safe(name)))
             }
+            Event::Order(record) if super::words::is_failed_reload(record) => {
+                (Trouble::Configuration, 1, super::words::outcome(&record.outcome))
+            }
+            Event::ConfigurationRead { .. } => return self.0.retain(|(trouble, ..), _| *trouble != Trouble::Configuration),
             _ => return,
         };
         // Several limits are several troubles; for the rest the last reason stands for all.

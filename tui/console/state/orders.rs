@@ -106,6 +106,7 @@ impl Given {
             Control::AllowTopic { .. } | Control::AllowPrincipal { .. } => "allowing…",
             Control::PeekQueue { .. } | Control::PeekBacklog { .. } => "looking…",
             Control::Accept { .. } => "asking…",
+            Control::Reload { .. } => "reading…",
             Control::Drain => "draining…",
             Control::Shutdown => "shutting down…",
             Control::Cancel { .. } => "cancelling…",

@@ -7,14 +7,17 @@ use cordboard::{
     control::Precondition,
     events::Depth,
     name::{Epoch, Filter, Principal, SessionId, SubscriptionId, TopicName},
+    reload::Preview,
 };
 
 use super::{
     deed::Deed,
     subject::Subject,
-    text::{bytes, count, counted, left, safe},
+    text::{bytes, count, counted, fit, left, safe},
 };
 
+/// Columns that a target may take: the buttons below it must stay in sight.
+const TARGET: usize = 240;
 /// Topics that a side effect names; the rest is counted.
 const NAMED: usize = 2;
 
@@ -51,6 +54,7 @@ impl Price {
             Deed::ForbidTopic(topic) => forbid_topic(board, topic),
             Deed::ForbidPrincipal(principal) => forbid_principal(board, principal),
             Deed::StopAccepting => stop_accepting(board),
+            Deed::Reload(preview) => reload(board, preview),
             Deed::Drain => drain(board),
             Deed::ShutDown => shut_down(board),
         }
@@ -268,6 +272,38 @@ fn stop_accepting(board: &Board) -> Price {
             "new connections are refused; a client that is cut off cannot come back".to_owned(),
             format!("{} detached, and will be reclaimed in time", counted(broker.detached, "session")),
         ],
+        ..Price::default()
+    }
+}
+
+/// What other users and rights cost those who are here.
+fn reload(board: &Board, preview: &Preview) -> Price {
+    let price = preview.price(board);
+    let mut ends = Vec::new();
+    if price.sessions > 0 {
+        ends.push(format!("{} of users who are gone", counted(price.sessions, "session")));
+    }
+    if price.subscriptions > 0 {
+        ends.push(format!("{} no longer allowed", counted(price.subscriptions, "subscription")));
+    }
+    if price.loss > 0 {
+        ends.push(counted(price.loss, "message"));
+    }
+    let mut side = Vec::new();
+    if price.narrowed > 0 {
+        let held = if price.at_risk == 0 { String::new() } else { format!(", of {} held", counted(price.at_risk, "message")) };
+        side.push(format!("{} may show less from now on; what they may not goes{held}", counted(price.narrowed, "subscription")));
+    }
+    if preview.changes.passwords.count > 0 {
+        side.push("who is connected with an old password stays connected".to_owned());
+    }
+    side.extend(preview.changes.of_restart().map(|keys| safe(&keys)));
+    Price {
+        target: fit(&preview.changes.of_users().join("; "), TARGET),
+        destroyed: if ends.is_empty() { "nothing".to_owned() } else { ends.join(", ") },
+        kept: "all other sessions, with their rights as they are then".to_owned(),
+        side,
+        loss: price.loss + price.at_risk,
         ..Price::default()
     }
 }

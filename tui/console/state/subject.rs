@@ -86,6 +86,7 @@ impl Subject {
             | Control::AllowPrincipal { .. }
             | Control::Accept { .. }
             | Control::Drain
+            | Control::Reload { .. }
             | Control::Shutdown
             | Control::Cancel { .. } => Self::Broker,
         }

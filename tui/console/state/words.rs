@@ -1,7 +1,7 @@
 //! The broker's enumerations in the operator's words, and an event in one line.
 
 use cordboard::{
-    control::{Order, Outcome},
+    control::{Control, Order, OrderRecord, Outcome},
     events::{Action, CloseReason, DropReason, Event, Lost, StopPhase, SubscriptionEnd, SubscriptionState},
     peek::Place,
 };
@@ -38,6 +38,7 @@ pub(crate) fn drop_reason(why: DropReason) -> &'static str {
         DropReason::BacklogFull => "backlog full",
         DropReason::Expired => "expired",
         DropReason::MemoryFull => "memory full",
+        DropReason::RightWithdrawn => "right withdrawn",
     }
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn action(action: Action) -> &'static str {
         Action::Publish => "publish to",
         Action::Subscribe => "subscribe to",
         Action::Create => "create",
+        Action::Operate => "operate on",
     }
 }
 
@@ -64,6 +66,7 @@ fn subscription_end(why: SubscriptionEnd) -> &'static str {
         SubscriptionEnd::Unsubscribed => "unsubscribed",
         SubscriptionEnd::SessionEnded => "session ended",
         SubscriptionEnd::TopicKilled => "topic killed",
+        SubscriptionEnd::RightWithdrawn => "right withdrawn",
         SubscriptionEnd::Failed => "failed too often",
     }
 }
@@ -139,6 +142,7 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::EndpointOpened { .. } => ("endpoint.opened", Notice),
         Event::Accepting { on: true } => ("accepting.on", Notice),
         Event::Accepting { on: false } => ("accepting.off", Warning),
+        Event::ConfigurationRead { .. } => ("configuration.read", Notice),
         Event::Draining { .. } => ("broker.draining", Warning),
         Event::StopPhase { .. } => ("broker.stop_phase", Notice),
         Event::Drained => ("broker.drained", Warning),
@@ -176,10 +180,16 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::ManagerFailed { .. } => ("manager.failed", Bad),
         Event::ManagersRestarted { .. } => ("managers.restarted", Bad),
         Event::LimitHit { .. } => ("limit.hit", Warning),
+        Event::Order(record) if is_failed_reload(record) => ("order", Bad),
         Event::OrderDelayed { .. } => ("order.waits", Notice),
         Event::Order(record) => ("order", if record.order.control.destroys() { Warning } else { Notice }),
         Event::Sample(_) => ("sample", Quiet),
     }
+}
+
+/// A configuration that was not taken: who changed it believes that it holds.
+pub(crate) fn is_failed_reload(record: &OrderRecord) -> bool {
+    matches!((&record.order.control, &record.outcome), (Control::Reload { .. }, Outcome::Refused { .. }))
 }
 
 /// What an event says beside its name and its subject.
@@ -189,6 +199,7 @@ pub(crate) fn detail(event: &Event) -> String {
             format!("{} pid {pid} version {} users {users}", safe(host), safe(version))
         }
         Event::EndpointOpened { address } => address.to_string(),
+        Event::ConfigurationRead { by, changes, .. } => format!("by {}: {changes}", safe(by)),
         Event::Draining { deadline, ends } => {
             format!("until {}{}", clock(deadline.wall), if *ends { ", then it ends" } else { "" })
         }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use cordboard::{
+    Config,
     clock::{Moment, UnixMillis, Uptime},
+    config::{Grants, PasswordHash, User},
     events::{
         BrokerSample, CloseReason, Depth, DropReason, Event, Lost, Sample, SessionEnd, SessionSample, Stamped,
         SubscriptionSample, TopicSample,
     },
     name::{Epoch, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
+    reload::Preview,
 };
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
@@ -61,6 +64,23 @@ pub(super) fn topic(name: &str) -> TopicName {
 
 pub(super) fn subscription(session: SessionId, filter: &str) -> SubscriptionId {
     SubscriptionId { session, filter: filter.parse().unwrap() }
+}
+
+/// A configuration in which everyone of [`Bench::busy`] may subscribe to less, another user is new, and a key has changed.
+pub(super) fn narrower() -> Box<Preview> {
+    let filters = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
+    let user = |name: &str, subscribe: &[&str], deny: &[&str]| User {
+        name: name.parse().unwrap(),
+        password_hash: PasswordHash::parse(hash).unwrap(),
+        allow: Grants { subscribe: filters(subscribe), ..Grants::default() },
+        deny: Grants { subscribe: filters(deny), ..Grants::default() },
+    };
+    let running = Config { users: vec![user("local", &["#"], &[])], ..Config::default() };
+    let users = vec![user("local", &["orders/#", "frames/#"], &["orders/us"]), user("night-shift", &[], &[])];
+    let mut next = Config { users, ..Config::default() };
+    next.connections.max = 9;
+    Box::new(Preview::new(&running, &next, 7))
 }
 
 /// A console, and the broker that it hears.

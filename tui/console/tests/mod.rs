@@ -4,5 +4,6 @@ mod fixture;
 mod forbidding;
 mod keys;
 mod orders;
+mod reload;
 mod screens;
 mod waiting;

@@ -7,7 +7,7 @@ use cordboard::{
 use crossterm::event::KeyCode;
 
 use super::{
-    fixture::{Bench, NOW, at, billing_7, topic},
+    fixture::{Bench, NOW, at, billing_7, narrower, topic},
     forbidding::copy,
 };
 use crate::console::{msg::Msg, theme::Theme};
@@ -78,6 +78,16 @@ fn the_question_before_an_order_shows_its_price() {
     let mut bench = view(Bench::busy((80, 24)), '5');
     bench.type_("P");
     shot("purge_80x24", &bench);
+}
+
+#[test]
+fn the_question_before_a_reload_says_what_changes() {
+    for size in [(80, 24), (120, 36)] {
+        let mut bench = Bench::busy(size);
+        bench.type_("L");
+        bench.tell(Msg::Previewed(Ok(narrower())));
+        shot(&format!("reload_{}x{}", size.0, size.1), &bench);
+    }
 }
 
 #[test]

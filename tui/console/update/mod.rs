@@ -54,6 +54,11 @@ pub(crate) fn update(state: &mut State, at: Moment, msg: Msg) -> Vec<Effect> {
             orders::ended(state, ticket, outcome);
             None
         }
+        Msg::Previewed(preview) => {
+            orders::previewed(state, preview);
+            state.dirty = true;
+            None
+        }
         Msg::ReadOnly(on) => {
             (state.live.read_only, state.dirty) = (on, true);
             None
@@ -166,7 +171,15 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
         Act::Quit => state.modal = Modal::Quit(0),
         Act::Copy => return copy(state),
         Act::ReadOnly => return Some(Effect::ReadOnly(!state.live.read_only)),
-        Act::Evict | Act::Kill | Act::Drop | Act::Hold | Act::Extend | Act::Redeliver | Act::Purge | Act::Accepting => {
+        Act::Evict
+        | Act::Kill
+        | Act::Drop
+        | Act::Hold
+        | Act::Extend
+        | Act::Redeliver
+        | Act::Purge
+        | Act::Accepting
+        | Act::Reload => {
             return orders::ask(state, act);
         }
         Act::Forbid => return orders::forbid(state),

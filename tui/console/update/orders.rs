@@ -7,6 +7,7 @@ use cordboard::{
     board::{Attachment, SessionRow},
     control::{Control, Order, Outcome, Precondition},
     name::SessionId,
+    reload::Preview,
 };
 
 use super::say;
@@ -37,8 +38,13 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
         say(state, READ_ONLY, Tone::Bad);
         return None;
     }
-    if act == Act::Accepting {
-        return accepting(state);
+    match act {
+        Act::Accepting => return accepting(state),
+        Act::Reload => {
+            say(state, "reading the configuration…", Tone::Plain);
+            return Some(Effect::Preview);
+        }
+        _ => {}
     }
     let subject = match act {
         Act::Redeliver | Act::Purge => state.subscription(),
@@ -73,6 +79,22 @@ pub(super) fn question(state: &mut State, deed: Deed) {
         say(state, "that is under way already", Tone::Plain);
     } else {
         state.modal = Modal::Dialog(Box::new(dialog));
+    }
+}
+
+/// The configuration was read: the dialog says what it would change, if it would.
+pub(super) fn previewed(state: &mut State, preview: Result<Box<Preview>, String>) {
+    match preview {
+        Err(why) => say(state, format!("not to be taken: {}", safe(&why)), Tone::Bad),
+        Ok(preview) if !preview.changes.is_of_users() => {
+            let restart = preview.changes.of_restart().map(|keys| format!("; {}", safe(&keys))).unwrap_or_default();
+            say(state, format!("no user, password or right would change{restart}"), Tone::Plain);
+        }
+        Ok(preview) if matches!(state.modal, Modal::None) => {
+            state.status = None;
+            question(state, Deed::Reload(preview));
+        }
+        Ok(_) => say(state, "the configuration was read; L asks about it again", Tone::Plain),
     }
 }
 
