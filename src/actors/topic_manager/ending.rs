@@ -113,7 +113,7 @@ impl State {
             kill.lost += ended.lost;
             kill.subscriptions_ended = true;
         }
-        self.finish_kill(&ended.topic).await
+        self.finish_kill(&ended.topic).await;
     }
 
     async fn finish_kill(&mut self, topic: &TopicName) {
