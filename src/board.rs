@@ -507,10 +507,9 @@ impl Board {
         if let Some(figures) = sample.broker {
             self.broker.sample = figures;
         }
-        match &sample.busy {
-            Some(busy) if busy.actors.is_empty() => drop(self.busy.remove(&busy.of)),
-            Some(busy) => drop(self.busy.insert(busy.of.clone(), busy.actors.clone())),
-            None => {}
+        if let Some(busy) = &sample.busy {
+            let busy_now = (!busy.actors.is_empty()).then(|| busy.actors.clone());
+            self.busy = self.busy.alter(|_| busy_now, busy.of.clone());
         }
         for figures in &sample.listeners {
             if let Some(row) = self.listeners.get_mut(&figures.id) {

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 /// How many at once, and how fast they come again.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pace {
-    burst: f64,
-    per_second: f64,
+    burst: u32,
+    /// The time in which one comes again.
+    each: Duration,
 }
 
 impl Pace {
@@ -22,27 +23,31 @@ impl Pace {
 
     /// `burst` at once, then `count` in each `time`.
     pub(crate) fn over(burst: u32, count: u32, time: Duration) -> Self {
-        Self { burst: f64::from(burst), per_second: f64::from(count) / time.as_secs_f64() }
+        Self { burst, each: time / count.max(1) }
+    }
+
+    /// The time in which an empty bucket fills.
+    fn whole(self) -> Duration {
+        self.each * self.burst
     }
 }
 
-/// How much of a burst is left.
+/// How much of a burst is left, kept as the time at which nothing of it would be missing: whole numbers, so that it makes no
+/// difference how often it is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
-    tokens: f64,
-    at: Instant,
+    full_at: Instant,
 }
 
 impl Bucket {
     /// A full one.
-    pub(crate) fn new(pace: Pace, now: Instant) -> Self {
-        Self { tokens: pace.burst, at: now }
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { full_at: now }
     }
 
-    fn refill(&mut self, pace: Pace, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.tokens = (self.tokens + elapsed * pace.per_second).min(pace.burst);
-        self.at = now;
+    /// The time until it is full. A pace that was lowered makes it no emptier than empty.
+    fn missing(&self, pace: Pace, now: Instant) -> Duration {
+        self.full_at.saturating_duration_since(now).min(pace.whole())
     }
 
     /// Takes one.
@@ -51,7 +56,7 @@ impl Bucket {
     /// There is none; the next one comes after this time.
     pub(crate) fn take(&mut self, pace: Pace, now: Instant) -> Result<(), Duration> {
         self.look(pace, now)?;
-        self.tokens -= 1.0;
+        self.full_at = now + self.missing(pace, now) + pace.each;
         Ok(())
     }
 
@@ -59,20 +64,18 @@ impl Bucket {
     ///
     /// # Errors
     /// There is none; the next one comes after this time.
-    pub(crate) fn look(&mut self, pace: Pace, now: Instant) -> Result<(), Duration> {
-        self.refill(pace, now);
-        if self.tokens >= 1.0 {
+    pub(crate) fn look(&self, pace: Pace, now: Instant) -> Result<(), Duration> {
+        let wait = (self.missing(pace, now) + pace.each).saturating_sub(pace.whole());
+        if wait.is_zero() {
             return Ok(());
         }
         // Rounded up to a whole millisecond: whoever waits that long finds one.
-        let wait = (1.0 - self.tokens) / pace.per_second;
-        Err(Duration::from_millis((wait * 1_000.0).ceil() as u64))
+        Err(Duration::from_millis(wait.as_nanos().div_ceil(1_000_000) as u64))
     }
 
     /// How full it is: 1 is a whole burst, and need not be remembered.
-    pub(crate) fn fill(&mut self, pace: Pace, now: Instant) -> f64 {
-        self.refill(pace, now);
-        self.tokens / pace.burst
+    pub(crate) fn fill(&self, pace: Pace, now: Instant) -> f64 {
+        1.0 - self.missing(pace, now).as_secs_f64() / pace.whole().as_secs_f64()
     }
 }
 
@@ -83,7 +86,7 @@ mod tests {
     #[test]
     fn a_burst_then_a_rate() {
         let (pace, start) = (Pace::per_second(3, 10), Instant::now());
-        let mut bucket = Bucket::new(pace, start);
+        let mut bucket = Bucket::new(start);
         let taken = |bucket: &mut Bucket, now| (0..5).filter(|_| bucket.take(pace, now).is_ok()).count();
         assert_eq!(taken(&mut bucket, start), 3);
         assert_eq!(taken(&mut bucket, start + Duration::from_millis(200)), 2);
@@ -96,7 +99,7 @@ mod tests {
     fn the_time_to_wait_is_enough() {
         for (pace, most) in [(Pace::per_second(1, 7), 143), (Pace::per_minute(2, 20), 3_000), (Pace::per_second(1, 1_000), 1)] {
             let mut now = Instant::now();
-            let mut bucket = Bucket::new(pace, now);
+            let mut bucket = Bucket::new(now);
             for _ in 0..100 {
                 if let Err(wait) = bucket.take(pace, now) {
                     assert!(wait <= Duration::from_millis(most), "{wait:?}");
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn a_new_pace_holds_at_once() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(Pace::per_second(1_000, 1), start);
+        let mut bucket = Bucket::new(start);
         let lower = Pace::per_second(2, 1);
         assert_eq!((0..9).filter(|_| bucket.take(lower, start).is_ok()).count(), 2);
     }

@@ -40,7 +40,7 @@ impl<K: Eq + Hash + Clone> Throttle<K> {
         if self.buckets.len() >= self.max_keys {
             self.forget_the_fullest(pace, now);
         }
-        let mut bucket = Bucket::new(pace, now);
+        let mut bucket = Bucket::new(now);
         let taken = bucket.take(pace, now);
         self.buckets.insert(key.clone(), bucket);
         taken
@@ -50,8 +50,8 @@ impl<K: Eq + Hash + Clone> Throttle<K> {
     ///
     /// # Errors
     /// There is none left; the next one comes after this time.
-    pub(crate) fn look(&mut self, key: &K, pace: Pace, now: Instant) -> Result<(), Duration> {
-        self.buckets.get_mut(key).map_or(Ok(()), |bucket| bucket.look(pace, now))
+    pub(crate) fn look(&self, key: &K, pace: Pace, now: Instant) -> Result<(), Duration> {
+        self.buckets.get(key).map_or(Ok(()), |bucket| bucket.look(pace, now))
     }
 
     /// Forgets the keys that have used nothing lately.
@@ -67,7 +67,7 @@ impl<K: Eq + Hash + Clone> Throttle<K> {
         if over == 0 {
             return;
         }
-        let mut fills: Vec<f64> = self.buckets.values_mut().map(|bucket| bucket.fill(pace, now)).collect();
+        let mut fills: Vec<f64> = self.buckets.values().map(|bucket| bucket.fill(pace, now)).collect();
         let at = fills.len() - over;
         let (_, bound, _) = fills.select_nth_unstable_by(at, f64::total_cmp);
         let bound = *bound;
@@ -120,10 +120,10 @@ mod tests {
         for step in steps {
             match step {
                 Step::Take(it) if *it == key => {
-                    said.push(bucket.get_or_insert_with(|| Bucket::new(PACE(), now)).take(PACE(), now).is_ok());
+                    said.push(bucket.get_or_insert_with(|| Bucket::new(now)).take(PACE(), now).is_ok());
                 }
                 Step::Look(it) if *it == key => {
-                    said.push(bucket.get_or_insert_with(|| Bucket::new(PACE(), now)).look(PACE(), now).is_ok());
+                    said.push(bucket.get_or_insert_with(|| Bucket::new(now)).look(PACE(), now).is_ok());
                 }
                 Step::Pass(ms) => now += Duration::from_millis((*ms).into()),
                 Step::Take(_) | Step::Look(_) | Step::Forget => {}

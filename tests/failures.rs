@@ -97,7 +97,7 @@ async fn is_as_new(broker: &Handle, baseline: Baseline) {
     assert!(broker.faults().is_spent(), "{:?}", broker.faults());
     let (mut sub, _) = Raw::register(broker, "new").await;
     sub.subscribe("brand/new").await;
-    sub.publish("brand/new", "x").await;
+    sub.enqueue("brand/new", "x").await;
     assert_eq!(texts(&mut sub, 1).await, ["x"]);
     drop(sub);
     baseline.returns(broker).await;

@@ -20,7 +20,7 @@ const START_SHARE: u32 = 2;
 pub(crate) struct Children<T> {
     /// What their supervisor itself is doing.
     supervisor: Arc<Doing>,
-    alive: BTreeMap<ActorId, Child<T>>,
+    all: BTreeMap<ActorId, Child<T>>,
     /// Some were told to be busy at the last look.
     told: bool,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Ended<T> {
 
 impl<T: Clone + Into<ActorName>> Children<T> {
     pub(crate) fn new(supervisor: Arc<Doing>) -> Self {
-        Self { supervisor, alive: BTreeMap::new(), told: false }
+        Self { supervisor, all: BTreeMap::new(), told: false }
     }
 
     /// Starts an actor below `supervisor`.
@@ -72,7 +72,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         // Started or not, the supervisor has come a step further and does not hang, however often it tries.
         self.supervisor.goes_on(shared.second());
         let (actor, _) = started.map_err(|_| SpawnErr::StartupFailed(doing.hang(patience).into()))??;
-        self.alive.insert(actor.get_id(), Child { of, cell: actor.get_cell(), doing, hung: None });
+        self.all.insert(actor.get_id(), Child { of, cell: actor.get_cell(), doing, hung: None });
         Ok(actor)
     }
 
@@ -87,7 +87,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
             SupervisionEvent::ActorTerminated(who, ..) => (who, None),
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return None,
         };
-        let child = self.alive.remove(&who.get_id())?;
+        let child = self.all.remove(&who.get_id())?;
         let failure = match child.hung {
             Some((why, _)) => Some(why),
             None => failure.map(|how| child.doing.failure(&how)),
@@ -103,7 +103,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
     pub(crate) fn look(&mut self, shared: &Shared) -> Vec<Ended<T>> {
         let (second, patience) = (shared.second(), shared.config.failures.hang_after);
         let (mut actors, mut given_up) = (Vec::new(), Vec::new());
-        for (id, child) in &mut self.alive {
+        for (id, child) in &mut self.all {
             match &child.hung {
                 None if child.doing.is_hung(second, patience) => {
                     child.hung = Some((child.doing.hang(patience), second));
@@ -123,13 +123,13 @@ impl<T: Clone + Into<ActorName>> Children<T> {
             let busy = Some(BusyActors { of: self.supervisor.name().clone(), actors });
             shared.emit(Event::Sample(Sample { busy, ..Sample::default() }));
         }
-        let given_up = given_up.into_iter().filter_map(|id| Some((id, self.alive.remove(&id)?)));
+        let given_up = given_up.into_iter().filter_map(|id| Some((id, self.all.remove(&id)?)));
         given_up.map(|(actor, child)| child.given_up(actor)).collect()
     }
 
     /// All of them, to be ended without a word: those started last come first, so that no stale reference is used.
     pub(crate) fn take_newest_first(&mut self) -> Vec<ActorCell> {
-        let mut cells: Vec<_> = mem::take(&mut self.alive).into_values().map(|child| child.cell).collect();
+        let mut cells: Vec<_> = mem::take(&mut self.all).into_values().map(|child| child.cell).collect();
         cells.sort_by_key(|cell| std::cmp::Reverse(cell.get_id()));
         cells
     }

@@ -19,8 +19,8 @@ fn pace(limits: &Sessions) -> Pace {
 }
 
 impl Requests {
-    pub(crate) fn new(limits: &Sessions, now: Instant) -> Self {
-        Self(Arc::new(Mutex::new(Bucket::new(pace(limits), now))))
+    pub(crate) fn new(now: Instant) -> Self {
+        Self(Arc::new(Mutex::new(Bucket::new(now))))
     }
 
     /// One more.

@@ -2,6 +2,7 @@
 
 use cordboard::{
     board::Attachment,
+    control::Control,
     events::{CloseReason, Event},
     faults::Fault,
     name::{ListenerId, SessionId},
@@ -9,7 +10,7 @@ use cordboard::{
 };
 
 use super::{all_struck, broker, goodbye, is_as_new, plan, told, ways};
-use crate::fixture::{Raw, Reply, baseline::Baseline, eventually};
+use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, order};
 
 fn listener_of(broker: &cordboard::Handle, session: SessionId) -> ListenerId {
     match broker.bus().board().sessions[&session].attachment {
@@ -28,9 +29,10 @@ async fn the_client_of_a_listener_that_fails_comes_back_to_everything() {
         let (mut publisher, _) = Raw::register(&broker, "pub").await;
         publisher.publish("t", "one").await;
         sub.messages(1).await;
-        // The first message a registered listener gets by itself.
+        // The one thing that a registered listener is told while its client is well.
         let listener = listener_of(&broker, response.session);
-        plan(&broker, Fault::new("Listener.Deadline", how).of(listener));
+        plan(&broker, Fault::new("Listener.Close", how).of(listener));
+        order(&broker, Control::DropConnection { session: response.session }).await;
         assert_eq!(goodbye(&mut sub).await, Code::Internal);
         let why = told(&broker, "it closed", |event| match event {
             Event::ListenerClosed { id, why } if *id == listener => Some(*why),

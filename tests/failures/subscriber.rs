@@ -99,7 +99,7 @@ async fn a_subscription_is_parked_although_its_subscriber_failed() {
         plan(&broker, Fault::new("Subscriber.Park", how).of(&id));
         drop(sub);
         restarted(&broker, &id, 1).await;
-        let () = publisher.settle().await;
+        publisher.settle().await;
         let from = Instant::now();
         for text in numbers(0..30) {
             publisher.publish("t", text).await;

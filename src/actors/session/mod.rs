@@ -148,7 +148,7 @@ impl Actor for Session {
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, id, principal, flow, topics, subscribers, ends, doing } = args;
-        let (alive, requests) = (alive(&shared), Requests::new(&shared.config.sessions, Shared::now()));
+        let (alive, requests) = (alive(&shared), Requests::new(Shared::now()));
         let judge = Judge::new(&shared.access, &principal);
         Ok(State {
             shared,

@@ -30,7 +30,7 @@ impl Takeovers {
             *self = Self::default();
         }
         let pace = Pace::over(limits.max_takeovers, limits.max_takeovers, limits.takeover_window);
-        let bucket = self.bucket.get_or_insert_with(|| Bucket::new(pace, now));
+        let bucket = self.bucket.get_or_insert_with(|| Bucket::new(now));
         bucket.take(pace, now).map_err(|_| {
             self.banned_until = Some(now + limits.takeover_ban);
             limits.takeover_ban
