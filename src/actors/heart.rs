@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     broker::{Arguments, Broker, BrokerMsg},
+    pulse::Pulse,
     watch::{Doing, Kinds as _, Watched},
 };
 use crate::{
@@ -36,6 +37,7 @@ pub(crate) struct Heart {
     broker: ActorRef<BrokerMsg>,
     doing: Arc<Doing>,
     task: JoinHandle<()>,
+    _pulse: Option<Pulse>,
 }
 
 impl Heart {
@@ -47,8 +49,9 @@ impl Heart {
         let doing = Doing::new(ActorName::Broker, BrokerMsg::KINDS);
         let arguments = Arguments { shared: Arc::clone(&shared), endpoints, doing: Arc::clone(&doing) };
         let watched = Watched { actor: Broker, doing: Arc::clone(&doing), shared: Arc::clone(&shared) };
+        let pulse = Pulse::start().map_err(|error| SpawnErr::StartupFailed(error.into()))?;
         let (broker, task) = Watched::spawn(None, watched, arguments).await?;
-        Ok((Self { shared, broker: broker.clone(), doing, task }, broker))
+        Ok((Self { shared, broker: broker.clone(), doing, task, _pulse: pulse }, broker))
     }
 
     /// Beats until the broker has ended and its connections have said so; then tells `ended` whether that was in order.

@@ -7,6 +7,7 @@ mod children;
 mod heart;
 mod listener;
 mod listener_manager;
+mod pulse;
 mod rights_changed;
 mod session;
 mod session_manager;

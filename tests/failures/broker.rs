@@ -62,23 +62,34 @@ async fn an_actor_that_takes_long_is_told() {
     broker.shutdown().await;
 }
 
+/// Opens its gate when it is dropped.
+struct Opens(Gate);
+
+impl Drop for Opens {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
 /// What cannot be ended is replaced without waiting for it; when it lets go of its thread at last, it finds itself ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_actor_that_keeps_its_thread_is_given_up() {
     let broker = broker().await;
     let baseline = Baseline::of(&broker);
     let gate = Gate::default();
+    // Whatever fails here: a thread that is kept for ever would keep the runtime from ending.
+    let opens = Opens(gate.clone());
     let (mut sub, _) = Raw::register(&broker, "sub").await;
     sub.subscribe("t").await;
     let (mut publisher, _) = Raw::register(&broker, "pub").await;
     publisher.publish("t", "before").await;
-    plan(&broker, Fault::new("Topic.Publish", How::Block(gate.clone())));
+    plan(&broker, Fault::new("Topic.Publish", How::Block(gate)));
     publisher.enqueue("t", "blocked").await;
     eventually(&broker, "it was replaced", |board| board.topics.values().all(|row| row.restarts > 0)).await;
     let (mut other, _) = Raw::register(&broker, "other").await;
     other.publish("t", "after").await;
     assert_eq!(texts(&mut sub, 2).await, ["before", "after"]);
-    gate.open();
+    drop(opens);
     publisher.acked(2).await;
     drop((sub, publisher, other));
     is_as_new(&broker, baseline).await;
