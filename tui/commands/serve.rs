@@ -60,8 +60,10 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     let _ = runtime.block_on(chronicle);
     runtime.shutdown_timeout(LAST_TASKS);
     if !orderly {
-        let why = failed.unwrap_or_else(|| "the broker failed".to_owned());
-        say(format_args!("cordboard: {}, and the broker has stopped; see {}", Printable(&why), logging.directory.display()));
+        let (why, directory) = (failed.unwrap_or_else(|| "the broker failed".to_owned()), logging.directory.clone());
+        // What is still on its way to the screen goes before the last word.
+        drop(logging);
+        say(format_args!("cordboard: {}, and the broker has stopped; see {}", Printable(&why), directory.display()));
     }
     Ok(if orderly { Exit::Done } else { Exit::Failed }.into())
 }
