@@ -18,7 +18,8 @@ use crate::fixture::{let_pass, rng::Rng};
 pub(super) struct Memory {
     pub(super) rng: Rng,
     session: Option<SessionId>,
-    /// Sessions it has given up; order is promised within one.
+    /// Clients of it that began with a session of their own: order is promised from a client to whoever resumes its session.
+    /// One that finds it gone is another publisher, for the one before may still come back, with yet another session.
     life: u32,
     made: [u64; TOPICS.len()],
     pub(super) done: bool,
@@ -79,7 +80,10 @@ impl Publisher {
         }
         let client = builder.connect().await.inspect_err(|error| self.note(format_args!("cannot connect: {error}"))).ok()?;
         self.note(format_args!("connected to {}, resumed: {}", client.session(), client.resumed()));
-        self.memory.borrow_mut().session = Some(client.session());
+        let mut memory = self.memory.borrow_mut();
+        memory.session = Some(client.session());
+        memory.life += u32::from(!client.resumed());
+        drop(memory);
         Some(client)
     }
 
@@ -96,7 +100,7 @@ impl Publisher {
                 0 => return drop(time::timeout(Duration::from_secs(5), client.close()).await),
                 1 => return drop(client),
                 2 => {
-                    self.forgets_its_session();
+                    self.memory.borrow_mut().session = None;
                     return drop(time::timeout(Duration::from_secs(5), client.end()).await);
                 }
                 3 => {
@@ -116,12 +120,6 @@ impl Publisher {
     fn lost(&self, client: &Client) {
         self.note("its client is over");
         self.memory.borrow_mut().session = Some(client.session());
-    }
-
-    fn forgets_its_session(&self) {
-        let mut memory = self.memory.borrow_mut();
-        memory.session = None;
-        memory.life += 1;
     }
 
     /// False if the client is over.
