@@ -263,6 +263,13 @@ mod tests {
         let topic = || "t".parse().unwrap();
         let session = || crate::name::SessionId::from_bytes([1; 16]);
         for round in 0..20 {
+            let managers = loop {
+                // None while those of the round before are still being started.
+                match handle.inner.broker.get_cell().get_children() {
+                    managers if managers.is_empty() => tokio::task::yield_now().await,
+                    managers => break managers,
+                }
+            };
             let orders = [
                 Control::KillTopic { topic: topic() },
                 Control::PeekBacklog { topic: topic(), most: 1 },
@@ -278,7 +285,6 @@ mod tests {
                     tokio::spawn(async move { handle.order(Order::new("ana", control)).await })
                 })
                 .collect();
-            let managers = handle.inner.broker.get_cell().get_children();
             managers[round % managers.len()].kill();
             for order in given {
                 let answered = tokio::time::timeout(Duration::from_secs(100), order).await;

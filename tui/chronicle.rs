@@ -81,6 +81,7 @@ pub(crate) fn loss(lost: &Lost) -> String {
 }
 
 /// What the broker's end cost; none if it has not ended.
+#[cfg(feature = "console")]
 pub(crate) fn last_loss(handle: &Handle) -> Option<Lost> {
     handle.bus().follow_from_start().take(usize::MAX).events.iter().rev().find_map(|stamped| match stamped.event {
         Event::Stopped { lost, .. } => Some(lost),
