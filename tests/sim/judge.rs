@@ -95,6 +95,8 @@ struct Feed {
     id: SubscriptionId,
     open: bool,
     seen: BTreeSet<Message>,
+    /// It has ended, and poison had been put back: that may still be on its way.
+    redelivered: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -126,7 +128,7 @@ impl Judge {
     /// Someone was told that a subscription is there. `board` is of this moment: it may have ended already.
     pub(super) fn opens(&mut self, id: &SubscriptionId, board: &Board) -> FeedId {
         let open = board.subscriptions.contains_key(id);
-        self.feeds.push(Feed { id: id.clone(), open, seen: BTreeSet::new() });
+        self.feeds.push(Feed { id: id.clone(), open, seen: BTreeSet::new(), redelivered: false });
         self.feeds.len() - 1
     }
 
@@ -146,7 +148,8 @@ impl Judge {
 
     /// True if poison was put back into it.
     pub(super) fn redelivers(&self, feed: FeedId) -> bool {
-        self.told.get(&self.feeds[feed].id).is_some_and(|told| told.redelivers)
+        let feed = &self.feeds[feed];
+        feed.redelivered || self.told.get(&feed.id).is_some_and(|told| told.redelivers)
     }
 
     /// Takes in what the broker tells of losses.
@@ -180,8 +183,9 @@ impl Judge {
     /// bound.
     fn end(&mut self, lost: Lost, is_ended: impl Fn(&SubscriptionId) -> bool) {
         let (mut missing, mut counted) = (Vec::new(), lost.messages());
-        for (_, told) in self.told.extract_if(.., |id, _| is_ended(id)) {
+        for (id, told) in self.told.extract_if(.., |id, _| is_ended(id)) {
             counted += told.dropped + told.purged;
+            self.feeds.iter_mut().filter(|feed| feed.id == id).for_each(|feed| feed.redelivered |= told.redelivers);
         }
         for at in 0..self.feeds.len() {
             if self.feeds[at].open && is_ended(&self.feeds[at].id) {
