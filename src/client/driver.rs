@@ -286,7 +286,8 @@ impl Reader<'_> {
         {
             let inbox = self.shared.state().inbox(deliver.handle);
             if let Some(inbox) = inbox {
-                inbox.receive(&deliver, frame);
+                let due = inbox.receive(&deliver, frame);
+                self.shared.acknowledge(&inbox, due);
             }
         }
         Ok(())

@@ -249,28 +249,32 @@ impl Inbox {
         }
     }
 
-    /// Takes a frame in.
-    pub(super) fn receive(&self, deliver: &Deliver<'_>, frame: &Bytes) {
+    /// Takes a frame in. What is done with and comes again was told to nobody: the broker's end of the subscription failed with
+    /// the acknowledgement, and would wait for it for ever.
+    pub(super) fn receive(&self, deliver: &Deliver<'_>, frame: &Bytes) -> AckDue {
         let mut state = self.lock();
-        let Some(mut batch) = Batch::new(deliver, frame, state.topic.as_ref()) else { return };
+        let Some(mut batch) = Batch::new(deliver, frame, state.topic.as_ref()) else { return AckDue::Nothing };
         if state.returning && !deliver.returns {
-            return;
+            return AckDue::Nothing;
         }
         state.returning = false;
         if batch.first <= state.seen {
             state.forget_from(batch.first);
         }
         state.seen = batch.last();
+        let due = if batch.first <= state.told { AckDue::Soon } else { AckDue::Nothing };
+        state.told = state.told.min(batch.first.saturating_sub(1));
         if batch.first <= state.done {
             let skip = state.done - batch.first + 1;
             if skip >= u64::from(batch.count) {
-                return;
+                return due;
             }
             batch.taken = skip as u32;
         }
         state.topic = Some(batch.topic.clone());
         state.batches.push_back(batch);
         state.wake();
+        due
     }
 
     /// The next message, and how urgent its acknowledgement is.
