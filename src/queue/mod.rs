@@ -401,16 +401,15 @@ impl<R> Queue<R> {
         Some(given_up)
     }
 
+    /// Keeps one more, and forgets the oldest beyond the bounds: their own in number, the queue's in bytes.
     fn push_poison(&mut self, poison: Poison) {
-        if self.poison.len() >= self.bounds.poison {
-            if let Some(oldest) = self.poison.pop_front() {
-                self.poison_bytes -= oldest.bytes();
-            }
+        self.poison_bytes += poison.bytes();
+        self.poison.push_back(poison);
+        while (self.poison.len() > self.bounds.poison || self.poison_bytes > self.bounds.bytes)
+            && let Some(oldest) = self.poison.pop_front()
+        {
+            self.poison_bytes -= oldest.bytes();
             self.dropped.count(DropReason::PoisonFull, 1);
-        }
-        if self.bounds.poison > 0 {
-            self.poison_bytes += poison.bytes();
-            self.poison.push_back(poison);
         }
     }
 

@@ -96,6 +96,28 @@ async fn poison_is_bounded_and_its_loss_is_said() {
     broker.shutdown().await;
 }
 
+/// I5: what clients call poison is bounded in bytes like a queue, and is part of what all queues hold together.
+#[tokio::test]
+async fn poison_takes_its_part_of_the_memory_there_is() {
+    let broker = broker_with(|config| {
+        (config.connections.max_frame_bytes, config.queues.window_bytes) = (16 << 10, 16 << 10);
+        config.queues.max_bytes = 64 << 10;
+    })
+    .await;
+    let (mut raw, _) = Raw::register(&broker, "picky").await;
+    let handle = raw.subscribe("food").await;
+    for number in 1..=6 {
+        raw.publish_and_get("food", vec![0; 15 << 10]).await;
+        raw.send(&ClientFrame::DeliverNack(DeliverNack { handle, number, what: Nack::Poison })).await;
+    }
+    eventually(&broker, "four fit", |board| (board.broker.depth.poison, board.broker.depth.dropped) == (4, 2)).await;
+    is_told(&broker, "queues.max_poison", "local").await;
+    eventually(&broker, "they take room", |board| board.broker.sample.held_bytes >= 60 << 10).await;
+    raw.disconnect(true).await;
+    eventually(&broker, "it is given back", |board| board.broker.sample.held_bytes == 0).await;
+    broker.shutdown().await;
+}
+
 #[tokio::test]
 async fn subscriptions_are_bounded_by_session_and_in_all() {
     let broker = broker_with(|config| {

@@ -190,7 +190,7 @@ impl Model {
 
     fn push_poison(&mut self, message: Message) {
         self.poison.push(message);
-        if self.poison.len() > MODEL.poison {
+        while self.poison.len() > MODEL.poison || bytes(&self.poison) > MODEL.bytes {
             self.poison.remove(0);
             self.count(DropReason::PoisonFull);
         }
