@@ -96,7 +96,11 @@ async fn an_address_that_connects_too_fast_is_told_how_long_to_wait() {
 
 #[tokio::test]
 async fn no_registration_within_the_deadline_is_told_and_said() {
-    let broker = broker_with(|config| config.connections.registration_deadline = Duration::from_millis(50)).await;
+    let broker = broker_with(|config| {
+        config.connections.registration_deadline = Duration::from_millis(50);
+        config.logins.slow_answer = Duration::from_millis(20);
+    })
+    .await;
     let error = Raw::connect(broker.endpoints()[0]).await.closing_error().await;
     assert_eq!(error.code, Code::TooSlow);
     assert!(error.reason.contains("50 ms"), "{}", error.reason);
