@@ -232,13 +232,10 @@ impl<R> Queue<R> {
         self.dropped.count(why, u64::from(run.len) - expired);
     }
 
-    /// Drops about `bytes` of the oldest waiting messages because the whole broker is full; returns how many bytes went.
-    pub(crate) fn give_up(&mut self, bytes: u64, now: Instant) -> u64 {
+    /// Drops the oldest waiting run because the whole broker is full; returns how many bytes went.
+    pub(crate) fn give_up(&mut self, now: Instant) -> u64 {
         let before = self.wait.bytes;
-        while before - self.wait.bytes < bytes
-            && let Some(run) = self.waiting.front()
-        {
-            let len = run.len;
+        if let Some(len) = self.waiting.front().map(|run| run.len) {
             self.drop_front(len, now, DropReason::MemoryFull);
         }
         before - self.wait.bytes

@@ -191,3 +191,34 @@ async fn a_full_broker_makes_room_before_it_refuses() {
     is_told(&broker, "queues.all_bytes", "broker").await;
     broker.shutdown().await;
 }
+
+/// Messages are shared: what many clients wait for is one. The oldest go from all of their queues, and the newest stay in each.
+#[tokio::test]
+async fn room_is_made_of_the_oldest_messages_whoever_waits_for_them() {
+    let broker = broker_with(|config| (config.queues.all_bytes, config.queues.max_bytes) = (4 << 20, 4 << 20)).await;
+    let mut sessions = Vec::new();
+    for name in ["one", "two", "three"] {
+        let (mut away, response) = Raw::register(&broker, name).await;
+        away.subscribe("shared/#").await;
+        sessions.push((name, response.session));
+    }
+    eventually(&broker, "all are detached", |board| board.broker.detached == 3).await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    for n in 0..60_u8 {
+        publisher.publish("shared/t", vec![n; 100 << 10]).await;
+    }
+    for (name, session) in sessions {
+        let (mut back, response) = Raw::resume(&broker, name, session).await;
+        let mut next = back.messages(1).await[0].payload[0];
+        assert!((20..30).contains(&next), "{name} has what came from {next} on");
+        loop {
+            back.ack(response.subscriptions[0].handle, u64::from(next) + 1).await;
+            if next == 59 {
+                break;
+            }
+            next += 1;
+            assert_eq!(back.messages(1).await[0].payload[0], next);
+        }
+    }
+    broker.shutdown().await;
+}
