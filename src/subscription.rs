@@ -352,8 +352,9 @@ impl SubscriptionQueue {
         })
     }
 
-    pub(crate) fn give_up_oldest(&self, bytes: u64) -> u64 {
-        self.change(|state| state.queue.give_up(bytes, Shared::now()))
+    /// Drops the run that has waited longest, because the whole broker is full.
+    pub(crate) fn give_up_oldest(&self) {
+        self.change(|state| state.queue.give_up(Shared::now()));
     }
 
     /// When the oldest message that waits was accepted.
