@@ -10,7 +10,7 @@ use cordboard::{
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{hits, is_told, of_user, registers, user, user_at_cost, with_password};
-use crate::fixture::{Raw, Reply, baseline::Baseline, broker_with};
+use crate::fixture::{Raw, Reply, baseline::Baseline, broker_with, eventually_true};
 
 async fn fails(broker: &Handle, host: u8, request: RegistrationRequest) -> ErrorFrame {
     let mut raw = Raw::connect_from(host, broker.endpoints()[0]).await;
@@ -70,6 +70,30 @@ async fn a_name_that_is_tried_from_everywhere_is_answered_late_and_never_locked(
     let from = Instant::now();
     Raw::register_with(&broker, of_user("ana")).await;
     assert!(from.elapsed() < slow_answer);
+    broker.shutdown().await;
+}
+
+/// Whoever waits longer than it may costs those behind it no time: its password is not looked at any more.
+#[tokio::test]
+async fn a_password_is_not_checked_for_who_has_been_told_to_go() {
+    let broker = broker_with(|config| {
+        config.users = vec![user_at_cost("ana", 64 << 10)];
+        config.connections.registration_deadline = Duration::from_millis(50);
+    })
+    .await;
+    // The broker's tasks are this runtime's: each registration that waits is one.
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (before, mut all) = (tasks(), Vec::new());
+    for _ in 0..16 {
+        let mut raw = Raw::connect(broker.endpoints()[0]).await;
+        raw.send(&ClientFrame::RegistrationRequest(with_password("ana", "wrong"))).await;
+        all.push(raw);
+    }
+    for mut raw in all {
+        assert!(matches!(raw.closing_error().await.code, Code::TooSlow | Code::Unauthorized));
+    }
+    eventually_true("nobody waits", || tasks() == before).await;
+    assert!(broker.counters().hashed < 12, "{} of 16 were checked", broker.counters().hashed);
     broker.shutdown().await;
 }
 
