@@ -55,7 +55,8 @@ impl Batch {
 
     /// Bytes it holds in memory.
     pub(crate) fn footprint(&self) -> usize {
-        OVERHEAD + self.table.capacity() + self.records.capacity()
+        let expiries = self.expiries.as_ref().map_or(0, |all| size_of_val::<[_]>(all));
+        OVERHEAD + self.table.capacity() + self.records.capacity() + expiries
     }
 
     pub(crate) fn topic(&self) -> &TopicName {
