@@ -273,11 +273,15 @@ impl SubscriptionQueue {
         })
     }
 
-    /// The client has settled everything up to `number`. False if it was never sent that far.
+    /// The client has settled everything up to `number`. False if it was never sent that far. Saying it of what is settled
+    /// already is no progress: what else is in flight comes again in its time.
     pub(crate) fn ack(&self, number: u64) -> bool {
         let acknowledged = self.change(|state| {
-            state.progress = Shared::now();
-            state.queue.ack(number)
+            let acknowledged = state.queue.ack(number);
+            if acknowledged.is_some_and(|messages| messages > 0) {
+                state.progress = Shared::now();
+            }
+            acknowledged
         });
         self.stats.acknowledged.add(acknowledged.unwrap_or_default());
         acknowledged.is_some()

@@ -6,6 +6,7 @@ use cordboard::{
     board::Attachment,
     control::{Control, Outcome},
     events::{CloseReason, SessionEnd},
+    name::SubscriptionId,
     wire::{ClientFrame, Code, RegistrationRequest},
 };
 use tokio::time::{self, Instant};
@@ -147,6 +148,28 @@ async fn a_message_nobody_acknowledges_comes_again_and_becomes_poison() {
     assert_eq!(good[0].text(), "good");
     sub.ack(handle, good[0].number).await;
     eventually(&broker, "the poison is on the board", |board| board.sessions[&response.session].depth.poison == 1).await;
+    broker.shutdown().await;
+}
+
+/// Whoever acknowledges what is settled already, or nothing at all, has acknowledged nothing of what is in flight.
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_of_nothing_does_not_stop_the_ack_clock() {
+    let broker = broker_with(|config| config.connections.keep_alive = Duration::from_hours(1)).await;
+    let (mut sub, response) = Raw::register(&broker, "sub").await;
+    let handle = sub.subscribe("t").await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    for text in ["settled", "forgotten"] {
+        publisher.publish("t", text).await;
+    }
+    let first = sub.messages(2).await[0].number;
+    for _ in 0..10 {
+        sub.ack(handle, first).await;
+        let_pass(Duration::from_secs(10)).await;
+    }
+    let subscription = SubscriptionId { session: response.session, filter: "t".parse().unwrap() };
+    let seen = order(&broker, Control::PeekQueue { subscription, most: 1 }).await;
+    let Outcome::Seen { peek } = seen else { panic!("{seen:?}") };
+    assert!(peek.messages[0].attempts > 1, "{peek:?}");
     broker.shutdown().await;
 }
 
