@@ -209,6 +209,17 @@ fn what_could_never_fit_is_refused() {
     );
 }
 
+#[test]
+fn an_answer_that_comes_after_the_deadline_is_refused() {
+    let connections = "[connections]\nregistration_deadline = \"2s\"\n";
+    refused(
+        &format!("{connections}{}", user("ana")),
+        "cordboard.toml: logins.slow_answer is not shorter than connections.registration_deadline, when nobody is there to hear it \
+         any more; use less",
+    );
+    assert!(read(connections).is_ok(), "without users nobody logs in");
+}
+
 fn user(name: &str) -> String {
     format!("[[users]]\nname = \"{name}\"\npassword_hash = \"{HASH}\"\n")
 }
