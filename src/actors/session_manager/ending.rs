@@ -74,13 +74,13 @@ impl State {
         }
     }
 
-    /// One timer is out, for the soonest deadline, however often that changes.
+    /// One timer is out, for the soonest deadline or before it, however often that changes.
     pub(super) fn arm(&mut self) {
         let Some((soonest, _)) = self.deadlines.first().copied() else {
             self.armed = None;
             return self.alarm.clear();
         };
-        if self.armed == Some(soonest) {
+        if self.armed.is_some_and(|armed| armed <= soonest) {
             return;
         }
         self.armed = Some(soonest);
@@ -93,13 +93,13 @@ impl State {
     /// A timer fired: a hint. Whose deadline, as it is held now, has passed, is reclaimed.
     pub(super) fn reclaim(&mut self) {
         let now = Shared::now();
-        if self.armed.is_some_and(|armed| armed <= now) {
-            self.armed = None;
-        }
         while let Some((deadline, id)) = self.deadlines.first().copied()
             && deadline <= now
         {
             self.end(id, SessionEnd::Reclaimed, Told::Nobody);
+        }
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
         }
         self.arm();
     }
