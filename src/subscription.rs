@@ -292,8 +292,8 @@ impl SubscriptionQueue {
         self.change(|state| state.queue.again(number))
     }
 
-    /// The client gives one message up.
-    pub(crate) fn give_up_one(&self, number: u64) -> bool {
+    /// The client gives one message up. `None` if it was not sent that one, or has settled it.
+    pub(crate) fn give_up_one(&self, number: u64) -> Option<GivenUp> {
         self.change(|state| state.queue.give_up_one(number))
     }
 

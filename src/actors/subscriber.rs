@@ -185,13 +185,10 @@ impl State {
         }
         match what {
             Nack::Again => self.give_up(self.queue.again(number)),
-            Nack::Poison => {
-                if self.queue.give_up_one(number) {
-                    self.give_up(Some(GivenUp { number, attempts: 1 }));
-                } else {
-                    self.shared.stats.bad_acks.add(1);
-                }
-            }
+            Nack::Poison => match self.queue.give_up_one(number) {
+                None => self.shared.stats.bad_acks.add(1),
+                given_up => self.give_up(given_up),
+            },
         }
     }
 
