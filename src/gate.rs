@@ -225,8 +225,12 @@ impl Gate {
             return self.take_configuration(seen, order).await;
         }
         let own_deadline = matches!(order.control, Control::Shutdown | Control::Drain);
-        let patience = (!own_deadline).then_some(self.shared.config.failures.hang_after + PATIENCE);
+        let patience = (!own_deadline).then(|| self.patience());
         self.ask(|reply| BrokerMsg::Order { order, reply }, patience).await
+    }
+
+    fn patience(&self) -> Duration {
+        self.shared.config.failures.hang_after + PATIENCE
     }
 
     async fn ask(&self, message: impl FnOnce(RpcReplyPort<Outcome>) -> BrokerMsg, patience: Option<Duration>) -> Outcome {

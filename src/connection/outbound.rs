@@ -94,7 +94,6 @@ impl Outbound {
     pub(crate) fn reply(&self, frame: &ServerFrame<'_>) {
         let mut bytes = Vec::with_capacity(64);
         frame.encode(&mut bytes);
-        self.reply_bytes.fetch_add(bytes.len() as u64, Relaxed);
         self.push(Item::Reply(bytes));
     }
 
@@ -113,6 +112,9 @@ impl Outbound {
         let mut state = self.lock();
         if state.closed {
             return;
+        }
+        if let Item::Reply(bytes) = &item {
+            self.reply_bytes.fetch_add(bytes.len() as u64, Relaxed);
         }
         let idle = state.items.is_empty();
         state.items.push_back(item);
@@ -290,6 +292,7 @@ mod tests {
         let outbound = outbound();
         outbound.reply(&ServerFrame::Pong(1));
         outbound.close(Some(&ServerFrame::Error(ErrorFrame::new(Code::Unavailable, "bye"))));
+        outbound.reply(&ServerFrame::Pong(2));
         let (mut items, mut written) = (Vec::new(), 0);
         assert!(outbound.take(&mut items, 10).await);
         for item in items.drain(..) {

@@ -70,7 +70,7 @@ impl Gate {
             return refused;
         }
         let (config, by) = (Box::new(config), order.operator);
-        self.ask(|reply| BrokerMsg::Reload { config, by, reply }, Some(super::PATIENCE)).await
+        self.ask(|reply| BrokerMsg::Reload { config, by, reply }, Some(self.patience())).await
     }
 
     async fn read_again(&self) -> Result<(Preview, Config), String> {
