@@ -4,6 +4,8 @@
 
 mod broker;
 mod children;
+#[cfg(test)]
+pub(crate) mod ear;
 mod heart;
 mod listener;
 mod listener_manager;

@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::{
+    GOODBYE,
     chunk::{Chunk, Chunker, Request},
     credit::Credit,
     outbound::Outbound,
@@ -42,8 +43,6 @@ const BUFFER: usize = 64 << 10;
 const POOLED: usize = 64;
 /// A chunk is closed at this many bytes of publishes.
 const CHUNK_BYTES: u64 = 1 << 20;
-/// How long a peer may take to hear a goodbye and go.
-const LINGER: Duration = Duration::from_secs(1);
 /// How often the global ingress bound is looked at while it is hit.
 const INGRESS_RETRY: Duration = Duration::from_millis(5);
 
@@ -144,7 +143,7 @@ impl Reader {
         };
         let patience = async {
             line.outbound.closed().await;
-            time::sleep(LINGER).await;
+            time::sleep(GOODBYE).await;
         };
         tokio::select! {
             () = leaves => {}

@@ -15,7 +15,10 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::outbound::{Delivery, Item};
+use super::{
+    GOODBYE,
+    outbound::{Delivery, Item},
+};
 use crate::{
     actors::Line,
     config::Connections,
@@ -31,8 +34,6 @@ const ITEMS: usize = 128;
 const COPY: usize = 4 << 10;
 /// A scratch buffer larger than this is given back when it has been written.
 const SCRATCH: usize = 64 << 10;
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How long a peer may take for all of `bytes`: for a frame as large as a frame may be, and for any part of it. One that takes a
 /// byte now and then takes them too slowly, too.
