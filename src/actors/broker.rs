@@ -462,6 +462,9 @@ impl State {
         if (crate::events::BrokerSample { casts: known.casts, ..sample }) != known {
             self.shared.emit(Event::Sample(Sample { broker: Some(sample), ..Sample::default() }));
         }
+        for event in self.shared.repeats.overdue(Shared::now()) {
+            self.shared.emit(event);
+        }
         lock(&self.logins).tick(&self.shared.config.logins, Shared::now());
         self.tell(&self.managers.topics, TopicManagerMsg::Tick);
         self.tell(&self.managers.subscribers, SubscriberManagerMsg::Tick);

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     bucket::Pace,
     config::Connections,
-    connection::{Outbound, Reader, Writer},
+    connection::{GOODBYE, Outbound, Reader, Writer},
     control::Outcome,
     events::{ActorName, CloseReason, Event, ListenerSample, Lost, Sample},
     limits::Limit,
@@ -49,8 +49,6 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Clients that were turned away and may have a moment at the same time.
 const LEAVING: usize = 64;
-/// How long that moment is.
-const TURNED_AWAY: Duration = Duration::from_secs(1);
 
 /// What the listener manager can be asked.
 #[derive(Debug)]
@@ -250,7 +248,7 @@ impl State {
                     let _ = socket.write.shutdown().await;
                     tokio::io::copy(&mut socket.read, &mut tokio::io::sink()).await
                 };
-                let _ = tokio::time::timeout(TURNED_AWAY, gone).await;
+                let _ = tokio::time::timeout(GOODBYE, gone).await;
                 drop(place);
             });
         }
@@ -295,6 +293,10 @@ impl State {
     }
 
     fn accept(&mut self, on: bool) -> Outcome {
+        if on {
+            // Of a drain that is over: whoever waited for it has gone, though not every connection has.
+            self.goodbye = None;
+        }
         if self.shared.accepting.swap(on, Relaxed) == on {
             return Outcome::AlreadyGone;
         }
@@ -374,8 +376,6 @@ impl State {
                 });
             }
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { listeners: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |listeners| Sample { listeners, ..Sample::default() });
     }
 }

@@ -467,9 +467,7 @@ impl State {
         for queue in &queues {
             queue.tell_dropped(&self.shared);
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { subscriptions: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |subscriptions| Sample { subscriptions, ..Sample::default() });
     }
 
     fn close(&mut self) -> Lost {

@@ -284,12 +284,10 @@ impl State {
         }
     }
 
-    /// A right was refused: told on the bus, but not for each of a flood.
     fn right_refused(&self, action: Action, name: &str) {
-        if let Some(times) = self.shared.limits.told("rights", &self.id.to_string(), Shared::now()) {
-            let (session, principal) = (self.id, self.principal.clone());
-            self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned(), times });
-        }
+        let (session, principal) = (self.id, self.principal.clone());
+        let event = || Event::RightRefused { session, principal, action, name: name.to_owned(), times: 1 };
+        self.shared.repeated("rights", &session.to_string(), event);
     }
 
     /// A name was refused; where a bound was the reason, it was hit.

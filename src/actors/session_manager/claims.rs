@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason, takeovers::Takeovers};
+use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason, failed_resumes, takeovers::Takeovers};
 use crate::{
     actors::{
         Doing, Door, SessionMsg,
@@ -13,7 +13,6 @@ use crate::{
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
     auth,
-    bucket::Pace,
     events::{CloseReason, Event},
     limits::Limit,
     name::{Epoch, SessionId},
@@ -63,9 +62,7 @@ impl State {
     /// guess keeps a client of the same address from its own.
     fn too_many_guesses(&mut self, claim: &Claim, now: Instant) -> Option<Refused> {
         let address = network(claim.connection.peer.ip());
-        let limits = &self.shared.config.sessions;
-        let pace = Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second);
-        let wait = self.failed_resumes.take(&address, pace, now).err()?;
+        let wait = self.failed_resumes.take(&address, failed_resumes(&self.shared.config.sessions), now).err()?;
         self.shared.limit_hit(Limit::FailedResumes, &address.to_string());
         let why = "too many sessions that are not there were asked for from your address (sessions.failed_resumes_per_second); \
             register without one, or wait";

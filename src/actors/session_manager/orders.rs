@@ -67,7 +67,10 @@ impl State {
         let its: Vec<_> = self.sessions.iter().filter(is_its).map(|(id, _)| *id).collect();
         let loss = its.iter().map(|id| self.shared.held_by(*id)).sum();
         let allowed = order.precondition.check(None, loss).and_then(|()| {
-            self.shared.bans.forbid_principal(principal, &order.reason).map_err(|not| not.outcome(&self.shared, &order.operator))
+            self.shared
+                .bans
+                .forbid_principal(principal, &order.reason)
+                .map_err(|not| self.shared.not_forbidden(not, &order.operator))
         });
         if let Err(refused) = allowed {
             let _ = reply.send(refused);

@@ -245,9 +245,7 @@ impl State {
                 rows.push(row);
             }
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { topics: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |topics| Sample { topics, ..Sample::default() });
     }
 
     /// The broker is full: the oldest backlogs go first, then parked queues are asked.
