@@ -38,6 +38,11 @@ impl FilterTable {
         self.trie.read().unwrap_or_else(PoisonError::into_inner).get(filter, session).cloned()
     }
 
+    /// All queues.
+    pub(crate) fn all(&self) -> Vec<Arc<SubscriptionQueue>> {
+        self.trie.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     /// Forgets everything: all managers have ended. The queues of them all.
     pub(crate) fn take_all(&self) -> Vec<Arc<SubscriptionQueue>> {
         let all = std::mem::take(&mut *self.trie.write().unwrap_or_else(PoisonError::into_inner));

@@ -307,9 +307,9 @@ impl Peer for Nats {
                 assert!(read > 0, "the broker closed");
                 end += read;
                 let mut start = 0;
-                while let Some(len) = nats_message(&buffer[start..end]) {
+                while let Some((len, is_message)) = nats_line(&buffer[start..end]) {
                     start += len;
-                    count += 1;
+                    count += u64::from(is_message);
                 }
                 buffer.copy_within(start..end, 0);
                 end -= start;
@@ -332,12 +332,13 @@ impl Peer for Nats {
     }
 }
 
-/// The length of the whole `MSG subject sid size` and its payload at the head of `bytes`; other lines count for nothing.
-fn nats_message(bytes: &[u8]) -> Option<usize> {
+/// The length of the line at the head of `bytes`, with its payload if it is a message, and whether it is one. A PING needs no
+/// answer from a connection that lives for seconds: the broker gives up after two, two minutes apart.
+fn nats_line(bytes: &[u8]) -> Option<(usize, bool)> {
     let line = bytes.windows(2).position(|two| two == b"\r\n")?;
     let text = std::str::from_utf8(&bytes[..line]).unwrap();
-    assert!(text.starts_with("MSG "), "{text}");
-    let size: usize = text.rsplit(' ').next().unwrap().parse().unwrap();
+    let Some(message) = text.strip_prefix("MSG ") else { return Some((line + 2, false)) };
+    let size: usize = message.rsplit(' ').next().unwrap().parse().unwrap();
     let whole = line + 2 + size + 2;
-    (bytes.len() >= whole).then_some(whole)
+    (bytes.len() >= whole).then_some((whole, true))
 }

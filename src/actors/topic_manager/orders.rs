@@ -9,7 +9,7 @@ use crate::{
     name::TopicName,
 };
 
-/// What exact subscriptions to a killed topic are told.
+/// What exact subscribers are told.
 const KILLED: &str = "the topic was killed by an operator";
 
 impl State {

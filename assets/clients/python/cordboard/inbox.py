@@ -91,7 +91,7 @@ class Inbox:
             return None
         return DeliverAck(handle, self._settled)
 
-    def deliver(self, frame: Deliver) -> DeliverNack | None:
+    def deliver(self, frame: Deliver) -> DeliverAck | DeliverNack | None:
         """Take what has come. Returns what there is to answer."""
         if self._awaited is not None:
             if not frame.returns:
@@ -107,6 +107,9 @@ class Inbox:
         while not self._explicit and len(self._entries) > MAX_UNACKNOWLEDGED:
             self._entries.popleft()
             self.dropped += 1
+        if self._explicit and frame.first <= self._settled:
+            # The broker's end of the subscription may have failed with the acknowledgement: nobody else would tell it.
+            return DeliverAck(frame.handle, self._settled)
         return None
 
     def take(self) -> Entry:

@@ -64,6 +64,13 @@ class Receiving(InboxTest):
         self.inbox.deliver(deliver(1, 5, again=True))
         self.assertEqual(self.numbers(), [3, 4, 5])
 
+    def test_what_comes_again_after_its_acknowledgement_is_acknowledged_again(self) -> None:
+        self.inbox.deliver(deliver(1, 3))
+        self.inbox.ack(self.take()[1])
+        self.assertIsNone(self.inbox.deliver(deliver(3, 3, again=True)))
+        self.assertEqual(self.inbox.deliver(deliver(1, 4, again=True)), DeliverAck(HANDLE, 2))
+        self.assertEqual(self.numbers(), [3, 4])
+
     def test_what_was_acknowledged_without_a_connection_is_told_on_the_next(self) -> None:
         self.assertIsNone(self.inbox.attach(HANDLE))
         self.inbox.deliver(deliver(1, 3))
