@@ -161,6 +161,12 @@ impl Handle {
         &self.inner.shared.bus
     }
 
+    /// What its actors share, for unit tests of one of them.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
     /// The addresses that are really listened on, in the order of the configuration.
     pub fn endpoints(&self) -> Vec<SocketAddr> {
         self.inner.endpoints.clone()
