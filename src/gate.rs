@@ -27,11 +27,11 @@ use crate::{
     actors::BrokerMsg,
     auth,
     clock::Moment,
+    commons::Commons,
     control::{Control, Order, OrderRecord, Outcome},
     events::Event,
     limits::Limit,
     name::Printable,
-    shared::Shared,
 };
 
 /// How long an order may go unanswered before its outcome is called unknown, beyond the time after which whoever hangs with it is
@@ -44,7 +44,7 @@ const MAX_REASON_BYTES: usize = 1_000;
 /// Where orders are given.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     broker: ActorRef<BrokerMsg>,
     read_only: AtomicBool,
     audit: Option<PathBuf>,
@@ -64,7 +64,7 @@ enum Standing {
 }
 
 impl Gate {
-    pub(crate) fn new(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
+    pub(crate) fn new(shared: Arc<Commons>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
         let audit = shared.config.audit.file.clone();
         let (read_only, last, waiting) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::default());
         Arc::new(Self { shared, broker, read_only, audit, last, source: Arc::default(), waiting })

@@ -18,6 +18,7 @@ use crate::{
     bans::Bans,
     bus::Bus,
     clock::Clock,
+    commons::Commons,
     config::Config,
     control::{Order, Outcome},
     entropy::{Entropy, OsEntropy},
@@ -30,7 +31,6 @@ use crate::{
     reload::Preview,
     repeats::Repeats,
     room::Room,
-    shared::Shared,
     stats::{Counters, Stats},
     timers::Timers,
     topic_cell::CellTable,
@@ -77,7 +77,7 @@ pub struct Handle {
 
 #[derive(Debug)]
 struct Inner {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     broker: ActorRef<BrokerMsg>,
     endpoints: Vec<SocketAddr>,
     gate: Arc<Gate>,
@@ -123,7 +123,7 @@ impl Broker {
         let stats = Arc::<Stats>::default();
         let (timers, timer_task) = Timers::start(Arc::clone(&stats));
         let clock = Clock::start();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Commons {
             clock,
             bus: Bus::new(clock),
             stats,
@@ -163,7 +163,7 @@ impl Handle {
 
     /// What its actors share, for unit tests of one of them.
     #[cfg(test)]
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Commons> {
         &self.inner.shared
     }
 

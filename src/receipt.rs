@@ -10,7 +10,7 @@ use ractor::ActorRef;
 
 use crate::{
     actors::SessionMsg,
-    shared::tell,
+    commons::tell,
     stats::Stats,
     wire::{Code, Failure},
 };

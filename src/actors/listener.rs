@@ -21,12 +21,12 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
+    commons::{Commons, tell},
     connection::{Admission, GOODBYE, Outbound, ReadEnd, Reader, Writer},
     events::{CloseReason, Event},
     limits::Limit,
     name::{ClientName, ListenerId},
     net::Socket,
-    shared::{Shared, tell},
     stats::{Alive, Stats},
     timers::Alarm,
     wire::{Code, ErrorFrame, RegistrationRequest, ServerFrame},
@@ -120,7 +120,7 @@ pub(crate) struct Line {
 
 /// A listener's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) id: ListenerId,
     pub(crate) peer: SocketAddr,
     pub(crate) socket: Socket,
@@ -133,7 +133,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Listener;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     connection: Connection,
     line: Arc<Line>,
     register: Door<Register>,
@@ -277,7 +277,7 @@ fn spawn_task<T: Send + 'static>(
     tokio::spawn(ended.run(task)).abort_handle()
 }
 
-fn wake_at(shared: &Shared, alarm: &Alarm, who: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
+fn wake_at(shared: &Commons, alarm: &Alarm, who: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
     let (stats, listener) = (Arc::clone(&shared.stats), who.clone());
     alarm.set(Instant::now() + after, move || {
         let _ = tell(&stats, &listener, message());

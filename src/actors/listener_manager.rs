@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     bucket::Pace,
+    commons::Commons,
     config::Connections,
     connection::{GOODBYE, Outbound, Reader, Writer},
     control::Outcome,
@@ -38,7 +39,6 @@ use crate::{
     limits::Limit,
     name::ListenerId,
     net::{Accept, Socket},
-    shared::Shared,
     stats::Rate,
     throttle::network,
     wire::{Code, ErrorFrame, ServerFrame},
@@ -72,7 +72,7 @@ kinds! { ListenerManagerMsg: Accepted Starved Accept SayGoodbye Tick }
 
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) endpoints: Vec<Arc<dyn Accept>>,
     pub(crate) register: Door<Register>,
     /// Counts connections across restarts, so that no number is used twice.
@@ -84,7 +84,7 @@ pub(crate) struct Arguments {
 pub(crate) struct ListenerManager;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
     children: Children<ListenerId>,
@@ -170,7 +170,7 @@ impl Actor for ListenerManager {
 }
 
 /// Accepts at one endpoint, one connection at a time: the next is taken when the manager has dealt with this one.
-async fn accept(shared: Arc<Shared>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
+async fn accept(shared: Arc<Commons>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
     loop {
         match endpoint.accept().await {
             Ok((socket, peer)) => {
@@ -275,7 +275,7 @@ impl State {
             return Some(ErrorFrame::new(Code::Unavailable, "the broker takes no new connections now; try again later"));
         }
         let from = address.to_string();
-        if let Err(wait) = self.places.connects.take(&address, connects(limits), Shared::now()) {
+        if let Err(wait) = self.places.connects.take(&address, connects(limits), Commons::now()) {
             self.shared.limit_hit(Limit::Connects, &from);
             let reason = "too many new connections from your address (connections.connects_per_second); wait";
             return Some(ErrorFrame::new(Code::TooMany, reason).retry_after(Some(wait)));
@@ -350,7 +350,7 @@ impl State {
             self.gone(of);
         }
         self.look_at_tasks();
-        self.places.connects.forget_full(connects(&self.shared.config.connections), Shared::now());
+        self.places.connects.forget_full(connects(&self.shared.config.connections), Commons::now());
         self.sample();
         Ok(())
     }

@@ -7,12 +7,12 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::{Living, SessionMsg, alive, watch::kinds};
 use crate::{
+    commons::{Commons, tell},
     connection::{Delivery, Outbound},
     events::Event,
     limits::Limit,
     name::Epoch,
     queue::GivenUp,
-    shared::{Shared, tell},
     subscription::SubscriptionQueue,
     timers::Alarm,
     wire::{Nack, SubscribeAck},
@@ -44,7 +44,7 @@ kinds! { SubscriberMsg: Ready Resume Park Ack Nack CheckAcks }
 
 /// A subscriber's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) queue: Arc<SubscriptionQueue>,
     pub(crate) session: ActorRef<SessionMsg>,
     /// The request to answer; absent when this one takes the place of one that failed.
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Subscriber;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     queue: Arc<SubscriptionQueue>,
     session: ActorRef<SessionMsg>,
     mode: Mode,
@@ -201,7 +201,7 @@ impl State {
     fn check_acks(&mut self) {
         self.watching = false;
         if matches!(self.mode, Mode::Live { settles: false, .. }) {
-            self.give_up(self.queue.check_acks(Shared::now()));
+            self.give_up(self.queue.check_acks(Commons::now()));
         }
     }
 

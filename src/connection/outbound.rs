@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 
 use crate::{
     actors::SubscriberMsg,
+    commons::tell,
     queue::Run,
     room::{Guard, Room},
-    shared::tell,
     stats::Stats,
     subscription::SubscriptionQueue,
     wire::ServerFrame,

@@ -30,11 +30,11 @@ use super::{
 };
 use crate::{
     actors::{Line, ListenerMsg, SessionMsg},
+    commons::Commons,
     events::CloseReason,
     limits::Limit,
     name::Epoch,
     net::ReadHalf,
-    shared::Shared,
     wire::{self, ClientFrame, Code, Kind, RawFrame, ServerFrame, WireError},
 };
 
@@ -81,7 +81,7 @@ impl From<WireError> for ReadEnd {
 
 /// Reads one connection.
 pub(crate) struct Reader {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     socket: ReadHalf,
     line: Arc<Line>,
     listener: ActorRef<ListenerMsg>,
@@ -102,7 +102,7 @@ impl Reader {
     pub(crate) const DOES: &'static [&'static str] = &["Decode"];
 
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Commons>,
         socket: ReadHalf,
         line: Arc<Line>,
         listener: ActorRef<ListenerMsg>,
@@ -251,7 +251,7 @@ impl Reader {
                 Err(error) => break Err(error.into()),
             };
             if is_request(raw.kind)
-                && let Err(wait) = requests.take(&self.shared.config.sessions, Shared::now())
+                && let Err(wait) = requests.take(&self.shared.config.sessions, Commons::now())
             {
                 break Ok(Decoded::Paused(wait));
             }

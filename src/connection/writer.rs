@@ -21,10 +21,10 @@ use super::{
 };
 use crate::{
     actors::Line,
+    commons::Commons,
     config::Connections,
     events::CloseReason,
     net::WriteHalf,
-    shared::Shared,
     wire::{DeliverHead, ServerFrame},
 };
 
@@ -44,7 +44,7 @@ fn patience(limits: &Connections, bytes: usize) -> Duration {
 
 /// Writes one connection's outbound queue.
 pub(crate) struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     line: Arc<Line>,
     socket: WriteHalf,
     items: Vec<Item>,
@@ -65,7 +65,7 @@ impl Writer {
     /// What it can be doing, apart from waiting.
     pub(crate) const DOES: &'static [&'static str] = &["Write"];
 
-    pub(crate) fn new(shared: Arc<Shared>, line: Arc<Line>, socket: WriteHalf) -> Self {
+    pub(crate) fn new(shared: Arc<Commons>, line: Arc<Line>, socket: WriteHalf) -> Self {
         Self { shared, line, socket, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 

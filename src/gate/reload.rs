@@ -12,10 +12,10 @@ use tokio::sync::Mutex;
 use super::Gate;
 use crate::{
     actors::BrokerMsg,
+    commons::Commons,
     config::Config,
     control::{Control, Order, Outcome},
     reload::Preview,
-    shared::Shared,
 };
 
 /// How a program reads its configuration. The error says where and what is wrong, and what would work.
@@ -81,7 +81,7 @@ impl Gate {
 }
 
 impl Source {
-    fn read(&self, shared: &Shared) -> Result<(Preview, Config), String> {
+    fn read(&self, shared: &Commons) -> Result<(Preview, Config), String> {
         let read = self.read.get().ok_or("this broker was started without a configuration file; there is none to read again")?;
         let config = read()?;
         config.validate().map_err(|error| error.to_string())?;

@@ -13,10 +13,10 @@ use crate::{
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
     auth,
+    commons::Commons,
     events::{CloseReason, Event},
     limits::Limit,
     name::{Epoch, SessionId},
-    shared::Shared,
     stats::Rate,
     throttle::network,
     wire::Code,
@@ -33,7 +33,7 @@ impl State {
             return self.refuse(&claim, Refused::new(Code::Forbidden, reason));
         }
         let Some(id) = claim.session else { return self.create(claim).await };
-        let now = Shared::now();
+        let now = Commons::now();
         let own = self.sessions.get(&id).is_some_and(|entry| entry.principal == claim.principal);
         if own {
             return self.attach(id, claim);
@@ -142,7 +142,7 @@ impl State {
     pub(super) fn attach(&mut self, id: SessionId, claim: Claim) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
         if matches!(entry.client, Client::Here { .. })
-            && let Err(wait) = entry.takeovers.count(&self.shared.config.sessions, Shared::now())
+            && let Err(wait) = entry.takeovers.count(&self.shared.config.sessions, Commons::now())
         {
             return self.taken_over_too_often(id, &claim, wait);
         }

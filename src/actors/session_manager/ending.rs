@@ -11,11 +11,11 @@ use crate::{
         subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     },
     clock::UnixMillis,
+    commons::{Commons, tell},
     control::Outcome,
     events::{CloseReason, Event, SessionEnd},
     limits::Limit,
     name::{Epoch, Principal, Printable, SessionId},
-    shared::{Shared, tell},
     tombstones::Tombstone,
     wire::Code,
 };
@@ -28,7 +28,7 @@ impl State {
         if entry.epoch != gone.epoch || matches!(entry.client, Client::Away { .. }) {
             return self.shared.stats.stale.add(1);
         }
-        let deadline = Shared::now() + entry.reclaim;
+        let deadline = Commons::now() + entry.reclaim;
         entry.client = Client::Away { deadline, held: false };
         let _ = self.shared.tell(&entry.actor, SessionMsg::Detach { epoch: gone.epoch });
         self.shared.emit(Event::SessionDetached {
@@ -102,7 +102,7 @@ impl State {
 
     /// A timer fired: a hint. Whose deadline, as it is held now, has passed, is reclaimed.
     pub(super) fn reclaim(&mut self) {
-        let now = Shared::now();
+        let now = Commons::now();
         while let Some((deadline, id)) = self.deadlines.first().copied()
             && deadline <= now
             && !self.is_stopping()
@@ -187,7 +187,7 @@ impl State {
         let Some(Ending { principal, why, told, .. }) = self.ending.remove(&ended.session) else { return };
         let at: UnixMillis = self.shared.clock.now().wall;
         let stone = Tombstone { principal, reason: reason(&why), at };
-        self.tombstones.add(ended.session, stone, Shared::now());
+        self.tombstones.add(ended.session, stone, Commons::now());
         self.shared.emit(Event::SessionEnded { id: ended.session, why, lost: ended.lost });
         match told {
             Told::Nobody => {}

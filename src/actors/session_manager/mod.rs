@@ -27,12 +27,12 @@ use super::{
 };
 use crate::{
     bucket::Pace,
+    commons::Commons,
     config::Sessions,
     connection::Outbound,
     control::{Order, Outcome},
     events::{Sample, SessionEnd, SessionSample},
     name::{ClientName, Epoch, ListenerId, Principal, SessionId},
-    shared::Shared,
     stats::Rate,
     throttle::Throttle,
     timers::Alarm,
@@ -89,7 +89,7 @@ pub(crate) struct Connection {
 
 /// The session manager's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
     /// What this manager is doing.
@@ -99,7 +99,7 @@ pub(crate) struct Arguments {
 pub(crate) struct SessionManager;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
@@ -241,7 +241,7 @@ impl Actor for SessionManager {
 
 impl State {
     fn sample(&mut self) {
-        self.failed_resumes.forget_full(failed_resumes(&self.shared.config.sessions), Shared::now());
+        self.failed_resumes.forget_full(failed_resumes(&self.shared.config.sessions), Commons::now());
         let mut rows = Vec::new();
         for (id, entry) in &mut self.sessions {
             let changed =

@@ -8,10 +8,10 @@ use super::{Client, Entry, State, Told};
 use crate::{
     actors::{SessionMsg, session::Goodbye},
     bans::told,
+    commons::Commons,
     control::{Control, MAX_EXTENSION, Order, Outcome},
     events::{Event, Lost, SessionEnd},
     name::{Principal, SessionId},
-    shared::Shared,
     wire::Code,
 };
 
@@ -140,7 +140,7 @@ impl State {
             return Outcome::Refused { why: "its client is connected; no timer runs".to_owned() };
         };
         self.deadlines.remove(&(*deadline, id));
-        let now = Shared::now();
+        let now = Commons::now();
         *deadline = ((*deadline).max(now) + by.min(MAX_EXTENSION)).min(now + MAX_EXTENSION);
         *held = false;
         let deadline = *deadline;

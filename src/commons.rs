@@ -34,7 +34,7 @@ use crate::{
 
 /// What every actor of one broker can see.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Commons {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) bus: Bus,
@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
 }
 
-impl Shared {
+impl Commons {
     pub(crate) fn emit(&self, event: Event) {
         self.bus.emit(event);
     }
