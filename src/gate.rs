@@ -27,11 +27,11 @@ use crate::{
     actors::BrokerMsg,
     auth,
     clock::Moment,
+    commons::Commons,
     control::{Control, Order, OrderRecord, Outcome},
     events::Event,
     limits::Limit,
     name::Printable,
-    shared::Shared,
 };
 
 /// How long an order may go unanswered before its outcome is called unknown, beyond the time after which whoever hangs with it is
@@ -46,7 +46,7 @@ const MAX_REASON_BYTES: usize = 1_000;
 /// Where orders are given.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     broker: ActorRef<BrokerMsg>,
     read_only: AtomicBool,
     audit: Option<PathBuf>,
@@ -84,7 +84,7 @@ enum Standing {
 }
 
 impl Gate {
-    pub(crate) fn new(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
+    pub(crate) fn new(shared: Arc<Commons>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
         let audit = shared.config.audit.file.clone();
         let (read_only, last, waiting) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::default());
         let (source, under_way) = (Arc::default(), watch::Sender::new(0));
@@ -286,8 +286,12 @@ impl Gate {
             return self.take_configuration(seen, order).await;
         }
         let own_deadline = matches!(order.control, Control::Shutdown | Control::Drain);
-        let patience = (!own_deadline).then_some(self.shared.config.failures.hang_after + PATIENCE);
+        let patience = (!own_deadline).then(|| self.patience());
         self.ask(|reply| BrokerMsg::Order { order, reply }, patience).await
+    }
+
+    fn patience(&self) -> Duration {
+        self.shared.config.failures.hang_after + PATIENCE
     }
 
     async fn ask(&self, message: impl FnOnce(RpcReplyPort<Outcome>) -> BrokerMsg, patience: Option<Duration>) -> Outcome {

@@ -18,17 +18,19 @@ use crate::{
     bans::Bans,
     bus::Bus,
     clock::Clock,
+    commons::Commons,
     config::Config,
     control::{Control, Order, Outcome},
     entropy::{Entropy, OsEntropy},
     events::Lost,
     faults::Faults,
+    filter_table::FilterTable,
     gate::Gate,
     limits::Limits,
     net::Accept,
     reload::Preview,
+    repeats::Repeats,
     room::Room,
-    shared::{FilterTable, Shared},
     stats::{Counters, Stats},
     timers::Timers,
     topic_cell::CellTable,
@@ -75,7 +77,7 @@ pub struct Handle {
 
 #[derive(Debug)]
 struct Inner {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     broker: ActorRef<BrokerMsg>,
     endpoints: Vec<SocketAddr>,
     gate: Arc<Gate>,
@@ -121,12 +123,13 @@ impl Broker {
         let stats = Arc::<Stats>::default();
         let (timers, timer_task) = Timers::start(Arc::clone(&stats));
         let clock = Clock::start();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Commons {
             clock,
             bus: Bus::new(clock),
             stats,
             timers,
             limits: Limits::default(),
+            repeats: Repeats::default(),
             filters: FilterTable::default(),
             topics: CellTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
@@ -156,6 +159,12 @@ impl Handle {
     /// The bus: what happens, and the board of what is so now.
     pub fn bus(&self) -> &Bus {
         &self.inner.shared.bus
+    }
+
+    /// What its actors share, for unit tests of one of them.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Commons> {
+        &self.inner.shared
     }
 
     /// The addresses that are really listened on, in the order of the configuration.
