@@ -10,6 +10,8 @@ use super::{
     price::Price,
     subject::Subject,
     tables::{
+        audit::Ordered,
+        listeners::Listener,
         sessions::{Fate, Session},
         subscriptions::Subscription,
         topics::Topic,
@@ -40,7 +42,7 @@ pub(crate) enum Saying {
 /// A labelled line.
 pub(crate) type Line = (&'static str, Saying);
 
-fn text(text: impl Into<String>) -> Saying {
+pub(super) fn text(text: impl Into<String>) -> Saying {
     Saying::Text(text.into())
 }
 
@@ -55,6 +57,11 @@ impl State {
             Subject::Subscription(id) => {
                 Subscription::find(self.shown(), id).map_or_else(Vec::new, |row| self.subscription_facts(&row))
             }
+            Subject::Listener(id) => {
+                Listener::find(self.shown(), *id).map_or_else(Vec::new, |listener| self.listener_facts(&listener))
+            }
+            Subject::Order(number) => Ordered::find(self.shown(), *number).map_or_else(Vec::new, |row| self.order_facts(&row)),
+            Subject::Actor(actor) => self.actor_facts(actor),
             Subject::Broker => Vec::new(),
         }
     }
@@ -65,7 +72,8 @@ impl State {
         match subject {
             Subject::Session(id) => departed.sessions.contains_key(id),
             Subject::Topic(topic) => departed.topics.contains_key(topic),
-            Subject::Subscription(_) | Subject::Broker => false,
+            Subject::Listener(id) => departed.listeners.contains_key(id),
+            Subject::Subscription(_) | Subject::Order(_) | Subject::Actor(_) | Subject::Broker => false,
         }
     }
 
@@ -84,8 +92,10 @@ impl State {
             ("number", text(count(stamped.number))),
             ("time", text(format!("{}Z   up {}", clock_millis(stamped.at.wall), age(stamped.at.up.0)))),
         ];
-        if entry.subject().is_some() {
-            lines.push(("about", text(format!("{}   Enter opens it", entry.about()))));
+        if let Some(subject) = entry.subject() {
+            let about = entry.about();
+            let about = if about.is_empty() { subject.label_in(self.shown()) } else { about };
+            lines.push(("about", text(format!("{about}   Enter opens it"))));
         }
         Some((lines, entry.text()))
     }

@@ -84,6 +84,7 @@ pub(super) fn narrower() -> Box<Preview> {
 }
 
 /// A console, and the broker that it hears.
+#[derive(Clone)]
 pub(super) struct Bench {
     pub(super) state: State,
     pub(super) now: Moment,
@@ -117,7 +118,7 @@ impl Bench {
         bench
     }
 
-    fn started(&mut self, users: usize, address: &str) {
+    pub(super) fn started(&mut self, users: usize, address: &str) {
         let (version, host) = ("0.1.0".to_owned(), "prod-eu1".to_owned());
         let terms = Terms {
             registration_ms: 5_000,

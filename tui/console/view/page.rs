@@ -3,12 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{detail, pane, put};
-use crate::console::state::{
-    State,
-    geometry::{FACTS, Geometry},
-    page::Page,
-    subject::Subject,
-};
+use crate::console::state::{State, geometry::Geometry, page::Page, subject::Subject};
 
 /// Draws it.
 pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &Geometry) {
@@ -16,17 +11,19 @@ pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &G
         Subject::Session(_) => "Session",
         Subject::Topic(_) => "Topic",
         Subject::Subscription(_) => "Subscription",
-        Subject::Broker => "Broker",
+        Subject::Listener(_) => "Connection",
+        Subject::Order(_) => "Audit:",
+        Subject::Actor(_) | Subject::Broker => "Broker",
     };
     let title = format!("{kind} {}", page.subject.label_in(state.shown()));
-    let inside = pane(buffer, geometry.body, state.theme, (&title, "Esc back"), true);
+    let inside = pane(buffer, geometry.body, state.theme, (&title, "Esc back  - where you came from"), true);
     let facts = state.facts(&page.subject);
     if facts.is_empty() {
         put(buffer, inside, (1, 0), "it is no longer there", state.theme.warning());
         return;
     }
-    detail::lines(state, &facts, buffer, Rect { height: inside.height.min(FACTS), ..inside });
-    let above = (FACTS + 1).min(inside.height);
+    detail::lines(state, &facts, buffer, inside);
+    let above = (page.facts(state) + 1).min(inside.height);
     let rest = Rect { y: inside.y + above, height: inside.height - above, ..inside };
     detail::members(state, page, buffer, rest, true);
 }

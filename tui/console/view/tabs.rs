@@ -5,17 +5,27 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::{header, put};
 use crate::console::state::{State, View};
 
+/// From here on the views' names are written in full.
+const WIDE: u16 = 110;
+
 /// Draws it.
 pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
     let alarms = state.shown().attention_total;
     let urgent = state.shown().attention.first().is_some_and(|line| line.urgent);
     let mut x = 0;
-    for (view, digit, name) in View::ALL {
+    let wide = area.width >= WIDE;
+    for (view, digit, name, short) in View::ALL {
         let open = view == state.view;
         let (before, after) = if open { ("[", "]") } else { (" ", " ") };
         let style = if open { theme.selected() } else { theme.text() };
-        x = put(buffer, area, (x, 0), &format!("{before}{digit} {name}"), style);
+        x = put(
+            buffer,
+            area,
+            (x, 0),
+            &if wide { format!("{before}{digit} {name}") } else { format!("{before}{digit}{short}") },
+            style,
+        );
         if view == View::Overview && !open && alarms > 0 {
             let style = if urgent { theme.bad() } else { theme.warning() };
             x = put(buffer, area, (x, 0), &format!(" !{}", alarms.min(99)), style);
