@@ -258,7 +258,7 @@ pub(crate) static TABLE: &[Binding] = &[
     go(&[key('3')], "3", Act::Go(View::Listeners), "", "Listeners: connections, who registers, who reads slowly"),
     go(&[key('4')], "4", Act::Go(View::Topics), "", "Topics"),
     go(&[key('5')], "5", Act::Go(View::DeadLetters), "", "Dead letters: what each subscription holds"),
-    go(&[key('6')], "6", Act::Go(View::Actors), "", "Actors: the tree as it is, restarts, failures; none is killed"),
+    go(&[key('6')], "6", Act::Go(View::Actors), "", "Actors: the supervision tree, restarts, last failures"),
     go(&[key('7')], "7", Act::Go(View::Events), "", "Events"),
     go(&[key('8')], "8", Act::Go(View::Audit), "", "Audit: every order, by whom, why, at what cost"),
     Binding {

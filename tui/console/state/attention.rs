@@ -40,12 +40,12 @@ pub(crate) enum Rule {
     ReclaimSoon,
     /// Dead letters grow.
     DeadLettersGrow,
+    /// An actor is in one message for long.
+    Busy,
     /// An actor was restarted.
     Restarted,
     /// An actor failed and is gone.
     Failed,
-    /// An actor is in one message for long.
-    Busy,
     /// Messages were given up.
     Poison,
     /// A client stopped reading.

@@ -26,9 +26,10 @@ impl State {
             View::Events => self.first("nothing has happened since the console opened", &[SUB, PUB]),
             View::Audit => vec![
                 "no orders yet: this broker has been left to itself".to_owned(),
-                "2 lists sessions: x there evicts one, D drops its connection, H holds its timer".to_owned(),
-                "4 lists topics: x there kills one, B forbids it".to_owned(),
-                format!("each asks before it is done, and is recorded here and in {}", self.audit_file()),
+                "2 lists sessions: x evicts one, D drops its connection, H holds its timer".to_owned(),
+                "4 lists topics: x kills one, B forbids it".to_owned(),
+                "each asks before it is done, and is recorded here and in".to_owned(),
+                format!("  {}", self.audit_file()),
             ],
         }
     }

@@ -7,6 +7,7 @@ use super::{
     deed::Deed,
     departed::Ended,
     orders,
+    page::LOOKED_AT,
     price::Price,
     subject::Subject,
     tables::{
@@ -146,6 +147,10 @@ impl State {
             Some(matched) => format!("{} at the last publish, wildcards too", count(matched)),
             None => "not known before the first publish".to_owned(),
         };
+        let matched = match self.shown().board.subscriptions.len() {
+            ..=LOOKED_AT => matched,
+            _ => format!("{matched} (below: of the first {})", count(LOOKED_AT as u64)),
+        };
         let price = Price::of(&Deed::Kill(topic.name.clone()), &self.shown().board);
         let exact = counted(row.subscribers.len() as u64, "exact subscription");
         vec![
@@ -175,8 +180,14 @@ impl State {
             None => "gone".to_owned(),
         };
         let dropped = format!("{} so far", counted(depth.dropped, "message"));
+        let filter = match self.shown().board.topics.len() {
+            LOOKED_AT.. if row.id.filter.exact().is_none() => {
+                format!("{}   topics below: of the first {}", row.filter(), count(LOOKED_AT as u64))
+            }
+            _ => row.filter(),
+        };
         vec![
-            ("filter", text(row.filter())),
+            ("filter", text(filter)),
             ("session", text(format!("{} {}   {whose}", row.id.session.short(), row.client()))),
             ("state", text(format!("{}   {} old   {}", row.state(), row.age(), counted(u64::from(row.row.restarts), "restart")))),
             ("holds", text(holds(depth))),

@@ -51,20 +51,20 @@ impl State {
             Pace::Closed | Pace::Stuck(_) | Pace::Behind | Pace::Fine => 0,
         };
         let limit = listener.terms.registration_ms;
-        let said = format!("not registered for {}; it is closed at {}; there is no session to end", age(taken), age(limit));
+        let said = format!("not registered for {}, closed at {}; there is no session yet", age(taken), age(limit));
         ("state", Saying::Loud(said))
     }
 
     fn waits(&self, listener: &Listener<'_>) -> Saying {
         let (waits, queued, in_flight) = (bytes(listener.waits()), count(listener.queued()), count(listener.in_flight()));
-        let messages = format!("{in_flight} messages in flight, {queued} waiting");
+        let messages = format!("{in_flight} in flight, {queued} waiting");
         match listener.pace() {
             Pace::Stuck(millis) => {
                 let limit = age(listener.terms.stall_ms);
-                Saying::Loud(format!("{waits} to write, took nothing for {}, cut off at {limit}   {messages}", age(millis)))
+                Saying::Loud(format!("{waits}, nothing taken for {} of {limit}   {messages}", age(millis)))
             }
-            Pace::Behind => Saying::Loud(format!("{waits} to write   {messages}: more than a second's worth")),
-            Pace::Closed | Pace::Registering(_) | Pace::Fine => text(format!("{waits} to write   {messages}")),
+            Pace::Behind => Saying::Loud(format!("{waits}   {messages}: more than a second's worth")),
+            Pace::Closed | Pace::Registering(_) | Pace::Fine => text(format!("{waits}   {messages}")),
         }
     }
 
@@ -124,20 +124,25 @@ impl State {
         lines
     }
 
-    /// The whole record of an order.
+    /// The whole record of an order, what is asked first first.
     pub(crate) fn order_facts(&self, row: &Ordered<'_>) -> Vec<Line> {
         let order = row.order;
+        let (on, target) = (row.on(), safe(order.control.target()));
+        let on = if on == target { on } else { format!("{on}   {target}") };
         let reason = if order.reason.is_empty() { "none given".to_owned() } else { safe(&order.reason) };
-        let number = format!("{}   {}", count(row.number), order.control.verb());
-        let mut lines = vec![("order", text(number)), ("on", text(safe(order.control.target())))];
-        if row.on() != safe(order.control.target()) {
-            lines.push(("called", text(row.on())));
-        }
-        lines.extend([
+        let mut lines = vec![
+            ("order", text(format!("{}   {}", count(row.number), order.control.verb()))),
+            ("on", text(on)),
             ("by", text(safe(&order.operator))),
             ("why", text(reason)),
-            ("given", text(format!("{}Z   up {}", clock_millis(row.given.wall), age(row.given.up.0)))),
-        ]);
+        ];
+        lines.extend(end_facts(row));
+        lines.push(("given", text(format!("{}Z   up {}", clock_millis(row.given.wall), age(row.given.up.0)))));
+        if let Course::Ended(record) = row.course {
+            let (before, after) = record.queued;
+            lines.push(("ended", text(format!("{}Z", clock_millis(record.ended.wall)))));
+            lines.push(("queued", text(format!("{} in the whole broker before, {} after", count(before), count(after)))));
+        }
         let seen = order.precondition;
         let seen = [
             seen.epoch.map(|epoch| format!("epoch {epoch}")),
@@ -150,26 +155,26 @@ impl State {
         if order.delay_ms > 0 {
             lines.push(("delay", text(format!("{}, in which it can be stopped", age(order.delay_ms)))));
         }
-        match row.course {
-            Course::Waits(due) => lines.push(("waits", Saying::Loud(format!("until {}, {}", clock(due.wall), row.end())))),
-            Course::Ended(record) => {
-                lines.push(("ended", text(format!("{}Z", clock_millis(record.ended.wall)))));
-                if let Outcome::Done { lost } = &record.outcome
-                    && !lost.is_nothing()
-                {
-                    let said = [(lost.queued, "queued"), (lost.poison, "poison"), (lost.backlog, "backlog")];
-                    let said: Vec<_> =
-                        said.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
-                    lines.push(("cost", Saying::Loud(format!("{} ({})", said.join(", "), bytes(lost.bytes)))));
-                }
-                let (before, after) = record.queued;
-                lines.push(("queued", text(format!("{} in the whole broker before, {} after", count(before), count(after)))));
-                let end = row.end();
-                lines.push(("outcome", if row.word() == "done" { text(end) } else { Saying::Loud(end) }));
-            }
-        }
         lines
     }
+}
+
+/// How an order ended, and what it cost.
+fn end_facts(row: &Ordered<'_>) -> Vec<Line> {
+    let record = match row.course {
+        Course::Waits(due) => return vec![("waits", Saying::Loud(format!("until {}, {}", clock(due.wall), row.end())))],
+        Course::Ended(record) => record,
+    };
+    let end = row.end();
+    let mut lines = vec![("outcome", if row.word() == "done" { text(end) } else { Saying::Loud(end) })];
+    if let Outcome::Done { lost } = &record.outcome
+        && !lost.is_nothing()
+    {
+        let parts = [(lost.queued, "queued"), (lost.poison, "poison"), (lost.backlog, "backlog")];
+        let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
+        lines.push(("cost", Saying::Loud(format!("{} ({})", parts.join(", "), bytes(lost.bytes)))));
+    }
+    lines
 }
 
 /// `3 in 1m, then it is given up`

@@ -64,7 +64,7 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
         (Act::Redeliver | Act::Purge, _) => say(state, "no subscription under the cursor", Tone::Plain),
         (Act::Kill, _) => say(state, "no topic under the cursor", Tone::Plain),
         _ if matches!(state.subject(), Some(Subject::Listener(_))) => {
-            say(state, "it has not registered: there is no session, and its deadline closes it", Tone::Plain);
+            say(state, "not registered: no session; its deadline closes it", Tone::Plain);
         }
         _ => say(state, "no session under the cursor", Tone::Plain),
     }

@@ -24,7 +24,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What the detail says below an actor's facts.
-const NOTE: &str = "actors are never killed here: x in Sessions, Listeners and Topics ends what they serve, cleanly";
+const NOTE: &str = "actors are never killed here; x in views 2-4 ends what they serve";
 
 /// Draws the tree and the detail.
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
@@ -89,5 +89,6 @@ fn row(state: &State, node: &Node) -> Row {
         (failure, theme.text()),
         (member.age(), theme.dim()),
     ];
-    Row { cells, ..Row::default() }
+    let over = if matches!(member.health(), Health::Failed(_)) { theme.ended() } else { theme.text() };
+    Row { cells, over, span: None }
 }

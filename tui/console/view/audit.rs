@@ -16,14 +16,14 @@ use crate::console::state::{
 
 const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
-    number("ORDER NO.", 9, 130),
+    number("ORDER NO.", 9, 140),
     text("TIME", Size::Fixed(9), 0),
-    name("BY", Size::Fill(7, 16), 0),
+    name("BY", Size::Fill(7, 12), 0),
     text("ORDER", Size::Fixed(15), 0),
-    name("ON", Size::Fill(14, 40), 0),
+    name("ON", Size::Fill(14, 30), 0),
     number("LOST", 6, 0),
-    text("WHY", Size::Fill(10, 40), 110),
-    text("HOW IT ENDED", Size::Fill(12, 60), 0),
+    text("WHY", Size::Fill(10, 26), 110),
+    text("HOW IT ENDED", Size::Fill(18, 90), 0),
 ];
 
 /// Draws the list and the detail.

@@ -125,7 +125,12 @@ pub(super) fn members(state: &State, page: &Page, buffer: &mut Buffer, area: Rec
     let (theme, model) = (state.theme, state.shown());
     let rows = usize::from(area.height.saturating_sub(1));
     if page.len(model) == 0 {
-        let none = if state.is_over(&page.subject) { "what belonged to it ended with it" } else { "nothing belongs to it" };
+        let none = match page.subject {
+            _ if state.is_over(&page.subject) => "its subscriptions ended with it",
+            Subject::Order(_) => "what it was about is no row, or is no longer there",
+            Subject::Listener(_) => "no session",
+            _ => "no subscriptions",
+        };
         put(buffer, area, (1, 0), none, theme.dim());
         return;
     }
@@ -143,7 +148,7 @@ fn member_row(state: &State, member: &Subject) -> Row {
     let (theme, model) = (state.theme, state.shown());
     let Subject::Subscription(id) = member else {
         let said = member_line(state, member).map_or_else(|| ("gone".to_owned(), theme.ended()), |said| (said, theme.text()));
-        let cells = vec![(member.label_in(model), theme.strong())];
+        let cells = vec![(member_name(state, member), theme.strong())];
         return Row { cells, span: Some((1, said)), ..Row::default() };
     };
     let Some(subscription) = Subscription::find(model, id) else {
@@ -159,13 +164,30 @@ fn member_row(state: &State, member: &Subject) -> Row {
     Row { cells: vec![filter, client, waiting, in_flight, dead, poison, dropped, word], ..Row::default() }
 }
 
+/// What a member is called in a column that is not wide; whose it is follows in its line.
+fn member_name(state: &State, member: &Subject) -> String {
+    match member {
+        Subject::Session(id) => id.short(),
+        Subject::Listener(id) => {
+            Listener::find(state.shown(), *id).map_or_else(|| id.to_string(), |listener| listener.row.peer.to_string())
+        }
+        member => member.label_in(state.shown()),
+    }
+}
+
 /// What a member is that holds no messages itself: its kind first.
 fn member_line(state: &State, member: &Subject) -> Option<String> {
     let model = state.shown();
     Some(match member {
         Subject::Session(id) => {
             let session = Session::find(model, *id)?;
-            format!("session, {}   {}   {} waiting", session.state(), session.peer(usize::MAX), count(session.row.depth.waiting))
+            format!(
+                "session of {}, {}   {}   {} waiting",
+                session.client(),
+                session.state(),
+                session.peer(usize::MAX),
+                count(session.row.depth.waiting)
+            )
         }
         Subject::Topic(topic) => {
             let topic = Topic::find(model, topic)?;

@@ -16,7 +16,7 @@ pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &G
         Subject::Actor(_) | Subject::Broker => "Broker",
     };
     let title = format!("{kind} {}", page.subject.label_in(state.shown()));
-    let inside = pane(buffer, geometry.body, state.theme, (&title, "Esc back  - where you came from"), true);
+    let inside = pane(buffer, geometry.body, state.theme, (&title, "Esc back"), true);
     let facts = state.facts(&page.subject);
     if facts.is_empty() {
         put(buffer, inside, (1, 0), "it is no longer there", state.theme.warning());

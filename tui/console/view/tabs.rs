@@ -5,8 +5,8 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::{header, put};
 use crate::console::state::{State, View};
 
-/// From here on the views' names are written in full.
-const WIDE: u16 = 110;
+/// Columns that the views' names take in full, with the count of alarms.
+const NAMES: u16 = 96;
 
 /// Draws it.
 pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
@@ -14,7 +14,8 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
     let alarms = state.shown().attention_total;
     let urgent = state.shown().attention.first().is_some_and(|line| line.urgent);
     let mut x = 0;
-    let wide = area.width >= WIDE;
+    // The names are known by their digits; what is wrong is not.
+    let wide = area.width >= NAMES + header::warnings_width(state);
     for (view, digit, name, short) in View::ALL {
         let open = view == state.view;
         let (before, after) = if open { ("[", "]") } else { (" ", " ") };

@@ -162,7 +162,7 @@ impl Table for Listeners {
     type Row<'a> = Listener<'a>;
     type Lens = ();
     const SORTS: &'static [Sort] = &[
-        Sort { name: "ST", descending: true },
+        Sort { name: "STATE", descending: true },
         Sort { name: "PEER", descending: false },
         Sort { name: "CLIENT", descending: false },
         Sort { name: "IN B/s", descending: true },
