@@ -307,7 +307,11 @@ impl Reader<'_> {
                 self.shared.send(&ClientFrame::Pong(token));
                 return Ok(());
             }
-            ServerFrame::Pong(_) | ServerFrame::Deliver(_) => None,
+            ServerFrame::Pong(token) => {
+                state.ponged(token);
+                None
+            }
+            ServerFrame::Deliver(_) => None,
             ServerFrame::SubscribeAck(ack) => state.subscribed(&ack),
             ServerFrame::UnsubscribeAck(ack) => {
                 state.unsubscribed(&ack);

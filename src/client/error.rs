@@ -165,6 +165,17 @@ pub enum SubscribeError {
     Ended(#[from] ClientEnd),
 }
 
+/// Why a ping was not answered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PingError {
+    /// There is no connection, or it was lost before the answer came. The client comes back by itself; ask again then.
+    #[error("the connection was lost before the broker had answered")]
+    Lost,
+    /// The client is over.
+    #[error(transparent)]
+    Ended(#[from] ClientEnd),
+}
+
 /// Not everything that was published was accepted.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{failed} messages were not accepted, the first because {first}")]
