@@ -21,12 +21,12 @@ pub enum ConnectError {
         why: Arc<io::Error>,
     },
     /// Not connected and registered in time.
-    #[error("no broker answered at {address} within {seconds} s; is the address right?")]
+    #[error("no broker answered at {address} within {}; is the address right?", humantime::format_duration(*.within))]
     TimedOut {
         /// Where.
         address: String,
         /// How long it was tried.
-        seconds: u64,
+        within: Duration,
     },
     /// The connection ended before the broker had answered.
     #[error("{address} closed the connection before it answered; is it a cordboard broker?")]

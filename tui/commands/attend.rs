@@ -8,6 +8,7 @@ use tokio::{runtime::Runtime, sync::oneshot};
 use super::say;
 use crate::{
     chronicle,
+    cli::Exit,
     console::{self, Leave},
     logging::Screen,
     signals::AskFirst,
@@ -36,7 +37,7 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
             }
             Ok(Leave::EndNow) => {
                 say("ended at once");
-                std::process::exit(super::serve::INTERRUPTED);
+                std::process::exit(Exit::Interrupted as i32);
             }
             Ok(Leave::TerminalGone) => {
                 screen.show(true);

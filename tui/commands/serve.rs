@@ -2,19 +2,20 @@
 
 use std::{
     future::Future,
+    io,
     path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
-use cordboard::{Broker, Config, Handle, Printable, control::Outcome};
+use cordboard::{Broker, Config, Handle, Printable, config::ConfigError, control::Outcome};
 use tokio::runtime::Runtime;
 
-use super::{runtime, say};
+use super::{listening, runtime, say};
 use crate::{
     chronicle,
-    cli::{BrokerArgs, Exit, UsageError},
+    cli::{ConsoleArgs, Exit, ServeArgs, UsageError},
     logging::{self, Logging},
     signals::{AskFirst, Signal, Signals},
     state_dir::StateDir,
@@ -22,12 +23,13 @@ use crate::{
 
 /// How long tasks may take to notice that the broker has ended.
 const LAST_TASKS: Duration = Duration::from_secs(1);
-/// The exit code of a program that an interrupt has ended at once, by the shells' convention.
-pub(super) const INTERRUPTED: i32 = 130;
-
 /// Runs the broker to its end, with a console in front of it if one is wanted and there is a terminal for it.
-pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> anyhow::Result<ExitCode> {
-    let config = configure(&args, state.path())?;
+pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitCode> {
+    let ConsoleArgs { serve: args, operator, read_only } = args;
+    // A mistake in it is worth saying before anything is made.
+    let mut config = configure(&args)?;
+    let state = &StateDir::open(args.state_dir.clone())?;
+    keep_audit(&mut config, state.path());
     let _lock = state.lock()?;
     let logging = logging::start(state)?;
     let runtime = runtime()?;
@@ -36,13 +38,16 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
         let _context = runtime.enter();
         Signals::catch().context("cannot catch signals")?
     };
-    let handle = runtime.block_on(Broker::start(config))?;
+    let handle = match runtime.block_on(Broker::start(config)) {
+        Ok(handle) => handle,
+        Err(error) => return Err(runtime.block_on(listening::explain(error))),
+    };
     #[cfg(feature = "faults")]
     plan_faults(&handle)?;
-    handle.set_read_only(args.read_only);
+    handle.set_read_only(read_only);
     if args.config.is_some() {
         let (args, state) = (args.clone(), state.path().to_owned());
-        handle.reload_from(move || configure(&args, &state).map_err(|error| format!("{error:#}")));
+        handle.reload_from(move || read_again(&args, &state).map_err(|error| format!("{error:#}")));
     }
     let ask_first = AskFirst::default();
     let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
@@ -50,7 +55,7 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     // The first line is where the broker is: whoever started it may wait for that.
     announce(&handle, &logging);
     if with_console {
-        attend(&handle, &runtime, &logging, &ask_first, args.operator);
+        attend(&handle, &runtime, &logging, &ask_first, operator);
     } else {
         logging.screen.show(true);
     }
@@ -76,18 +81,39 @@ fn plan_faults(handle: &Handle) -> anyhow::Result<()> {
 }
 
 /// The configuration: the file's or the default, with what the command line says instead.
-fn configure(args: &BrokerArgs, state: &Path) -> anyhow::Result<Config> {
+fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
     let mut config = match &args.config {
-        Some(path) => Config::load(path)?,
+        Some(path) => Config::load(path).map_err(|error| with_a_start(error, path))?,
         None => Config::default(),
     };
     if !args.listen.is_empty() {
         config.listen.clone_from(&args.listen);
     }
-    config.audit.file.get_or_insert_with(|| state.join("audit.jsonl"));
     let senseless = |error| UsageError(format!("the configuration and the command line together make no sense: {error}"));
     config.validate().map_err(senseless)?;
     Ok(config)
+}
+
+/// A file that is not there can be made.
+fn with_a_start(error: ConfigError, path: &Path) -> anyhow::Error {
+    match &error {
+        ConfigError::Unreadable { why, .. } if why.kind() == io::ErrorKind::NotFound => {
+            UsageError(format!("{error}; \"cordboard config > {}\" makes one", path.display())).into()
+        }
+        _ => error.into(),
+    }
+}
+
+/// As [`configure`], for a broker that runs already.
+fn read_again(args: &ServeArgs, state: &Path) -> anyhow::Result<Config> {
+    let mut config = configure(args)?;
+    keep_audit(&mut config, state);
+    Ok(config)
+}
+
+/// Orders are recorded in the state directory, unless the configuration says where.
+fn keep_audit(config: &mut Config, state: &Path) {
+    config.audit.file.get_or_insert_with(|| state.join("audit.jsonl"));
 }
 
 /// Says where the broker can be reached and where it writes.
@@ -134,7 +160,7 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
         tokio::select! {
             () = &mut draining => return,
             signal = signals.next() => if signal == Signal::Interrupt {
-                std::process::exit(INTERRUPTED);
+                std::process::exit(Exit::Interrupted as i32);
             },
         }
     }
@@ -162,7 +188,7 @@ fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: Option<St
 /// What stands in the console's way.
 #[cfg(feature = "console")]
 fn no_console() -> Option<&'static str> {
-    use std::io::{self, IsTerminal};
+    use std::io::IsTerminal;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Some("the standard input and output are no terminal");
     }
@@ -210,8 +236,8 @@ mod tests {
     #[test]
     fn a_configuration_that_makes_no_sense_is_a_usage_error() {
         let address = "127.0.0.1:7001".parse().unwrap();
-        let args = BrokerArgs { listen: vec![address, address], ..BrokerArgs::default() };
-        let error = configure(&args, Path::new("/")).unwrap_err();
+        let args = ServeArgs { listen: vec![address, address], ..ServeArgs::default() };
+        let error = configure(&args).unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage, "{error}");
     }
 
@@ -220,12 +246,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("cordboard.toml");
         std::fs::write(&file, "listen = [\"127.0.0.1:7000\"]\n").unwrap();
-        let args = BrokerArgs { config: Some(file), ..BrokerArgs::default() };
-        let config = configure(&args, directory.path()).unwrap();
+        let args = ServeArgs { config: Some(file), ..ServeArgs::default() };
+        let config = read_again(&args, directory.path()).unwrap();
         assert_eq!(config.listen, ["127.0.0.1:7000".parse().unwrap()]);
         assert_eq!(config.audit.file, Some(directory.path().join("audit.jsonl")));
-        let args = BrokerArgs { listen: vec!["127.0.0.1:7001".parse().unwrap()], ..args };
-        assert_eq!(configure(&args, directory.path()).unwrap().listen, args.listen);
+        let args = ServeArgs { listen: vec!["127.0.0.1:7001".parse().unwrap()], ..args };
+        assert_eq!(configure(&args).unwrap().listen, args.listen);
     }
 
     #[test]
@@ -233,7 +259,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("cordboard.toml");
         std::fs::write(&file, "[audit]\nfile = \"orders.jsonl\"\n").unwrap();
-        let args = BrokerArgs { config: Some(file), ..BrokerArgs::default() };
-        assert_eq!(configure(&args, directory.path()).unwrap().audit.file, Some("orders.jsonl".into()));
+        let args = ServeArgs { config: Some(file), ..ServeArgs::default() };
+        assert_eq!(read_again(&args, directory.path()).unwrap().audit.file, Some("orders.jsonl".into()));
     }
 }
