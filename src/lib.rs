@@ -53,7 +53,7 @@
 //! `queue`, `backlog`, `receipt`, `room`, `bucket`, `throttle`, `logins`, `bans` and `tombstones` are vocabulary and pure
 //! cores: values in, values out. `subscription` is a queue, `topic_cell` a topic, with those who share it; [`net`] is what a
 //! socket is, `connection` all I/O on one; `access` is who may do what as of now, [`reload`] what another
-//! configuration would change; `actors` has one actor a file; `gate` takes orders, `handle` is the door.
+//! configuration would change; `words` says errors of the system to people; `actors` has one actor a file; `gate` takes orders, `handle` is the door.
 
 mod access;
 mod actors;
@@ -96,6 +96,7 @@ mod timers;
 mod tombstones;
 mod topic_cell;
 pub mod wire;
+mod words;
 
 pub use board::Board;
 pub use bus::{Bus, Follower, News};
@@ -104,3 +105,4 @@ pub use config::Config;
 pub use handle::{Broker, Handle, Platform, StartError};
 pub use name::Printable;
 pub use stats::Counters;
+pub use words::InWords;

@@ -1,6 +1,10 @@
 //! The program from outside: `serve`, `pub` and `sub` as their users and service managers meet them.
 #![cfg(unix)]
 
+mod commands;
+mod examples;
+mod mistakes;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::Path,
@@ -12,7 +16,10 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The program, with nothing of the caller's environment that would change it.
 fn cordboard(state: &Path, server: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cordboard"));
-    command.env_remove("CORDBOARD_LOG").env("CORDBOARD_STATE_DIR", state).env("CORDBOARD_SERVER", server);
+    for variable in ["CORDBOARD_LOG", "CORDBOARD_CONFIG", "CORDBOARD_LISTEN", "CORDBOARD_USER", "CORDBOARD_PASSWORD"] {
+        command.env_remove(variable);
+    }
+    command.env("CORDBOARD_STATE_DIR", state).env("CORDBOARD_SERVER", server);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -196,7 +203,8 @@ fn a_signal_ends_pub_without_the_broker() {
         signal_to(&publish, signal);
         let output = publish.wait_with_output().unwrap();
         signal_to(&serve.child, Signal::CONT);
-        assert_eq!(text(&output.stderr), "cordboard: interrupted before everything was acknowledged\n");
+        let said = text(&output.stderr);
+        assert!(said.starts_with("cordboard: interrupted: ") && said.ends_with(" more may have been accepted\n"), "{said}");
         assert_eq!(output.status.code(), Some(1));
     }
 }
@@ -254,28 +262,6 @@ fn what_comes_again_is_told() {
     assert!(again <= told, "{again} came again, {told} of them told");
 }
 
-/// What fails says what would work, and scripts can tell why by the code.
-#[test]
-fn failures_have_words_and_codes() {
-    let state = tempfile::tempdir().unwrap();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let fails = |args: &[&str], code: i32, words: &str| {
-        let output = cordboard(state.path(), &closed).args(args).output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        assert!(said.contains(words), "{args:?}: {said}");
-    };
-    fails(&["pub", "t", "x"], 3, "connection refused; is a broker running there? start one with \"cordboard serve\"");
-    fails(&["sub", "t"], 3, &closed);
-    fails(&["pub", "a/#", "x"], 2, "they belong in filters");
-    fails(&["pub", "t", "x", "--listen", "127.0.0.1"], 2, "--listen is for the broker");
-    fails(&["serve", "--config", "/nonexistent/cordboard.toml"], 1, "/nonexistent/cordboard.toml");
-    fails(&["serve", "--state-dir", "/dev/null/state"], 1, "name another with --state-dir");
-    fails(&["serve", "--listen", "127.0.0.1:1", "--listen", "127.0.0.1:1"], 2, "make no sense");
-    fails(&["pub", "t", "x", "--server", "::::"], 2, "localhost");
-    fails(&["--listen", "192.0.2.1:1"], 2, "192.0.2.1:1");
-}
-
 /// Once drains and stops in order, and says so; a hang-up does nothing.
 #[test]
 fn signals_stop_a_broker_in_order() {
@@ -326,12 +312,12 @@ fn a_state_directory_is_one_brokers() {
     let address = taken.local_addr().unwrap().to_string();
     let second = || text(&cordboard(&state, "").args(["serve", "--listen", &address]).output().unwrap().stderr);
     let said = second();
-    let wanted = format!("another broker uses the state directory {}", state.display());
+    let wanted = format!("another broker (process {}) uses the state directory {}", serve.child.id(), state.display());
     assert!(said.contains(&wanted) && said.contains("--state-dir"), "{said}");
     serve.child.kill().unwrap();
     serve.child.wait().unwrap();
     let said = second();
-    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+    assert!(said.contains(&format!("cannot listen on {address}: another program is there already")), "{said}");
 }
 
 /// Without a terminal there is no console, and the broker serves all the same.

@@ -7,13 +7,14 @@ use std::{io, sync::Arc, time::Duration};
 use crate::{
     name::{Filter, NameError, Printable},
     wire::{Code, WireError},
+    words::InWords,
 };
 
 /// Why no connection came about.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody answered at the address.
-    #[error("cannot connect to {address}: {}; is a broker running there?", in_words(why))]
+    #[error("cannot connect to {address}: {}; is a broker running there?", InWords(why))]
     Unreachable {
         /// Where.
         address: String,
@@ -55,12 +56,6 @@ pub enum ConnectError {
     /// The client's own name breaks a rule.
     #[error(transparent)]
     Name(#[from] NameError),
-}
-
-/// What an error of the operating system is called, without its number where it has a name.
-fn in_words(error: &io::Error) -> String {
-    let kind = error.kind().to_string();
-    if error.raw_os_error().is_some() && !kind.starts_with("uncategorized") { kind } else { error.to_string() }
 }
 
 impl ConnectError {

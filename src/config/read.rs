@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{Config, Fault, Places};
-use crate::name::Printable;
+use crate::{name::Printable, words::InWords};
 
 /// The largest configuration file. Twelve thousand users fit; a wrong path to something huge is noticed early.
 pub const MAX_FILE_BYTES: usize = 4 << 20;
@@ -17,7 +17,7 @@ pub const MAX_FILE_BYTES: usize = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is not there, is a directory, or may not be read.
-    #[error("{origin} cannot be read: {}", in_words(.why))]
+    #[error("{origin} cannot be read: {}", InWords(.why))]
     Unreadable {
         /// The file.
         origin: String,
@@ -162,12 +162,6 @@ fn is_world_writable(_: &File) -> io::Result<bool> {
 
 pub(super) fn line_at(text: &[u8], at: usize) -> usize {
     1 + text.iter().take(at).filter(|byte| **byte == b'\n').count()
-}
-
-/// What the system calls it, without its number where it has a name.
-fn in_words(why: &io::Error) -> String {
-    let kind = why.kind().to_string();
-    if why.raw_os_error().is_some() && !kind.starts_with("uncategorized") { kind } else { why.to_string() }
 }
 
 fn in_section(section: &str) -> String {

@@ -6,19 +6,21 @@ use clap::Args;
 
 use super::{UsageError, values};
 
+const LISTEN: &str = "\
+Accept connections here, an IP address and maybe a port, instead of where the configuration says; may be given again \
+[env: CORDBOARD_LISTEN, with commas between several]";
+const STATE_DIR: &str = "\
+Keep logs and audit records here [default: cordboard in the user's state directory] [env: CORDBOARD_STATE_DIR]";
+
 /// For a broker that runs.
 #[derive(Debug, Clone, Default, Args, PartialEq, Eq)]
 pub(crate) struct ServeArgs {
-    /// Read the configuration from this file [env: CORDBOARD_CONFIG]
-    #[arg(long, value_name = "FILE")]
+    // Not clap's own `env`: it could not tell an option before the command from a variable after it.
+    #[arg(long, value_name = "FILE", help = "Read the configuration from this file [env: CORDBOARD_CONFIG]")]
     pub(crate) config: Option<PathBuf>,
-    /// Accept connections here instead of where the configuration says; may be given again [env: CORDBOARD_LISTEN]
-    ///
-    /// An IP address, with a port if it is not 2673. In the environment, several are separated by commas.
-    #[arg(long, value_name = "ADDRESS", value_parser = values::listen_address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::listen_address, help = LISTEN)]
     pub(crate) listen: Vec<SocketAddr>,
-    /// Keep logs and audit records here [default: cordboard in the user's state directory] [env: CORDBOARD_STATE_DIR]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = STATE_DIR)]
     pub(crate) state_dir: Option<PathBuf>,
 }
 

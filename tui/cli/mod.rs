@@ -57,21 +57,40 @@ pub(crate) enum Command {
     #[command(after_help = MORE, after_long_help = examples::SERVE)]
     Serve(ServeArgs),
     /// Publish messages
+    ///
+    /// The message is an argument, a file, or each line of the standard input. The exit code is 0 only if the broker has accepted
+    /// all of them; at the first one that it refuses, no more are read. How many there were is said on the standard error.
     #[command(after_help = MORE, after_long_help = examples::PUB)]
     Pub(PubArgs),
     /// Print messages as they come
+    ///
+    /// As text, a message is a line: the payload, or `topic<TAB>payload` if a filter has a wildcard or there are several. On a
+    /// terminal, what cannot be seen is escaped; into a pipe or file, payloads go as they are. As json, it is a line with an object:
+    /// topic, number, accepted, redelivered, headers, encoding (text or base64) and payload. As raw, it is its payload and nothing
+    /// else. A message is acknowledged once it is written.
     #[command(after_help = MORE, after_long_help = examples::SUB)]
     Sub(SubArgs),
     /// Ask a broker whether it is there, for health checks
+    ///
+    /// Connects, registers, and waits for the answer to one ping. Exit code 0: the broker answered; 3: nobody did in time; 4: it
+    /// refused the client.
     #[command(after_help = MORE, after_long_help = examples::PING)]
     Ping(PingArgs),
     /// Print the default configuration, or check one
+    ///
+    /// Without an option: the default configuration, each key with its reason. With --check: everything that is wrong with a file,
+    /// each with its line; or, if nothing is, what it says otherwise than the default.
     #[command(after_help = MORE, after_long_help = examples::CONFIG)]
     Config(ConfigArgs),
     /// Make a password's hash for the configuration
+    ///
+    /// The password is asked for twice on a terminal, without an echo, or read from the standard input if that is none.
     #[command(after_help = MORE, after_long_help = examples::PASSWD)]
     Passwd(PasswdArgs),
     /// Explain whether a user may do something, and which line says so
+    ///
+    /// Reads the configuration that --config names, not a running broker. Exit code 0: it may; 1: it may not; 2: the question or
+    /// the configuration makes no sense.
     #[command(after_help = MORE, after_long_help = examples::RIGHTS)]
     Rights(RightsArgs),
     /// Print a shell's completions of this command line
@@ -142,17 +161,13 @@ pub(crate) struct ServerArgs {
     /// The broker to talk to
     #[arg(long, value_name = "HOST[:PORT]", env = "CORDBOARD_SERVER", hide_env_values = true, default_value = "127.0.0.1:2673", value_parser = values::server)]
     pub(crate) server: String,
-    /// Who to be; the password comes from CORDBOARD_PASSWORD
     #[arg(long, value_name = "NAME", env = "CORDBOARD_USER", hide_env_values = true)]
+    #[arg(help = "Who to be; the password comes from CORDBOARD_PASSWORD")]
     pub(crate) user: Option<String>,
 }
 
 /// `cordboard pub`.
-///
-/// The message is an argument, a file, or each line of the standard input. The exit code is 0 only if the broker has accepted
-/// all of them; at the first one that it refuses, no more are read. How many there were is said on the standard error.
 #[derive(Debug, Args)]
-#[command(about = "Publish messages")]
 pub(crate) struct PubArgs {
     /// Publish to this topic
     pub(crate) topic: TopicName,
@@ -182,13 +197,7 @@ pub(crate) struct PubArgs {
 }
 
 /// `cordboard sub`.
-///
-/// As text, a message is a line: the payload, or `topic<TAB>payload` if a filter has a wildcard or there are several. On a
-/// terminal, what cannot be seen is escaped; into a pipe or file, payloads go as they are. As json, it is a line with an object:
-/// topic, number, accepted, redelivered, headers, encoding (text or base64) and payload. As raw, it is its payload and nothing
-/// else. A message is acknowledged once it is written.
 #[derive(Debug, Args)]
-#[command(about = "Print messages as they come")]
 pub(crate) struct SubArgs {
     /// Topics, or filters: + stands for one level, a last # for all the rest
     #[arg(required = true, value_name = "FILTER")]
@@ -219,11 +228,7 @@ pub(crate) struct SubArgs {
 }
 
 /// `cordboard ping`.
-///
-/// Connects, registers, and waits for the answer to one ping. Exit code 0: the broker answered; 3: nobody did in time; 4: it
-/// refused the client.
 #[derive(Debug, Args)]
-#[command(about = "Ask a broker whether it is there, for health checks")]
 pub(crate) struct PingArgs {
     /// How long all of it may take
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
@@ -236,11 +241,7 @@ pub(crate) struct PingArgs {
 }
 
 /// `cordboard config`.
-///
-/// Without an option: the default configuration, each key with its reason. With --check: everything that is wrong with a file,
-/// each with its line; or, if nothing is, what it says otherwise than the default.
 #[derive(Debug, Args)]
-#[command(about = "Print the default configuration, or check one")]
 pub(crate) struct ConfigArgs {
     /// Read this file as a broker would, and run none
     #[arg(long, value_name = "FILE")]
@@ -248,21 +249,14 @@ pub(crate) struct ConfigArgs {
 }
 
 /// `cordboard passwd`.
-///
-/// The password is asked for twice on a terminal, without an echo, or read from the standard input if that is none.
 #[derive(Debug, Args)]
-#[command(about = "Make a password's hash for the configuration")]
 pub(crate) struct PasswdArgs {
     /// Print the lines that make a user of this name; without it, the hash alone
     pub(crate) name: Option<Principal>,
 }
 
 /// `cordboard rights`.
-///
-/// Reads the configuration that --config names, not a running broker. Exit code 0: it may; 1: it may not; 2: the question or
-/// the configuration makes no sense.
 #[derive(Debug, Args)]
-#[command(about = "Explain whether a user may do something, and which line says so")]
 pub(crate) struct RightsArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", env = "CORDBOARD_CONFIG", hide_env_values = true)]
@@ -280,7 +274,6 @@ pub(crate) struct RightsArgs {
 
 /// `cordboard completions`.
 #[derive(Debug, Args)]
-#[command(about = "Print a shell's completions of this command line")]
 pub(crate) struct CompletionsArgs {
     /// Which shell
     pub(crate) shell: Shell,
@@ -288,7 +281,6 @@ pub(crate) struct CompletionsArgs {
 
 /// `cordboard man`.
 #[derive(Debug, Args)]
-#[command(about = "Print the manual page, or that of one command")]
 pub(crate) struct ManArgs {
     /// The command; without it, the page of the program
     pub(crate) command: Option<String>,

@@ -1,6 +1,6 @@
 //! `cordboard config`: the default configuration to begin with, and what is wrong with the one that was made of it.
 
-use std::{path::Path, process::ExitCode};
+use std::{fmt::Write as _, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use cordboard::{
@@ -39,13 +39,16 @@ fn sound(config: &Config, file: &Path) -> String {
     for key in &changes.restart {
         let value = at(&new, key).unwrap_or_else(|| "not set".to_owned());
         let default = at(&old, key).unwrap_or_else(|| "not set".to_owned());
-        text.push_str(&format!("  {key} = {value}  (default: {default})\n"));
+        let _ = writeln!(text, "  {key} = {value}  (default: {default})");
     }
     match changes.added.count {
         0 if changes.restart.is_empty() => text.push_str("  it says nothing else than the default\n"),
         0 => {}
-        1 => text.push_str(&format!("  1 user: {}\n", changes.added)),
-        count => text.push_str(&format!("  {count} users: {}\n", changes.added)),
+        1 => text.push_str("  1 user: "),
+        count => drop(write!(text, "  {count} users: ")),
+    }
+    if changes.added.count > 0 {
+        let _ = writeln!(text, "{}", changes.added);
     }
     text
 }

@@ -7,11 +7,9 @@ use std::{
 };
 
 use cordboard::{
-    Printable, StartError,
+    InWords, Printable, StartError,
     client::{Backoff, Client, ConnectError},
 };
-
-use super::in_words;
 
 /// How long whoever has the address may take to say who they are. Nobody waits long for an error.
 const WHO: Duration = Duration::from_millis(500);
@@ -26,7 +24,7 @@ pub(super) async fn explain(error: StartError) -> anyhow::Error {
         },
         io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose one it has, such as 127.0.0.1".to_owned(),
         io::ErrorKind::PermissionDenied => "that takes a privilege; choose a port from 1024".to_owned(),
-        _ => format!("{}; choose another address", in_words(source)),
+        _ => format!("{}; choose another address", InWords(source)),
     };
     anyhow::anyhow!("cannot listen on {address}: {why} with --listen")
 }

@@ -63,12 +63,6 @@ fn unless_nobody_reads(written: io::Result<()>) -> io::Result<()> {
     written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
-/// What the system calls an error, without its number where it has a name.
-fn in_words(error: &io::Error) -> String {
-    let kind = error.kind().to_string();
-    if error.raw_os_error().is_some() && !kind.starts_with("uncategorized") { kind } else { error.to_string() }
-}
-
 /// 1234567 as `1,234,567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();

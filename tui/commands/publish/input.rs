@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cordboard::wire::MAX_FRAME;
+use cordboard::{InWords, wire::MAX_FRAME};
 use tokio::sync::mpsc;
 
 /// Lines read and not yet published.
@@ -20,7 +20,7 @@ const MAX_MESSAGE: usize = 16 << 20;
 /// Why there is no message.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InputError {
-    #[error("cannot read {name}: {}", super::super::in_words(why))]
+    #[error("cannot read {name}: {}", InWords(why))]
     Unreadable { name: String, why: io::Error },
     #[error("{name} has more than {MAX_MESSAGE} bytes, which no message has; publish its parts")]
     TooLarge { name: String },
@@ -164,6 +164,6 @@ mod tests {
         std::fs::write(&file, vec![0; MAX_MESSAGE + 1]).unwrap();
         assert!(Input::whole(&file, 1).unwrap_err().to_string().contains("has more than 16777216 bytes"));
         let missing = Input::whole(&directory.path().join("none"), 1).unwrap_err().to_string();
-        assert!(missing.ends_with("none: entity not found"), "{missing}");
+        assert!(missing.ends_with("none: no such file or directory"), "{missing}");
     }
 }

@@ -141,6 +141,6 @@ mod tests {
         tally.sent(1);
         tally.settled(Ok(()));
         assert_eq!(tally.summary(Duration::from_micros(2_300)), "published 1 message (1 byte) in 2 ms");
-        assert_eq!(tally.summary(Duration::from_millis(2_000)), "published 1 message (1 byte) in 2.0 s, 0/s");
+        assert_eq!(tally.summary(Duration::from_secs(2)), "published 1 message (1 byte) in 2.0 s, 0/s");
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    fmt::Write as _,
     io::{self, BufWriter, IsTerminal, Stdout, Write},
 };
 
@@ -133,7 +134,8 @@ fn visible(json: &str) -> String {
             text.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                text.push_str(&format!("\\u{unit:04x}"));
+                // A string takes everything.
+                let _ = write!(text, "\\u{unit:04x}");
             }
         }
     }
