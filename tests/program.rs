@@ -15,7 +15,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The program, with nothing of the caller's environment that would change it.
 fn cordboard(state: &Path, server: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cordboard"));
+    alone(Command::new(env!("CARGO_BIN_EXE_cordboard")), state, server)
+}
+
+/// `command` with an environment of the test's own.
+fn alone(mut command: Command, state: &Path, server: &str) -> Command {
     for variable in ["CORDBOARD_LOG", "CORDBOARD_CONFIG", "CORDBOARD_LISTEN", "CORDBOARD_USER", "CORDBOARD_PASSWORD"] {
         command.env_remove(variable);
     }
@@ -51,13 +55,26 @@ impl Serve {
         Self::spawn(command, "127.0.0.1:0", faults)
     }
 
+    /// With few descriptors.
+    fn start_few(descriptors: u32, command: &[&str]) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_cordboard")]);
+        let program = alone(shell, state.path(), "");
+        Self::run_in(state, program, command, "127.0.0.1:0")
+    }
+
     fn spawn(command: &[&str], address: &str, faults: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut program = cordboard(state.path(), "");
-        program.args(command).args(["--listen", address]);
         if !faults.is_empty() {
             program.env("CORDBOARD_FAULTS", faults);
         }
+        Self::run_in(state, program, command, address)
+    }
+
+    fn run_in(state: tempfile::TempDir, mut program: Command, command: &[&str], address: &str) -> Self {
+        program.args(command).args(["--listen", address]);
         let mut child = program.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -262,6 +279,26 @@ fn what_comes_again_is_told() {
     assert!(again <= told, "{again} came again, {told} of them told");
 }
 
+/// Where the system grants few descriptors, those who hold them and say nothing go when others need them; that is told, and
+/// not once a connection.
+#[test]
+fn connections_that_say_nothing_do_not_use_the_descriptors_up() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(config.path(), "[connections]\nregistration_deadline = \"1h\"\n").unwrap();
+    let serve = Serve::start_few(64, &["serve", "--config", config.path().to_str().unwrap()]);
+    let connect = || std::net::TcpStream::connect(&serve.address).unwrap();
+    let mut silent: Vec<_> = (0..100).map(|_| connect()).collect();
+    for text in ["one", "two", "three"] {
+        serve.publish("orders", text);
+        silent.push(connect());
+    }
+    let (code, log) = serve.end_by(Signal::TERM);
+    assert_eq!(code, Some(0), "{log}");
+    let told: Vec<_> = log.lines().filter(|line| line.contains("limit=accept")).collect();
+    assert!(told.iter().any(|line| line.contains("who=the system: Too many open files")), "{log}");
+    assert!(told.len() < 20, "{log}");
+}
+
 /// Once drains and stops in order, and says so; a hang-up does nothing.
 #[test]
 fn signals_stop_a_broker_in_order() {
@@ -272,6 +309,28 @@ fn signals_stop_a_broker_in_order() {
         let (code, log) = serve.end_by(signal);
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("shutting down"), "{log}");
+    }
+}
+
+/// Who ended it, and what that has cost, is on record like any other order; one that cannot be recorded is obeyed all the same.
+#[test]
+fn a_signal_to_stop_is_on_record() {
+    for is_writable in [true, false] {
+        let mut serve = Serve::start();
+        serve.publish("orders", "one");
+        let audit = serve.state.path().join("audit.jsonl");
+        if !is_writable {
+            std::fs::create_dir(&audit).unwrap();
+        }
+        signal_to(&serve.child, Signal::TERM);
+        let (code, log) = serve.end();
+        assert_eq!(code, Some(0), "{log}");
+        if is_writable {
+            let records = std::fs::read_to_string(&audit).unwrap();
+            let of_signal: Vec<_> = records.lines().filter(|line| line.contains("\"operator\":\"SIGTERM\"")).collect();
+            assert_eq!(of_signal.len(), 2, "{records}");
+            assert!(of_signal[0].contains("\"intent\"") && of_signal[1].contains("\"backlog\":1"), "{records}");
+        }
     }
 }
 

@@ -14,7 +14,29 @@ const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 600;
 
 /// Pure cores: no runtime, no clock, no I/O, so that they are tested without any and could be used anywhere.
-const PURE: [&str; 6] = ["name", "wire", "queue", "filters", "board", "auth"];
+/// Values in, values out: no runtime, no clock, no I/O.
+const PURE: [&str; 20] = [
+    "name",
+    "wire",
+    "queue",
+    "filters",
+    "board",
+    "auth",
+    "control",
+    "peek",
+    "events",
+    "batch",
+    "backlog",
+    "room",
+    "bucket",
+    "throttle",
+    "repeats",
+    "limits",
+    "logins",
+    "bans",
+    "tombstones",
+    "reload",
+];
 
 type Rule = fn(&Source) -> Vec<(usize, String)>;
 
@@ -331,6 +353,19 @@ fn python_keeps_the_house_rules_that_it_can() {
         let found = unfinished.iter().find(|word| has_word(&text, word));
         assert!(found.is_none(), "{path}: {found:?}: finish it or leave it out");
     }
+}
+
+fn keeps_no_seeds(source: &Source) -> Vec<(usize, String)> {
+    lines_with(source.code_lines(), &["failure_persistence"], "said once, for every property, in .cargo/config.toml")
+}
+
+/// The run that fails must not make the next one fail for what it left behind.
+#[test]
+fn a_property_that_fails_leaves_nothing_in_the_tree() {
+    let config: toml::Table = include_str!("../.cargo/config.toml").parse().unwrap();
+    assert_eq!(config["env"]["PROPTEST_DISABLE_FAILURE_PERSISTENCE"].as_str(), Some("1"));
+    holds(keeps_no_seeds);
+    assert_eq!(lines(keeps_no_seeds, "src/x.rs", "a;\nProptestConfig { failure_persistence: None }"), [2]);
 }
 
 fn is_expected_at_the_top(name: &str) -> bool {

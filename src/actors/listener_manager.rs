@@ -31,14 +31,14 @@ use super::{
 };
 use crate::{
     bucket::Pace,
+    commons::Commons,
     config::Connections,
-    connection::{Outbound, Reader, Writer},
+    connection::{GOODBYE, Outbound, Reader, Writer},
     control::Outcome,
     events::{ActorName, CloseReason, Event, ListenerSample, Lost, Sample},
     limits::Limit,
     name::ListenerId,
     net::{Accept, Socket},
-    shared::Shared,
     stats::Rate,
     throttle::network,
     wire::{Code, ErrorFrame, ServerFrame},
@@ -47,16 +47,19 @@ use crate::{
 /// How long accepting pauses when the system refuses, for want of descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Connections that say nothing and go when the system has nothing left for others.
+const GIVEN_UP: usize = 32;
+
 /// Clients that were turned away and may have a moment at the same time.
 const LEAVING: usize = 64;
-/// How long that moment is.
-const TURNED_AWAY: Duration = Duration::from_secs(1);
 
 /// What the listener manager can be asked.
 #[derive(Debug)]
 pub(crate) enum ListenerManagerMsg {
     /// A client has connected. Dropping `taken` lets the endpoint accept the next one.
     Accepted { socket: Socket, peer: SocketAddr, taken: oneshot::Sender<()> },
+    /// The system lets nobody in, for want of descriptors, say.
+    Starved,
     /// Take new connections, or stop taking them.
     Accept { on: bool, reply: RpcReplyPort<Outcome> },
     /// Take no more connections, tell every client 503, and answer when all are gone.
@@ -65,11 +68,11 @@ pub(crate) enum ListenerManagerMsg {
     Tick,
 }
 
-kinds! { ListenerManagerMsg: Accepted Accept SayGoodbye Tick }
+kinds! { ListenerManagerMsg: Accepted Starved Accept SayGoodbye Tick }
 
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) endpoints: Vec<Arc<dyn Accept>>,
     pub(crate) register: Door<Register>,
     /// Counts connections across restarts, so that no number is used twice.
@@ -81,7 +84,7 @@ pub(crate) struct Arguments {
 pub(crate) struct ListenerManager;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
     children: Children<ListenerId>,
@@ -143,6 +146,7 @@ impl Actor for ListenerManager {
                 state.accepted(&myself, socket, peer).await;
                 drop(taken);
             }
+            ListenerManagerMsg::Starved => state.starved(),
             ListenerManagerMsg::Accept { on, reply } => {
                 let _ = reply.send(state.accept(on));
             }
@@ -166,7 +170,7 @@ impl Actor for ListenerManager {
 }
 
 /// Accepts at one endpoint, one connection at a time: the next is taken when the manager has dealt with this one.
-async fn accept(shared: Arc<Shared>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
+async fn accept(shared: Arc<Commons>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
     loop {
         match endpoint.accept().await {
             Ok((socket, peer)) => {
@@ -178,8 +182,10 @@ async fn accept(shared: Arc<Shared>, endpoint: Arc<dyn Accept>, manager: ActorRe
                 let _ = done.await;
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept");
-                shared.limit_hit(Limit::Accept, "system");
+                shared.limit_hit(Limit::Accept, &format!("the system: {error}"));
+                if shared.tell(&manager, ListenerManagerMsg::Starved).is_err() {
+                    return;
+                }
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
@@ -232,6 +238,12 @@ impl State {
         }
     }
 
+    /// Whoever registers must not wait for descriptors that others hold and say nothing.
+    fn starved(&mut self) {
+        let given_up = (0..GIVEN_UP).take_while(|_| self.places.make_one(&self.shared, Limit::Accept)).count();
+        tracing::debug!(given_up, "the system lets nobody in");
+    }
+
     /// Tells a client why it is not taken and gives it a moment to read that: a socket closed with something unread would be
     /// reset. In a flood the moment is not given.
     fn turn_away(&self, mut socket: Socket, error: ErrorFrame) {
@@ -250,7 +262,7 @@ impl State {
                     let _ = socket.write.shutdown().await;
                     tokio::io::copy(&mut socket.read, &mut tokio::io::sink()).await
                 };
-                let _ = tokio::time::timeout(TURNED_AWAY, gone).await;
+                let _ = tokio::time::timeout(GOODBYE, gone).await;
                 drop(place);
             });
         }
@@ -263,7 +275,7 @@ impl State {
             return Some(ErrorFrame::new(Code::Unavailable, "the broker takes no new connections now; try again later"));
         }
         let from = address.to_string();
-        if let Err(wait) = self.places.connects.take(&address, connects(limits), Shared::now()) {
+        if let Err(wait) = self.places.connects.take(&address, connects(limits), Commons::now()) {
             self.shared.limit_hit(Limit::Connects, &from);
             let reason = "too many new connections from your address (connections.connects_per_second); wait";
             return Some(ErrorFrame::new(Code::TooMany, reason).retry_after(Some(wait)));
@@ -279,7 +291,7 @@ impl State {
             return Some(ErrorFrame::new(Code::TooMany, reason));
         }
         let unregistered = self.shared.stats.unregistered.get() as usize;
-        if unregistered >= limits.max_unregistered && !self.places.make_one(&self.shared) {
+        if unregistered >= limits.max_unregistered && !self.places.make_one(&self.shared, Limit::Unregistered) {
             // All of them are being looked into, which does not take long.
             self.shared.limit_hit(Limit::Unregistered, &from);
             let reason = "too many connections are registering (connections.max_unregistered); try again in a second";
@@ -295,6 +307,10 @@ impl State {
     }
 
     fn accept(&mut self, on: bool) -> Outcome {
+        if on {
+            // Of a drain that is over: whoever waited for it has gone, though not every connection has.
+            self.goodbye = None;
+        }
         if self.shared.accepting.swap(on, Relaxed) == on {
             return Outcome::AlreadyGone;
         }
@@ -334,7 +350,7 @@ impl State {
             self.gone(of);
         }
         self.look_at_tasks();
-        self.places.connects.forget_full(connects(&self.shared.config.connections), Shared::now());
+        self.places.connects.forget_full(connects(&self.shared.config.connections), Commons::now());
         self.sample();
         Ok(())
     }
@@ -374,8 +390,6 @@ impl State {
                 });
             }
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { listeners: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |listeners| Sample { listeners, ..Sample::default() });
     }
 }

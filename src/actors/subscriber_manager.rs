@@ -1,6 +1,11 @@
 //! The subscriber manager: creates, finds and ends subscribers, and owns their queues, which outlive a subscriber's panic.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+    time::Duration,
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
 
@@ -12,12 +17,12 @@ use super::{
     watch::{Doing, kinds},
 };
 use crate::{
+    commons::Commons,
     control::{Control, Order, Outcome},
     events::{Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
     limits::Limit,
     name::{Filter, Principal, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
     queue::{Bounds, GivenUp},
-    shared::Shared,
     stats::Rate,
     subscription::SubscriptionQueue,
     wire::Code,
@@ -87,7 +92,7 @@ pub(crate) struct ExactEnded {
 
 /// The subscriber manager's references.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     /// What this manager is doing.
     pub(crate) doing: Arc<Doing>,
 }
@@ -95,7 +100,7 @@ pub(crate) struct Arguments {
 pub(crate) struct SubscriberManager;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     children: Children<SubscriptionId>,
     sessions: BTreeMap<SessionId, BTreeMap<Filter, Entry>>,
     count: usize,
@@ -362,7 +367,7 @@ impl State {
         loop {
             let entry = self.sessions.get_mut(&id.session).and_then(|filters| filters.get_mut(&id.filter));
             let Some(entry) = entry.filter(|entry| entry.subscriber.get_id() == actor) else { return };
-            let restarts = entry.failures.count(Shared::now(), window);
+            let restarts = entry.failures.count(Commons::now(), window);
             let (queue, session) = (Arc::clone(&entry.queue), entry.session.clone());
             // What was in flight comes again, marked; its session resumes the new subscriber.
             if let Some(GivenUp { number, attempts }) = queue.lose_subscriber() {
@@ -394,16 +399,20 @@ impl State {
         let _ = self.shared.tell(&entry.session, failed);
     }
 
-    /// The oldest messages of parked queues go, until there is room again or nothing is left that may go.
+    /// The oldest messages of parked queues go, whichever queue they are in, until there is room again or nothing is left that
+    /// may go. Batches are shared: what one queue gives up is free when all have, so none is emptied before the others.
     fn make_room(&self) {
         let board = self.shared.bus.board();
         let is_parked = |session: &SessionId| board.sessions.get(session).is_some_and(|session| !session.is_attached());
         let parked = self.sessions.iter().filter(|(session, _)| is_parked(session)).flat_map(|(_, filters)| filters.values());
-        let mut oldest: Vec<_> = parked.filter_map(|entry| Some((entry.queue.oldest_ms()?, &entry.queue))).collect();
-        oldest.sort_by_key(|(accepted_ms, _)| *accepted_ms);
-        for (_, queue) in oldest {
-            // Batches are shared: what a queue gives up is free only if no other queue holds it.
-            while self.shared.memory.excess() > 0 && queue.give_up_oldest(self.shared.memory.excess()) > 0 {}
+        let queues: Vec<_> = parked.map(|entry| &entry.queue).collect();
+        let oldest = |at: usize| Some(Reverse((queues[at].oldest_ms()?, at)));
+        let mut next: BinaryHeap<_> = (0..queues.len()).filter_map(oldest).collect();
+        while self.shared.memory.excess() > 0
+            && let Some(Reverse((_, at))) = next.pop()
+        {
+            queues[at].give_up_oldest();
+            next.extend(oldest(at));
         }
     }
 
@@ -467,9 +476,7 @@ impl State {
         for queue in &queues {
             queue.tell_dropped(&self.shared);
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { subscriptions: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |subscriptions| Sample { subscriptions, ..Sample::default() });
     }
 
     fn close(&mut self) -> Lost {

@@ -154,6 +154,11 @@ impl Config {
             let why = "is less than a second, which is how often it is looked at; use at least \"1s\"";
             faults.push(Fault::new("failures.hang_after", why));
         }
+        if logins.slow_answer >= connections.registration_deadline {
+            let why =
+                "is not less than connections.registration_deadline, so nobody would hear the answer; lower it, or raise that";
+            faults.push(Fault::new("logins.slow_answer", why).against("connections.registration_deadline"));
+        }
         if queues.hold_publisher > MAX_TIME {
             faults.push(Fault::new("queues.hold_publisher", "is too long; use at most \"30days\""));
         }

@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 
 use crate::{
     actors::SubscriberMsg,
+    commons::tell,
     queue::Run,
     room::{Guard, Room},
-    shared::tell,
     stats::Stats,
     subscription::SubscriptionQueue,
     wire::ServerFrame,
@@ -26,6 +26,8 @@ use crate::{
 
 /// Unwritten replies at which a connection is not read any more, in bytes.
 const REPLY_BYTES: u64 = 1 << 20;
+/// Replies that wait are put together up to this many bytes.
+const TOGETHER: usize = 4 << 10;
 
 /// A run of messages on its way to the client.
 #[derive(Debug)]
@@ -94,28 +96,38 @@ impl Outbound {
     pub(crate) fn reply(&self, frame: &ServerFrame<'_>) {
         let mut bytes = Vec::with_capacity(64);
         frame.encode(&mut bytes);
-        self.reply_bytes.fetch_add(bytes.len() as u64, Relaxed);
         self.push(Item::Reply(bytes));
     }
 
     /// Acknowledges publishes up to `sequence`; takes the place of an acknowledgement that still waits at the end.
     pub(crate) fn publish_ack(&self, sequence: u64) {
-        let mut state = self.lock();
-        if let Some(Item::PublishAck(last)) = state.items.back_mut() {
-            *last = sequence;
-            return;
-        }
-        drop(state);
         self.push(Item::PublishAck(sequence));
     }
 
+    /// Small things that wait lie together: a frame of a few bytes costs many times as much as an item of its own, and what is
+    /// counted should be what it costs.
     fn push(&self, item: Item) {
         let mut state = self.lock();
         if state.closed {
             return;
         }
-        let idle = state.items.is_empty();
-        state.items.push_back(item);
+        if let Item::Reply(bytes) = &item {
+            self.reply_bytes.fetch_add(bytes.len() as u64, Relaxed);
+        }
+        match (state.items.back_mut(), item) {
+            (Some(Item::PublishAck(last)), Item::PublishAck(sequence)) => return *last = sequence,
+            (Some(Item::Reply(waiting)), Item::Reply(bytes)) if waiting.len() < TOGETHER => {
+                return waiting.extend_from_slice(&bytes);
+            }
+            (Some(Item::Reply(waiting)), Item::PublishAck(sequence)) if waiting.len() < TOGETHER => {
+                let before = waiting.len();
+                ServerFrame::PublishAck(sequence).encode(waiting);
+                self.reply_bytes.fetch_add((waiting.len() - before) as u64, Relaxed);
+                return;
+            }
+            (_, item) => state.items.push_back(item),
+        }
+        let idle = state.items.len() == 1;
         drop(state);
         if idle {
             self.wake_writer.notify_one();
@@ -220,6 +232,11 @@ impl Outbound {
         }
     }
 
+    /// True once the connection is being closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Waits until the queue is closed.
     pub(crate) async fn closed(&self) {
         let closing = self.closing.notified();
@@ -247,38 +264,11 @@ impl Outbound {
 
 #[cfg(test)]
 mod tests {
-    use ractor::{Actor, ActorProcessingErr};
-    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
     use super::*;
-    use crate::wire::{Code, ErrorFrame};
-
-    /// Stands where a subscriber would and says that it was told.
-    struct Ear;
-
-    impl Actor for Ear {
-        type Msg = SubscriberMsg;
-        type State = UnboundedSender<SubscriberMsg>;
-        type Arguments = Self::State;
-
-        async fn pre_start(&self, _: ActorRef<SubscriberMsg>, told: Self::State) -> Result<Self::State, ActorProcessingErr> {
-            Ok(told)
-        }
-
-        async fn handle(
-            &self,
-            _: ActorRef<SubscriberMsg>,
-            said: SubscriberMsg,
-            told: &mut Self::State,
-        ) -> Result<(), ActorProcessingErr> {
-            told.send(said).map_err(|_| "nobody listens".into())
-        }
-    }
-
-    async fn subscriber() -> (ActorRef<SubscriberMsg>, UnboundedReceiver<SubscriberMsg>) {
-        let (sender, told) = unbounded_channel();
-        (Actor::spawn(None, Ear, sender).await.unwrap().0, told)
-    }
+    use crate::{
+        actors::ear::ear,
+        wire::{Code, ErrorFrame},
+    };
 
     fn outbound() -> Arc<Outbound> {
         Outbound::new(Arc::default(), 100)
@@ -290,6 +280,7 @@ mod tests {
         let outbound = outbound();
         outbound.reply(&ServerFrame::Pong(1));
         outbound.close(Some(&ServerFrame::Error(ErrorFrame::new(Code::Unavailable, "bye"))));
+        outbound.reply(&ServerFrame::Pong(2));
         let (mut items, mut written) = (Vec::new(), 0);
         assert!(outbound.take(&mut items, 10).await);
         for item in items.drain(..) {
@@ -302,10 +293,38 @@ mod tests {
         assert!(!outbound.take(&mut items, 10).await);
     }
 
+    /// I5: a client that pings and publishes again what is settled, and reads nothing, is read until its replies are at their
+    /// bound. Until then they must not cost many times what is counted.
+    #[tokio::test]
+    async fn small_replies_lie_together() {
+        let outbound = outbound();
+        let mut expected = Vec::new();
+        while !outbound.is_unread() {
+            for frame in [ServerFrame::Pong(7), ServerFrame::PublishAck(9)] {
+                frame.encode(&mut expected);
+                match frame {
+                    ServerFrame::PublishAck(sequence) => outbound.publish_ack(sequence),
+                    frame => outbound.reply(&frame),
+                }
+            }
+        }
+        let (mut items, mut written) = (Vec::new(), Vec::new());
+        assert!(outbound.take(&mut items, usize::MAX).await);
+        assert!(items.len() <= 2 * expected.len() / TOGETHER + 2, "{} items for {} bytes", items.len(), expected.len());
+        for item in &items {
+            match item {
+                Item::Reply(bytes) => written.extend_from_slice(bytes),
+                Item::PublishAck(sequence) => ServerFrame::PublishAck(*sequence).encode(&mut written),
+                Item::Deliver(_) => panic!("nothing is delivered"),
+            }
+        }
+        assert!(written == expected, "in order, and all of it");
+    }
+
     /// I5: a client that acknowledges without reading makes its subscriber look often; it waits once.
     #[tokio::test]
     async fn a_subscriber_waits_once_and_is_told_once() {
-        let (outbound, (subscriber, mut told)) = (outbound(), subscriber().await);
+        let (outbound, (subscriber, mut told)) = (outbound(), ear().await);
         let taken = outbound.budget().take(100);
         assert!((0..1_000).all(|_| outbound.wait_for_budget(&subscriber, 0)));
         assert_eq!(outbound.lock().waiting.len(), 1);
@@ -319,7 +338,7 @@ mod tests {
     /// Some budget may be too little for the next message: whoever found it so is told when there is more.
     #[tokio::test]
     async fn a_subscriber_that_found_too_little_is_told_of_more() {
-        let (outbound, (subscriber, mut told)) = (outbound(), subscriber().await);
+        let (outbound, (subscriber, mut told)) = (outbound(), ear().await);
         let taken = outbound.budget().take(90);
         assert!(outbound.wait_for_budget(&subscriber, 10));
         drop(taken);

@@ -16,10 +16,12 @@ use ractor::ActorRef;
 use tokio::{
     io::{AsyncRead as _, ReadBuf},
     sync::mpsc,
+    task,
     time::{self, Instant},
 };
 
 use super::{
+    GOODBYE,
     chunk::{Chunk, Chunker, Request},
     credit::Credit,
     outbound::Outbound,
@@ -28,22 +30,22 @@ use super::{
 };
 use crate::{
     actors::{Line, ListenerMsg, SessionMsg},
+    commons::Commons,
     events::CloseReason,
     limits::Limit,
     name::Epoch,
     net::ReadHalf,
-    shared::Shared,
     wire::{self, ClientFrame, Code, Kind, RawFrame, ServerFrame, WireError},
 };
 
 /// The size of a pooled buffer: what one read brings at the most.
 const BUFFER: usize = 64 << 10;
+/// A read that brings this much ends a turn: a client that never stops sending must not keep a thread to itself.
+const TURN: usize = BUFFER / 2;
 /// Buffers kept for the next reader.
 const POOLED: usize = 64;
 /// A chunk is closed at this many bytes of publishes.
 const CHUNK_BYTES: u64 = 1 << 20;
-/// How long a peer may take to hear a goodbye and go.
-const LINGER: Duration = Duration::from_secs(1);
 /// How often the global ingress bound is looked at while it is hit.
 const INGRESS_RETRY: Duration = Duration::from_millis(5);
 
@@ -79,7 +81,7 @@ impl From<WireError> for ReadEnd {
 
 /// Reads one connection.
 pub(crate) struct Reader {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     socket: ReadHalf,
     line: Arc<Line>,
     listener: ActorRef<ListenerMsg>,
@@ -100,7 +102,7 @@ impl Reader {
     pub(crate) const DOES: &'static [&'static str] = &["Decode"];
 
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Commons>,
         socket: ReadHalf,
         line: Arc<Line>,
         listener: ActorRef<ListenerMsg>,
@@ -144,7 +146,7 @@ impl Reader {
         };
         let patience = async {
             line.outbound.closed().await;
-            time::sleep(LINGER).await;
+            time::sleep(GOODBYE).await;
         };
         tokio::select! {
             () = leaves => {}
@@ -249,7 +251,7 @@ impl Reader {
                 Err(error) => break Err(error.into()),
             };
             if is_request(raw.kind)
-                && let Err(wait) = requests.take(&self.shared.config.sessions, Shared::now())
+                && let Err(wait) = requests.take(&self.shared.config.sessions, Commons::now())
             {
                 break Ok(Decoded::Paused(wait));
             }
@@ -272,8 +274,18 @@ impl Reader {
         decoded
     }
 
-    /// Reads once, waiting for as long as the client may be silent.
+    /// Reads once, waiting for as long as the client may be silent. Where much came, more lies there, most likely: whoever else
+    /// waits for this thread, and the sockets that nobody has looked at meanwhile, come first.
     async fn fill(&mut self) -> Result<(), ReadEnd> {
+        let before = self.end - self.start;
+        self.wait_and_fill().await?;
+        if self.end - self.start - before >= TURN {
+            task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn wait_and_fill(&mut self) -> Result<(), ReadEnd> {
         let silent_at = self.keep_alive.map(|keep_alive| Instant::now() + keep_alive * 3 / 2);
         let frame_at = self.begun.map(|begun| begun + self.shared.config.connections.frame_deadline);
         let first = [silent_at, frame_at].into_iter().flatten().min();

@@ -23,6 +23,10 @@ use crate::{
 
 /// How long tasks may take to notice that the broker has ended.
 const LAST_TASKS: Duration = Duration::from_secs(1);
+/// Descriptors for what is no connection: the runtime's own, logs, endpoints.
+#[cfg(unix)]
+const OWN_DESCRIPTORS: u64 = 64;
+
 /// Runs the broker to its end, with a console in front of it if one is wanted and there is a terminal for it.
 pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitCode> {
     let ConsoleArgs { serve: args, operator, read_only } = args;
@@ -32,6 +36,7 @@ pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitC
     keep_audit(&mut config, state.path());
     let _lock = state.lock()?;
     let logging = logging::start(state)?;
+    ask_for_descriptors(config.connections.max);
     let runtime = runtime()?;
     // Before the broker is up, so that no signal finds it unprepared.
     let signals = {
@@ -72,6 +77,26 @@ pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitC
     }
     Ok(if orderly { Exit::Done } else { Exit::Failed }.into())
 }
+
+/// A connection is a descriptor. Systems grant few at first and more to whoever asks.
+#[cfg(unix)]
+fn ask_for_descriptors(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let enough = connections as u64 + OWN_DESCRIPTORS;
+    let wanted = maximum.map_or(enough, |most| most.min(enough));
+    if current.is_some_and(|current| current < wanted) {
+        // Not granted after all: said below, as if it had not been asked for.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+    if let Some(granted) = getrlimit(Resource::Nofile).current.filter(|granted| *granted < enough) {
+        tracing::warn!(granted, "the system grants fewer descriptors than connections.max ({connections}); raise it there");
+    }
+}
+
+/// It grants what it grants.
+#[cfg(not(unix))]
+fn ask_for_descriptors(_: usize) {}
 
 /// What a test of the whole program wants to fail.
 #[cfg(feature = "faults")]
@@ -125,20 +150,21 @@ fn announce(handle: &Handle, logging: &Logging) {
 
 /// Does what signals ask for: the first drains, a second interrupt ends the process.
 async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst, has_file: bool) {
-    loop {
+    let by = loop {
         match signals.next().await {
             Signal::HangUp if has_file => drop(tokio::spawn(reload(handle.clone()))),
             Signal::HangUp => tracing::info!("hang-up: there is no configuration file to read again, as --config names none"),
             Signal::Interrupt if ask_first.take(Instant::now()) => {
                 say("the broker is running: Enter opens the console, Ctrl-C again shuts the broker down");
             }
-            Signal::Interrupt | Signal::Terminate => break,
+            Signal::Interrupt => break "SIGINT",
+            Signal::Terminate => break "SIGTERM",
         }
-    }
+    };
     tracing::info!("shutting down");
     let draining = async {
         // What it cost is the chronicle's last line.
-        handle.shutdown().await;
+        handle.shutdown_by(by).await;
     };
     unless_interrupted(draining, &mut signals).await;
 }

@@ -155,6 +155,9 @@ impl State {
         if first == 0 || first > expected || first.checked_add(count).is_none() {
             let reason = format!("publish sequence {first} where {expected} was expected; sequences start at 1 and have no gaps");
             self.say_goodbye(Goodbye::error(Code::Malformed, reason), CloseReason::ProtocolError);
+            if let Some(attached) = &mut self.attached {
+                attached.broken = true;
+            }
             return false;
         }
         let last = first + count - 1;
@@ -215,7 +218,7 @@ impl State {
         let message = match self.routes.get_mut(topic) {
             Some(Route::LookingUp(waiting)) => return waiting.groups.push(message),
             Some(Route::Known(known)) if known.cell.life() == Life::Open => {
-                match crate::shared::tell(&self.shared.stats, &known.actor, message) {
+                match crate::commons::tell(&self.shared.stats, &known.actor, message) {
                     Ok(()) => return,
                     Err(message) => message,
                 }

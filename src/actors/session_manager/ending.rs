@@ -11,11 +11,11 @@ use crate::{
         subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     },
     clock::UnixMillis,
+    commons::{Commons, tell},
     control::Outcome,
     events::{CloseReason, Event, SessionEnd},
     limits::Limit,
     name::{Epoch, Principal, Printable, SessionId},
-    shared::{Shared, tell},
     tombstones::Tombstone,
     wire::Code,
 };
@@ -28,7 +28,7 @@ impl State {
         if entry.epoch != gone.epoch || matches!(entry.client, Client::Away { .. }) {
             return self.shared.stats.stale.add(1);
         }
-        let deadline = Shared::now() + entry.reclaim;
+        let deadline = Commons::now() + entry.reclaim;
         entry.client = Client::Away { deadline, held: false };
         let _ = self.shared.tell(&entry.actor, SessionMsg::Detach { epoch: gone.epoch });
         self.shared.emit(Event::SessionDetached {
@@ -40,10 +40,14 @@ impl State {
         self.detached += 1;
         self.deadlines.insert((deadline, gone.session));
         self.arm();
+        // All of them end in a moment, and what they hold is counted once.
+        let ends = self.is_stopping();
         let limits = &self.shared.config.sessions;
         let owned = self.owned.entry(principal.clone()).or_default();
         owned.detached += 1;
-        let hit = if owned.detached > limits.max_detached_per_principal {
+        let hit = if ends {
+            None
+        } else if owned.detached > limits.max_detached_per_principal {
             Some((Limit::DetachedPerPrincipal, principal.as_str()))
         } else if self.detached > limits.max_detached {
             Some((Limit::Detached, "broker"))
@@ -74,13 +78,19 @@ impl State {
         }
     }
 
-    /// One timer is out, for the soonest deadline, however often that changes.
+    /// The broker is on its way to its end: no session ends before it by itself.
+    fn is_stopping(&self) -> bool {
+        *self.shared.stopping.borrow()
+    }
+
+    /// One timer is out, for the soonest deadline or before it, however often that changes.
     pub(super) fn arm(&mut self) {
-        let Some((soonest, _)) = self.deadlines.first().copied() else {
+        let soonest = if self.is_stopping() { None } else { self.deadlines.first().copied() };
+        let Some((soonest, _)) = soonest else {
             self.armed = None;
             return self.alarm.clear();
         };
-        if self.armed == Some(soonest) {
+        if self.armed.is_some_and(|armed| armed <= soonest) {
             return;
         }
         self.armed = Some(soonest);
@@ -92,14 +102,15 @@ impl State {
 
     /// A timer fired: a hint. Whose deadline, as it is held now, has passed, is reclaimed.
     pub(super) fn reclaim(&mut self) {
-        let now = Shared::now();
-        if self.armed.is_some_and(|armed| armed <= now) {
-            self.armed = None;
-        }
+        let now = Commons::now();
         while let Some((deadline, id)) = self.deadlines.first().copied()
             && deadline <= now
+            && !self.is_stopping()
         {
             self.end(id, SessionEnd::Reclaimed, Told::Nobody);
+        }
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
         }
         self.arm();
     }
@@ -176,7 +187,7 @@ impl State {
         let Some(Ending { principal, why, told, .. }) = self.ending.remove(&ended.session) else { return };
         let at: UnixMillis = self.shared.clock.now().wall;
         let stone = Tombstone { principal, reason: reason(&why), at };
-        self.tombstones.add(ended.session, stone, Shared::now());
+        self.tombstones.add(ended.session, stone, Commons::now());
         self.shared.emit(Event::SessionEnded { id: ended.session, why, lost: ended.lost });
         match told {
             Told::Nobody => {}
