@@ -111,11 +111,10 @@ impl Console {
         let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_cordboard"));
         command.args(args);
-        command.arg("--state-dir");
-        command.arg(state.path());
+        command.env("CORDBOARD_STATE_DIR", state.path());
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
-        for variable in ["CORDBOARD_LOG", "NO_COLOR"] {
+        for variable in ["CORDBOARD_LOG", "CORDBOARD_CONFIG", "CORDBOARD_LISTEN", "NO_COLOR"] {
             command.env_remove(variable);
         }
         if !faults.is_empty() {

@@ -107,7 +107,7 @@ mod tests {
             ("serve --read-only", "--read-only belongs to console, not to serve", "serve "),
             ("--format json sub t", "--format belongs to sub, and goes behind it", "sub "),
             ("--listen nowhere", "invalid value 'nowhere' for '--listen <ADDRESS>': give an IP address", ""),
-            ("pub a/# x", "invalid value 'a/#' for '<TOPIC>': the topic has + or #; they belong in filters", "pub "),
+            ("pub a/# x", "invalid value 'a/#' for '<TOPIC>': a topic cannot hold + or #; they belong in filters", "pub "),
         ] {
             let said = said(line);
             let (first, second) = said.split_once('\n').unwrap();
