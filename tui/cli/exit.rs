@@ -10,6 +10,7 @@ use cordboard::{
 };
 
 use super::ServerArgs;
+use crate::commands::grouped;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +103,8 @@ impl NotConnected {
 
 /// Some of what was to be published was not accepted.
 #[derive(Debug, thiserror::Error)]
-#[error("{failed} of {all} messages {} not accepted; {} {number}: {first}",
-    if *failed == 1 { "was" } else { "were" }, if *failed == 1 { "it is number" } else { "the first is number" })]
+#[error("{} of {} messages {} not accepted; {} {}: {first}", grouped(*failed), grouped(*all),
+    if *failed == 1 { "was" } else { "were" }, if *failed == 1 { "it is number" } else { "the first is number" }, grouped(*number))]
 pub(crate) struct NotAccepted {
     pub(crate) failed: u64,
     pub(crate) all: u64,

@@ -68,10 +68,11 @@ impl Tally {
     pub(super) fn summary(&self, since: Duration) -> String {
         let bytes = format!("{} byte{}", grouped(self.bytes), if self.bytes == 1 { "" } else { "s" });
         let (count, took) = (messages(self.accepted), took(since));
-        if since < Duration::from_secs(1) {
-            format!("published {count} ({bytes}) in {took}")
-        } else {
-            format!("published {count} ({bytes}) in {took}, {}/s", grouped(self.rate(since)))
+        match self.rate(since) {
+            rate if rate >= 10 && since >= Duration::from_secs(1) => {
+                format!("published {count} ({bytes}) in {took}, {}/s", grouped(rate))
+            }
+            _ => format!("published {count} ({bytes}) in {took}"),
         }
     }
 
@@ -141,6 +142,11 @@ mod tests {
         tally.sent(1);
         tally.settled(Ok(()));
         assert_eq!(tally.summary(Duration::from_micros(2_300)), "published 1 message (1 byte) in 2 ms");
-        assert_eq!(tally.summary(Duration::from_secs(2)), "published 1 message (1 byte) in 2.0 s, 0/s");
+        assert_eq!(tally.summary(Duration::from_secs(2)), "published 1 message (1 byte) in 2.0 s");
+        (0..1_999).for_each(|_| {
+            tally.sent(1);
+            tally.settled(Ok(()));
+        });
+        assert_eq!(tally.summary(Duration::from_secs(2)), "published 2,000 messages (2,000 bytes) in 2.0 s, 1,000/s");
     }
 }
