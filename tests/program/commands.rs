@@ -125,7 +125,7 @@ fn a_message_that_is_refused_is_named() {
     let mut lines = publish.stdin.take().unwrap();
     lines.write_all(b"one\n").unwrap();
     // As long as a line may be, and as its frame may not.
-    lines.write_all(&[b'x'; 1 << 20]).unwrap();
+    lines.write_all(&vec![b'x'; 1 << 20]).unwrap();
     lines.write_all(b"\n").unwrap();
     let output = publish.wait_with_output().unwrap();
     let said = text(&output.stderr);
