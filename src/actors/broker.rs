@@ -281,6 +281,10 @@ impl State {
         let hashing = Arc::clone(&self.hashing);
         tokio::spawn(async move {
             let Ok(turn) = hashing.acquire_owned().await else { return };
+            if register.connection.outbound.is_closed() {
+                // It was told to go while it waited: those behind it are not to wait for it.
+                return;
+            }
             match place.log_in(&shared, &users, credentials(&register)).await {
                 Ok(principal) => claim(&shared, &sessions, register, principal),
                 Err((refused, late)) => {

@@ -232,6 +232,11 @@ impl Outbound {
         }
     }
 
+    /// True once the connection is being closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Waits until the queue is closed.
     pub(crate) async fn closed(&self) {
         let closing = self.closing.notified();

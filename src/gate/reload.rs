@@ -14,7 +14,7 @@ use crate::{
     actors::BrokerMsg,
     commons::Commons,
     config::Config,
-    control::{Control, Order, Outcome},
+    control::{Order, Outcome},
     reload::Preview,
 };
 
@@ -41,12 +41,6 @@ impl Gate {
     /// Says how the configuration is read again. The first one stays.
     pub(crate) fn reload_from(&self, read: Read) {
         let _ = self.source.read.set(read);
-    }
-
-    /// An order by someone who has a hand on the process itself, and need not ask.
-    pub(crate) async fn reload(self: Arc<Self>, by: &str) -> Outcome {
-        let order = Order::new(by, Control::Reload { seen: None });
-        tokio::spawn(async move { self.take(order, true).await }).await.unwrap_or(Outcome::Unknown)
     }
 
     /// Reads the configuration and says what it would change; nothing is changed by it.
