@@ -18,6 +18,8 @@ use cordboard::{
     wire::{Code, DEFAULT_PORT},
 };
 
+use crate::demo;
+
 const AFTER_HELP: &str = "\
 Exit codes:
   0  done, or stopped as asked
@@ -81,6 +83,12 @@ pub(crate) struct BrokerArgs {
     /// Refuse every order that changes something
     #[arg(long, global = true)]
     pub(crate) read_only: bool,
+    /// Bring synthetic clients along, all called demo-…: they publish, slow down, die and come back, and may be evicted
+    #[arg(long, global = true)]
+    pub(crate) demo: bool,
+    /// Let the demo draw other lots
+    #[arg(long, global = true, value_name = "N", default_value_t = demo::SEED, hide = true)]
+    pub(crate) demo_seed: u64,
 }
 
 impl BrokerArgs {
@@ -91,6 +99,7 @@ impl BrokerArgs {
             (!self.listen.is_empty(), "--listen"),
             (self.operator.is_some(), "--operator"),
             (self.read_only, "--read-only"),
+            (self.demo, "--demo"),
         ]
         .into_iter()
         .find_map(|(given, option)| given.then_some(option))

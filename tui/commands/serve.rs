@@ -12,9 +12,12 @@ use cordboard::{Broker, Config, Handle, Printable, control::Outcome};
 use tokio::runtime::Runtime;
 
 use super::{runtime, say};
+#[cfg(feature = "console")]
+use crate::console::Options;
 use crate::{
     chronicle,
     cli::{BrokerArgs, Exit, UsageError},
+    demo,
     logging::{self, Logging},
     signals::{AskFirst, Signal, Signals},
     state_dir::StateDir,
@@ -49,8 +52,14 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     runtime.spawn(obey(signals, handle.clone(), ask_first.clone(), args.config.is_some()));
     // The first line is where the broker is: whoever started it may wait for that.
     announce(&handle, &logging);
+    if args.demo {
+        let _context = runtime.enter();
+        let present = demo::start(&handle, args.demo_seed)?;
+        tracing::warn!("{present}");
+        say(present);
+    }
     if with_console {
-        attend(&handle, &runtime, &logging, &ask_first, args.operator);
+        attend(&handle, &runtime, &logging, &ask_first, &args);
     } else {
         logging.screen.show(true);
     }
@@ -85,6 +94,9 @@ fn configure(args: &BrokerArgs, state: &Path) -> anyhow::Result<Config> {
         config.listen.clone_from(&args.listen);
     }
     config.audit.file.get_or_insert_with(|| state.join("audit.jsonl"));
+    if args.demo {
+        demo::permit(&config).map_err(|error| UsageError(error.to_string()))?;
+    }
     let senseless = |error| UsageError(format!("the configuration and the command line together make no sense: {error}"));
     config.validate().map_err(senseless)?;
     Ok(config)
@@ -142,19 +154,22 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
 
 /// Puts the console in front of the broker, or says why there is none.
 #[cfg(feature = "console")]
-fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>) {
+fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, args: &BrokerArgs) {
     match no_console() {
         Some(why) => {
             say(format_args!("no console: {why}; running as \"cordboard serve\""));
             logging.screen.show(true);
         }
-        None => super::attend::attend(handle, runtime, &logging.screen, ask_first, &operator.unwrap_or_else(user)),
+        None => {
+            let options = Options { operator: args.operator.clone().unwrap_or_else(user), demo: args.demo };
+            super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
+        }
     }
 }
 
 /// Says that there is no console.
 #[cfg(not(feature = "console"))]
-fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: Option<String>) {
+fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: &BrokerArgs) {
     say("no console: this program was built without it; running as \"cordboard serve\"");
     logging.screen.show(true);
 }
