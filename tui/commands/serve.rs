@@ -51,12 +51,10 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
     runtime.spawn(obey(signals, handle.clone(), ask_first.clone(), args.config.is_some()));
     // The first line is where the broker is: whoever started it may wait for that.
-    announce(&handle, &logging);
+    announce(&handle, &logging, args.demo);
     if args.demo {
         let _context = runtime.enter();
-        let present = demo::start(&handle, args.demo_seed)?;
-        tracing::warn!("{present}");
-        say(present);
+        demo::start(&handle, args.demo_seed)?;
     }
     if with_console {
         attend(&handle, &runtime, &logging, &ask_first, &args);
@@ -103,10 +101,12 @@ fn configure(args: &BrokerArgs, state: &Path) -> anyhow::Result<Config> {
 }
 
 /// Says where the broker can be reached and where it writes.
-fn announce(handle: &Handle, logging: &Logging) {
+fn announce(handle: &Handle, logging: &Logging, demo: bool) {
     let addresses: Vec<String> = handle.endpoints().iter().map(ToString::to_string).collect();
     let read_only = if handle.is_read_only() { ", read-only" } else { "" };
-    say(format_args!("cordboard listens on {}{read_only}; logs are in {}", addresses.join(", "), logging.directory.display()));
+    let company = if demo { format!(", a DEMO with {}", demo::company()) } else { String::new() };
+    let (addresses, directory) = (addresses.join(", "), logging.directory.display());
+    say(format_args!("cordboard listens on {addresses}{read_only}{company}; logs are in {directory}"));
 }
 
 /// Does what signals ask for: the first drains, a second interrupt ends the process.

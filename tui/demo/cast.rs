@@ -64,24 +64,24 @@ pub(crate) struct Hear {
     pub(crate) temper: Temper,
 }
 
-const fn s(seconds: u64) -> Duration {
+pub(super) const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-const fn ms(milliseconds: u64) -> Duration {
+pub(super) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-const fn talk(topic: &'static str, per_second: f64, letter: Letter) -> Talk {
+pub(super) const fn talk(topic: &'static str, per_second: f64, letter: Letter) -> Talk {
     Talk { topic, per_second, letter }
 }
 
-const fn hear(filter: &'static str, temper: Temper) -> Hear {
+pub(super) const fn hear(filter: &'static str, temper: Temper) -> Hear {
     Hear { filter, temper }
 }
 
 /// One that stays, says and hears nothing: the rows below say what is different.
-const NOBODY: Part =
+pub(super) const NOBODY: Part =
     Part { name: "", about: "", enters: s(0), reclaim_after: None, restarted_after: s(30), leaves: None, talks: &[], hears: &[] };
 
 /// The table.
@@ -97,7 +97,7 @@ pub(crate) const CAST: &[Part] = &[
         name: "demo-bills",
         about: "the billing API: turns orders into invoices, and traces into a topic that nobody subscribes to",
         enters: ms(600),
-        talks: &[talk("invoices/raw", 9.0, Letter::Invoice), talk("debug/bills", 0.5, Letter::Trace)],
+        talks: &[talk("invoices/raw", 9.0, Letter::Invoice), talk("debug/bills", 1.6, Letter::Trace)],
         hears: &[hear("orders/+", Temper::Quick)],
         ..NOBODY
     },
@@ -105,7 +105,7 @@ pub(crate) const CAST: &[Part] = &[
         name: "demo-books",
         about: "does the accounts; away for 20 to 60 s now and then, and drains its dead letters when it is back",
         enters: ms(900),
-        leaves: Some(Leaves { first: (s(13), s(32)), stays: (s(40), s(90)), away: (s(20), s(60)) }),
+        leaves: Some(Leaves { first: (s(13), s(32)), stays: (s(25), s(60)), away: (s(20), s(60)) }),
         hears: &[hear("invoices/raw", Temper::Quick)],
         ..NOBODY
     },
@@ -157,7 +157,7 @@ pub(crate) const CAST: &[Part] = &[
         name: "demo-cam-7",
         about: "a camera with a poor radio: away for a few seconds, and back in its session",
         enters: ms(500),
-        leaves: Some(Leaves { first: (ms(5_500), s(4)), stays: (s(15), s(45)), away: (s(3), s(7)) }),
+        leaves: Some(Leaves { first: (ms(5_500), s(4)), stays: (s(10), s(30)), away: (s(3), s(8)) }),
         talks: &[talk("telemetry/cam-7", 10.0, Letter::Reading)],
         hears: &[hear("cams/7/turn", Temper::Quick)],
         ..NOBODY
@@ -174,7 +174,7 @@ pub(crate) const CAST: &[Part] = &[
         about: "a scanner that asks to be reclaimed after 20 s, stays away for longer, and starts anew",
         enters: ms(1_000),
         reclaim_after: Some(s(20)),
-        leaves: Some(Leaves { first: (s(8), s(35)), stays: (s(30), s(60)), away: (s(25), s(50)) }),
+        leaves: Some(Leaves { first: (s(8), s(35)), stays: (s(20), s(40)), away: (s(25), s(45)) }),
         talks: &[talk("scans/dock-4", 3.0, Letter::Scan)],
         hears: &[hear("scans/jobs", Temper::Quick)],
         ..NOBODY

@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(life.after(Fate::Died), Return { after: s(32), session: Some(session(1)) });
             let later: Vec<_> = (0..50).map(|_| (life.stay(session(1)).unwrap(), life.after(Fate::Died))).collect();
             for (stay, back) in &later {
-                assert!((s(40)..=s(90)).contains(stay) && (s(20)..=s(60)).contains(&back.after));
+                assert!((s(25)..=s(60)).contains(stay) && (s(20)..=s(60)).contains(&back.after));
                 assert_eq!(back.session, Some(session(1)));
             }
             later

@@ -1,4 +1,4 @@
-//! A line: a TCP connection that can be cut, as by the death of whoever had it. The broker sees a reset, and nothing else.
+//! A line: a TCP connection that can be cut, as when the process at its end is killed: no goodbye, the socket is gone.
 
 use std::{
     fmt,
@@ -52,8 +52,6 @@ impl fmt::Debug for Cuttable {
 impl AsyncRead for Cuttable {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.cut.as_mut().poll(cx).is_ready() {
-            // Without this the system would say a friendly goodbye for it. A socket that is dead already needs none.
-            let _ = self.read.as_ref().set_zero_linger();
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         Pin::new(&mut self.read).poll_read(cx, buffer)

@@ -55,11 +55,20 @@ fn door(addresses: &[SocketAddr]) -> Result<SocketAddr, NoDemo> {
     addresses.iter().find(|address| address.ip().is_loopback()).copied().ok_or(NoDemo::NoLoopback)
 }
 
-/// Brings the company to `handle`'s broker, until that has ended; in words what is to be seen. Needs a runtime around it.
-pub(crate) fn start(handle: &Handle, seed: u64) -> Result<String, NoDemo> {
+/// Brings the company to `handle`'s broker, until that has ended. Needs a runtime around it.
+pub(crate) fn start(handle: &Handle, seed: u64) -> Result<(), NoDemo> {
     let door = door(&handle.endpoints())?;
+    tracing::warn!("DEMO: {}, and connect to {door}", company());
+    for part in CAST {
+        tracing::info!("demo: {} {}", part.name, part.about);
+    }
     tokio::spawn(play(handle.clone(), door, CAST, seed));
-    Ok(format!("DEMO: {} synthetic clients, all of them called {PREFIX}…, connect to {door}", CAST.len()))
+    Ok(())
+}
+
+/// Who they are, in words.
+pub(crate) fn company() -> String {
+    format!("{} synthetic clients, all of which are called {PREFIX}…", CAST.len())
 }
 
 /// Plays `cast` until the broker has ended.

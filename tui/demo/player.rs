@@ -27,7 +27,6 @@ use super::{
 /// Lives `life` at the broker behind `address`, for ever.
 pub(crate) async fn live(mut life: Life, address: SocketAddr) {
     let name = life.part.name;
-    tracing::info!("demo: {name} {}", life.part.about);
     let mut back = life.entrance();
     loop {
         sleep(back.after).await;
@@ -113,7 +112,7 @@ async fn speak(client: Client, talk: Talk, mut rng: Rng) {
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        let count = pace.beat(&mut rng);
+        let count = pace.beat();
         match say(&client, talk.topic, talk.letter, (&mut number, count), &mut rng).await {
             Ok(()) => {}
             Err(PublishError::Refused { code, .. }) => {
