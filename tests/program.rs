@@ -23,6 +23,8 @@ pub(crate) struct Serve {
     log: BufReader<ChildStderr>,
     state: tempfile::TempDir,
     pub(crate) address: String,
+    /// The first line it says.
+    pub(crate) greeting: String,
 }
 
 impl Serve {
@@ -30,7 +32,7 @@ impl Serve {
         Self::start_with(&["serve"])
     }
 
-    fn start_with(command: &[&str]) -> Self {
+    pub(crate) fn start_with(command: &[&str]) -> Self {
         Self::spawn(command, "127.0.0.1:0", "")
     }
 
@@ -53,11 +55,11 @@ impl Serve {
         }
         let mut child = program.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        log.read_line(&mut line).unwrap();
-        let address = line.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
-        let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Self { child, log, state, address }
+        let mut greeting = String::new();
+        log.read_line(&mut greeting).unwrap();
+        let address = greeting.strip_prefix("cordboard listens on ").and_then(|rest| rest.split([';', ',']).next());
+        let address = address.unwrap_or_else(|| panic!("{greeting:?}")).to_owned();
+        Self { child, log, state, address, greeting }
     }
 
     /// A client of it.
@@ -77,8 +79,20 @@ impl Serve {
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
 
+    /// Waits for a line of the log that has all `words`; the log up to there.
+    pub(crate) fn log_until(&mut self, words: &[&str]) -> String {
+        let mut log = String::new();
+        loop {
+            let before = log.len();
+            assert!(self.log.read_line(&mut log).unwrap() > 0, "it ended without a line with {words:?}: {log}");
+            if words.iter().all(|word| log[before..].contains(word)) {
+                return log;
+            }
+        }
+    }
+
     /// Sends a signal and waits for the end: exit code and the rest of the log.
-    fn end_by(mut self, signal: Signal) -> (Option<i32>, String) {
+    pub(crate) fn end_by(mut self, signal: Signal) -> (Option<i32>, String) {
         signal_to(&self.child, signal);
         self.end()
     }
@@ -272,6 +286,14 @@ fn failures_have_words_and_codes() {
     fails(&["serve", "--config", "/nonexistent/cordboard.toml"], 1, "/nonexistent/cordboard.toml");
     fails(&["serve", "--state-dir", "/dev/null/state"], 1, "name another with --state-dir");
     fails(&["serve", "--listen", "127.0.0.1:1", "--listen", "127.0.0.1:1"], 2, "make no sense");
+    fails(&["pub", "t", "x", "--demo"], 2, "--demo is for the broker");
+    fails(&["serve", "--demo", "--listen", "192.0.2.1:1"], 2, "add --listen 127.0.0.1");
+    let users = state.path().join("users.toml");
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
+    std::fs::write(&users, format!("[[users]]\nname = \"ana\"\npassword_hash = \"{hash}\"\n")).unwrap();
+    fails(&["--demo", "--config", users.to_str().unwrap()], 2, "no passwords, and the configuration has users");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    fails(&["serve", "--demo", "--listen", &taken.local_addr().unwrap().to_string()], 1, "end what listens there");
     fails(&["pub", "t", "x", "--server", "::::"], 2, "localhost");
     fails(&["--listen", "192.0.2.1:1"], 2, "192.0.2.1:1");
 }
