@@ -83,7 +83,8 @@ pub(crate) struct BrokerArgs {
     /// Refuse every order that changes something
     #[arg(long, global = true)]
     pub(crate) read_only: bool,
-    /// Bring synthetic clients along, all called demo-…: they publish, slow down, die and come back, and may be evicted
+    /// Bring synthetic clients along that publish, slow down, die and come back, to watch and to practise on; all
+    /// their names begin with demo-
     #[arg(long, global = true)]
     pub(crate) demo: bool,
     /// Let the demo draw other lots

@@ -82,7 +82,9 @@ impl Life {
             Fate::Unwanted => UNWANTED + self.rng.time((Duration::ZERO, FIRST_WAIT)),
             Fate::Evicted => {
                 self.session = None;
-                self.part.restarted_after
+                // Nobody restarts a dozen programs in the same instant.
+                let least = self.part.restarted_after;
+                self.rng.time((least, least.mul_f64(1.3)))
             }
         };
         Return { after, session: self.session }
@@ -162,7 +164,8 @@ mod tests {
     fn evicted_it_stays_away_and_comes_back_as_a_stranger() {
         let mut life = life("demo-dash", 1);
         life.stay(session(1));
-        assert_eq!(life.after(Fate::Evicted), Return { after: s(30), session: None });
+        let back = life.after(Fate::Evicted);
+        assert!((s(30)..=s(39)).contains(&back.after) && back.session.is_none(), "{back:?}");
         assert_eq!(life.after(Fate::TurnedAway(None)).session, None);
     }
 

@@ -58,7 +58,7 @@ fn door(addresses: &[SocketAddr]) -> Result<SocketAddr, NoDemo> {
 /// Brings the company to `handle`'s broker, until that has ended. Needs a runtime around it.
 pub(crate) fn start(handle: &Handle, seed: u64) -> Result<(), NoDemo> {
     let door = door(&handle.endpoints())?;
-    tracing::warn!("DEMO: {}, and connect to {door}", company());
+    tracing::warn!("DEMO: {}, connect to {door}", company());
     for part in CAST {
         tracing::info!("demo: {} {}", part.name, part.about);
     }
@@ -68,7 +68,7 @@ pub(crate) fn start(handle: &Handle, seed: u64) -> Result<(), NoDemo> {
 
 /// Who they are, in words.
 pub(crate) fn company() -> String {
-    format!("{} synthetic clients, all of which are called {PREFIX}…", CAST.len())
+    format!("{} synthetic clients, whose names all begin with {PREFIX}", CAST.len())
 }
 
 /// Plays `cast` until the broker has ended.

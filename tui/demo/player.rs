@@ -40,13 +40,13 @@ pub(crate) async fn live(mut life: Life, address: SocketAddr) {
     }
 }
 
-/// One line of the story. That a door is still closed is none.
+/// A line of the story. That a door is still closed is none: the broker tells of it, and how often.
 fn tell(name: &str, fate: Fate, back: Return) {
     let seconds = back.after.as_secs();
     match fate {
         Fate::Died => tracing::info!("demo: {name} died; it comes back in {seconds} s and asks for its session"),
         Fate::Evicted => tracing::info!("demo: {name} was evicted; it registers anew in {seconds} s"),
-        Fate::Unwanted => tracing::info!("demo: {name} is not wanted; it tries again in {seconds} s"),
+        Fate::Unwanted => tracing::debug!("demo: {name} is not wanted; it tries again in {seconds} s"),
         Fate::Lost(_) => tracing::info!("demo: {name} lost its connection; it tries to come back"),
         Fate::TurnedAway(_) => tracing::debug!("demo: {name} was turned away; it tries again in {seconds} s"),
     }
