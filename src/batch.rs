@@ -25,8 +25,7 @@ pub(crate) struct Batch {
     records: Vec<u8>,
     /// When each message is of no use any more; absent if none has a time to live.
     expiries: Option<Box<[Option<Instant>]>>,
-    /// Held for its drop.
-    #[allow(dead_code)]
+    /// Absent until it is accepted.
     room: Option<Guard>,
 }
 
@@ -49,9 +48,15 @@ impl Batch {
         self.room = Some(room.take(self.footprint() as u64));
     }
 
+    /// The room that a copy of the message at `index` takes, for as long as there is one.
+    pub(crate) fn room_for_copy(&self, index: u32) -> Option<Guard> {
+        Some(self.room.as_ref()?.another((OVERHEAD + self.bytes(index, 1)) as u64))
+    }
+
     /// Bytes it holds in memory.
     pub(crate) fn footprint(&self) -> usize {
-        OVERHEAD + self.table.capacity() + self.records.capacity()
+        let expiries = self.expiries.as_ref().map_or(0, |all| size_of_val::<[_]>(all));
+        OVERHEAD + self.table.capacity() + self.records.capacity() + expiries
     }
 
     pub(crate) fn topic(&self) -> &TopicName {

@@ -267,7 +267,8 @@ pub struct Order {
     /// What must still be so when it is carried out.
     #[serde(default)]
     pub precondition: Precondition,
-    /// Wait this long before, in milliseconds, so that it can be cancelled; at most `orders.max_delay`.
+    /// Wait this long before, in milliseconds, so that it can be cancelled; at most `orders.max_delay`. Its operator needs the
+    /// right to it both when it is given and when its time has come.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
 }
@@ -353,6 +354,9 @@ pub struct OrderRecord {
     pub order: Order,
     /// When it was given.
     pub given: Moment,
+    /// When it had ended: carried out, refused or cancelled. Long after, if it waited out a delay.
+    #[serde(default)]
+    pub ended: Moment,
     /// Messages queued in the whole broker before and after.
     pub queued: (u64, u64),
     /// How it ended.

@@ -161,6 +161,17 @@ impl<T> Filters<T> {
         values
     }
 
+    /// Every subscription, in no order that means anything.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        let mut nodes = vec![&self.root];
+        std::iter::from_fn(move || {
+            let node = nodes.pop()?;
+            nodes.extend(node.named.values().chain(node.any.as_deref()));
+            Some(node.here.values().chain(node.rest.values()))
+        })
+        .flatten()
+    }
+
     /// Every subscription that matches `topic`.
     pub fn matches(&self, topic: &TopicName) -> Vec<T>
     where

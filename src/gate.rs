@@ -54,6 +54,15 @@ pub(crate) struct Gate {
     waiting: Mutex<HashMap<u64, oneshot::Sender<String>>>,
 }
 
+/// By what someone may give an order.
+#[derive(Debug, Clone, Copy)]
+enum Standing {
+    /// By a user's right to operate.
+    User,
+    /// By having the process in hand.
+    InHand,
+}
+
 impl Gate {
     pub(crate) fn new(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
         let audit = shared.config.audit.file.clone();
@@ -86,25 +95,25 @@ impl Gate {
             Err(ended) => ended,
         };
         queued.1 = self.queued();
-        let record = OrderRecord { number, order, given, queued, outcome: outcome.on_record() };
+        let ended = self.shared.clock.now();
+        let record = OrderRecord { number, order, given, ended, queued, outcome: outcome.on_record() };
         self.record(&record).await;
         self.shared.emit(Event::Order(record));
         outcome
     }
 
     fn queued(&self) -> u64 {
-        self.shared.bus.board().broker.depth.queued()
+        self.shared.held().queued
     }
 
     /// All that stands between an order and its deed. `Err` is how it ends here.
     async fn pass(&self, number: u64, given: Moment, order: &Order, in_hand: bool) -> Result<(), Outcome> {
         if !in_hand {
-            self.admit(order)?;
-        }
-        if order.delay_ms > 0 {
-            self.delay(number, given, order).await?;
-            // Much may have changed meanwhile.
-            self.admit(order)?;
+            let standing = self.admit(order)?;
+            if order.delay_ms > 0 {
+                self.delay(number, given, order).await?;
+                self.admit_again(order, standing)?;
+            }
         }
         if order.control.destroys() || order.control.reveals() {
             let intent = json!({ "intent": order, "number": number, "given": given });
@@ -113,7 +122,19 @@ impl Gate {
         Ok(())
     }
 
-    fn admit(&self, order: &Order) -> Result<(), Outcome> {
+    /// Its time has come, and much may have changed meanwhile. Whoever gave it by a user's right needs that right still: a user
+    /// who is gone must not pass for someone who needs none.
+    fn admit_again(&self, order: &Order, given_as: Standing) -> Result<(), Outcome> {
+        match (given_as, self.admit(order)?) {
+            (Standing::User, Standing::InHand) => Err(Outcome::refused(format!(
+                "{} gave this order as a user, and is none any more; give it again",
+                Printable(&order.operator)
+            ))),
+            (Standing::User, Standing::User) | (Standing::InHand, _) => Ok(()),
+        }
+    }
+
+    fn admit(&self, order: &Order) -> Result<Standing, Outcome> {
         if self.is_read_only() && !order.control.is_harmless() {
             return Err(Outcome::refused("orders are not taken: read-only is on"));
         }
@@ -128,12 +149,12 @@ impl Gate {
     }
 
     /// An operator who is a user needs the right to operate. One who is not has the process in hand, and may do everything.
-    fn has_the_right(&self, order: &Order) -> Result<(), Outcome> {
+    fn has_the_right(&self, order: &Order) -> Result<Standing, Outcome> {
         let Some(rights) = order.operator.parse().ok().and_then(|operator| self.shared.access.rights_of(&operator)) else {
-            return Ok(());
+            return Ok(Standing::InHand);
         };
         if auth::may_order(&rights, &order.control) {
-            return Ok(());
+            return Ok(Standing::User);
         }
         let (operator, touched) = (Printable(&order.operator), auth::touched(&order.control));
         let keys = "users.allow.operate, users.deny.operate";

@@ -42,6 +42,14 @@ impl Preview {
 
     /// What taking it would cost, as `board` is.
     pub fn price(&self, board: &Board) -> Price {
+        self.price_by(board, |filter, session| {
+            let row = board.subscriptions.get(&SubscriptionId { session, filter: filter.clone() });
+            row.map_or(0, |row| row.depth.queued() + row.depth.poison)
+        })
+    }
+
+    /// The same, where what each subscription holds is `held`: the board knows that as of the last sample.
+    pub(crate) fn price_by(&self, board: &Board, held: impl Fn(&Filter, SessionId) -> u64) -> Price {
         let mut price = Price::default();
         if !self.changes.is_of_users() {
             return price;
@@ -49,26 +57,21 @@ impl Preview {
         for (session, row) in &board.sessions {
             let Some(rights) = self.authenticator.rights_of(&row.principal) else {
                 price.sessions += 1;
-                price.loss += row.depth.queued() + row.depth.poison;
+                price.loss += row.subscriptions.iter().map(|filter| held(filter, *session)).sum::<u64>();
                 continue;
             };
             for filter in &row.subscriptions {
                 if !rights.may_subscribe(filter) {
                     price.subscriptions += 1;
-                    price.loss += held(board, *session, filter);
+                    price.loss += held(filter, *session);
                 } else if !rights.may_receive_all(filter) {
                     price.narrowed += 1;
-                    price.at_risk += held(board, *session, filter);
+                    price.at_risk += held(filter, *session);
                 }
             }
         }
         price
     }
-}
-
-fn held(board: &Board, session: SessionId, filter: &Filter) -> u64 {
-    let row = board.subscriptions.get(&SubscriptionId { session, filter: filter.clone() });
-    row.map_or(0, |row| row.depth.queued() + row.depth.poison)
 }
 
 /// Two of the same mark are the same.

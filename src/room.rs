@@ -52,6 +52,14 @@ pub(crate) struct Guard {
     bytes: u64,
 }
 
+impl Guard {
+    /// Takes `bytes` more of the same room, for a copy of what this pays for.
+    pub(crate) fn another(&self, bytes: u64) -> Self {
+        self.used.fetch_add(bytes, Relaxed);
+        Self { used: Arc::clone(&self.used), bytes }
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         self.used.fetch_sub(self.bytes, Relaxed);

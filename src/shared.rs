@@ -97,12 +97,31 @@ impl Shared {
         }
     }
 
+    /// What all queues and backlogs hold: what the end of the broker would cost now. Looks at each of them; the board knows
+    /// them as of the last sample.
+    pub(crate) fn held(&self) -> Lost {
+        let mut held = Lost::default();
+        for depth in self.filters.all().iter().map(|queue| queue.depth()) {
+            held += Lost { queued: depth.queued(), poison: depth.poison, backlog: 0, bytes: depth.bytes };
+        }
+        for cell in self.topics.all() {
+            let backlog = cell.look_at_backlog();
+            held += Lost { backlog: backlog.messages(), bytes: backlog.bytes(), ..Lost::default() };
+        }
+        held
+    }
+
+    /// Messages that a subscription's queue holds: what its end would cost now.
+    pub(crate) fn held_in(&self, filter: &Filter, session: SessionId) -> u64 {
+        let depth = self.filters.get(filter, session).map(|queue| queue.depth());
+        depth.map_or(0, |depth| depth.queued() + depth.poison)
+    }
+
     /// Messages that a session's queues hold: what its end would cost now.
     pub(crate) fn held_by(&self, session: SessionId) -> u64 {
         let board = self.bus.board();
         let Some(row) = board.sessions.get(&session) else { return 0 };
-        let queues = row.subscriptions.iter().filter_map(|filter| self.filters.get(filter, session));
-        queues.map(|queue| queue.depth()).map(|depth| depth.queued() + depth.poison).sum()
+        row.subscriptions.iter().map(|filter| self.held_in(filter, session)).sum()
     }
 
     /// How often a session has been attached, if it is there.
@@ -171,6 +190,11 @@ impl FilterTable {
 
     pub(crate) fn get(&self, filter: &Filter, session: SessionId) -> Option<Arc<SubscriptionQueue>> {
         self.trie.read().unwrap_or_else(PoisonError::into_inner).get(filter, session).cloned()
+    }
+
+    /// All queues.
+    pub(crate) fn all(&self) -> Vec<Arc<SubscriptionQueue>> {
+        self.trie.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Forgets everything: all managers have ended. The queues of them all.

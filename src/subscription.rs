@@ -273,11 +273,15 @@ impl SubscriptionQueue {
         })
     }
 
-    /// The client has settled everything up to `number`. False if it was never sent that far.
+    /// The client has settled everything up to `number`. False if it was never sent that far. What settles nothing does not
+    /// set the ack clock back: a client that says the same again and again has acknowledged nothing.
     pub(crate) fn ack(&self, number: u64) -> bool {
         let acknowledged = self.change(|state| {
-            state.progress = Shared::now();
-            state.queue.ack(number)
+            let acknowledged = state.queue.ack(number);
+            if acknowledged.is_some_and(|messages| messages > 0) {
+                state.progress = Shared::now();
+            }
+            acknowledged
         });
         self.stats.acknowledged.add(acknowledged.unwrap_or_default());
         acknowledged.is_some()
@@ -348,8 +352,9 @@ impl SubscriptionQueue {
         })
     }
 
-    pub(crate) fn give_up_oldest(&self, bytes: u64) -> u64 {
-        self.change(|state| state.queue.give_up(bytes, Shared::now()))
+    /// Drops the run that has waited longest, because the whole broker is full.
+    pub(crate) fn give_up_oldest(&self) {
+        self.change(|state| state.queue.give_up(Shared::now()));
     }
 
     /// When the oldest message that waits was accepted.

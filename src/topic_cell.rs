@@ -147,6 +147,10 @@ impl CellTable {
         self.lock().remove(topic);
     }
 
+    pub(crate) fn all(&self) -> Vec<Arc<TopicCell>> {
+        self.lock().values().cloned().collect()
+    }
+
     /// Forgets them; all of them.
     pub(crate) fn take_all(&self) -> Vec<Arc<TopicCell>> {
         mem::take(&mut *self.lock()).into_values().collect()

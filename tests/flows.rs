@@ -197,9 +197,17 @@ async fn publishes_before_a_goodbye_are_answered_before_it_and_nothing_behind_it
 async fn a_gap_in_the_publish_sequence_closes_the_connection() {
     let broker = broker().await;
     let (mut raw, _) = Raw::register(&broker, "gap").await;
-    raw.sequence = 1;
-    raw.enqueue("a", "x").await;
+    let mut bytes = Vec::new();
+    for sequence in [2, 1] {
+        let frame = Publish { sequence, topic: b"a", headers: Headers::NONE, payload: b"x" };
+        ClientFrame::Publish(frame).encode(&mut bytes);
+    }
+    raw.send_bytes(&bytes).await;
     assert_eq!(raw.closing_error().await.code, Code::Malformed);
+    // What stood behind it was not taken either, however right it would have been.
+    let (mut after, _) = Raw::register(&broker, "after").await;
+    after.subscribe("a").await;
+    assert_eq!(after.publish_and_get("a", "y").await.text(), "y");
     broker.shutdown().await;
 }
 

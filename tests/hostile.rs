@@ -3,6 +3,7 @@
 
 mod claims;
 mod delivery;
+mod flooding;
 mod framing;
 mod sessions;
 

@@ -1,6 +1,7 @@
 //! Limits: each one holds, is told in clear to the one who hit it and to nobody else, is counted, and is said on the bus.
 
 mod connections;
+mod failures;
 mod logins;
 mod publishing;
 mod queues;

@@ -317,7 +317,6 @@ impl StateMachineTest for Real {
 prop_state_machine! {
     #![proptest_config(Cases {
         cases: from_env("CORDBOARD_MODEL_CASES", 64) as u32,
-        failure_persistence: None,
         ..Cases::default()
     })]
 

@@ -214,6 +214,36 @@ async fn a_shutdown_is_an_order_that_leaves_a_record() {
     assert!(matches!(order(&broker, Control::Shutdown).await, Outcome::Refused { .. }));
 }
 
+/// What a shutdown costs is counted when it begins, not when it was last sampled; the record's figures are of the moment, too.
+#[tokio::test]
+async fn a_shutdown_is_refused_when_more_would_be_lost_than_was_seen() {
+    let broker = broker().await;
+    let (mut away, response) = Raw::register(&broker, "away").await;
+    away.subscribe("t").await;
+    drop(away);
+    eventually(&broker, "the session is detached", |board| board.broker.detached == 1).await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    for n in 0..60_u8 {
+        publisher.publish("t", [n]).await;
+        publisher.publish("nobody", [n]).await;
+    }
+    let shutdown = |loss| Order { precondition: Precondition { epoch: None, loss }, ..Order::new("ana", Control::Shutdown) };
+    let outcome = broker.order(shutdown(Some(18))).await;
+    assert!(matches!(&outcome, Outcome::Refused { why } if why.starts_with("120 messages")), "{outcome}");
+    let evict = Order::new("ana", Control::EvictSession { session: response.session });
+    assert!(matches!(broker.order(evict).await, Outcome::Done { lost } if lost.queued == 60));
+    assert!(matches!(broker.order(shutdown(Some(0))).await, Outcome::Done { lost } if lost.backlog == 60));
+    let news = broker.bus().follow_from_start().take(usize::MAX).events;
+    let counted: Vec<_> = news
+        .iter()
+        .filter_map(|stamped| match &stamped.event {
+            Event::Order(record) => Some(record.queued),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counted[1..], [(60, 0), (0, 0)]);
+}
+
 /// Who is over the bound is who ends: nobody else pays for it.
 #[tokio::test]
 async fn one_session_too_many_to_be_detached_ends_itself() {

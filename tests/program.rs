@@ -11,7 +11,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The program, with nothing of the caller's environment that would change it.
 fn cordboard(state: &Path, server: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cordboard"));
+    alone(Command::new(env!("CARGO_BIN_EXE_cordboard")), state, server)
+}
+
+/// `command` with an environment of the test's own.
+fn alone(mut command: Command, state: &Path, server: &str) -> Command {
     command.env_remove("CORDBOARD_LOG").env("CORDBOARD_STATE_DIR", state).env("CORDBOARD_SERVER", server);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -46,13 +50,26 @@ impl Serve {
         Self::spawn(command, "127.0.0.1:0", faults)
     }
 
+    /// With few descriptors.
+    fn start_few(descriptors: u32, command: &[&str]) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_cordboard")]);
+        let program = alone(shell, state.path(), "");
+        Self::run_in(state, program, command, "127.0.0.1:0")
+    }
+
     fn spawn(command: &[&str], address: &str, faults: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut program = cordboard(state.path(), "");
-        program.args(command).args(["--listen", address]);
         if !faults.is_empty() {
             program.env("CORDBOARD_FAULTS", faults);
         }
+        Self::run_in(state, program, command, address)
+    }
+
+    fn run_in(state: tempfile::TempDir, mut program: Command, command: &[&str], address: &str) -> Self {
+        program.args(command).args(["--listen", address]);
         let mut child = program.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut greeting = String::new();
@@ -296,6 +313,26 @@ fn failures_have_words_and_codes() {
     fails(&["serve", "--demo", "--listen", &taken.local_addr().unwrap().to_string()], 1, "end what listens there");
     fails(&["pub", "t", "x", "--server", "::::"], 2, "localhost");
     fails(&["--listen", "192.0.2.1:1"], 2, "192.0.2.1:1");
+}
+
+/// Where the system grants few descriptors, those who hold them and say nothing go when others need them; that is told, and
+/// not once a connection.
+#[test]
+fn connections_that_say_nothing_do_not_use_the_descriptors_up() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(config.path(), "[connections]\nregistration_deadline = \"1h\"\n").unwrap();
+    let serve = Serve::start_few(64, &["serve", "--config", config.path().to_str().unwrap()]);
+    let connect = || std::net::TcpStream::connect(&serve.address).unwrap();
+    let mut silent: Vec<_> = (0..100).map(|_| connect()).collect();
+    for text in ["one", "two", "three"] {
+        serve.publish("orders", text);
+        silent.push(connect());
+    }
+    let (code, log) = serve.end_by(Signal::TERM);
+    assert_eq!(code, Some(0), "{log}");
+    let told: Vec<_> = log.lines().filter(|line| line.contains("limit=accept")).collect();
+    assert!(told.iter().any(|line| line.contains("who=the system: Too many open files")), "{log}");
+    assert!(told.len() < 20, "{log}");
 }
 
 /// Once drains and stops in order, and says so; a hang-up does nothing.

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 
 use cordboard::{Client, Handle, control::Control, name::SessionId};
@@ -268,6 +269,24 @@ async fn a_python_client_with_a_wrong_password_is_refused() {
     assert!(refused.starts_with("RegistrationRefused 401: "), "{refused}");
     let answer = driver.connect(&address(&broker), "user=ada password=ada");
     assert!(answer.starts_with("new "), "{answer}");
+    broker.shutdown().await;
+}
+
+/// Whoever comes too fast is told for how long to stay away, and whoever waits for all outcomes has them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_client_hears_when_to_come_again() {
+    let Some(python) = python() else { return };
+    let broker = broker_with(|config| {
+        config.sessions.max_takeovers = 1;
+        config.sessions.takeover_window = Duration::from_hours(1);
+        config.sessions.takeover_ban = Duration::from_mins(7);
+    })
+    .await;
+    let (_first, session) = Driver::connected(python, &address(&broker), "");
+    let (mut second, _) = Driver::connected(python, &address(&broker), &format!("session={session}"));
+    let mut third = Driver::start(python);
+    assert_eq!(third.connect(&address(&broker), &format!("session={session}")), "429 for 420 s");
+    second.does(&[("publish t x", "t"), ("publish t y", "t"), ("flush", "flushed"), ("settle", "2 ok")]);
     broker.shutdown().await;
 }
 

@@ -333,6 +333,19 @@ fn python_keeps_the_house_rules_that_it_can() {
     }
 }
 
+fn keeps_no_seeds(source: &Source) -> Vec<(usize, String)> {
+    lines_with(source.code_lines(), &["failure_persistence"], "said once, for every property, in .cargo/config.toml")
+}
+
+/// The run that fails must not make the next one fail for what it left behind.
+#[test]
+fn a_property_that_fails_leaves_nothing_in_the_tree() {
+    let config: toml::Table = include_str!("../.cargo/config.toml").parse().unwrap();
+    assert_eq!(config["env"]["PROPTEST_DISABLE_FAILURE_PERSISTENCE"].as_str(), Some("1"));
+    holds(keeps_no_seeds);
+    assert_eq!(lines(keeps_no_seeds, "src/x.rs", "a;\nProptestConfig { failure_persistence: None }"), [2]);
+}
+
 fn is_expected_at_the_top(name: &str) -> bool {
     let fixed = ["Cargo.toml", "Cargo.lock", "README.md", "src", "tui", "tests", "assets", "target"];
     fixed.contains(&name) || name.starts_with("LICENSE-") || name.starts_with('.')

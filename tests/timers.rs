@@ -150,6 +150,29 @@ async fn a_message_nobody_acknowledges_comes_again_and_becomes_poison() {
     broker.shutdown().await;
 }
 
+/// Who says again and again what settles nothing has acknowledged nothing.
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_of_nothing_do_not_set_the_ack_clock_back() {
+    let broker = broker_with(|config| config.connections.keep_alive = Duration::from_hours(1)).await;
+    let (mut sub, _) = Raw::register(&broker, "sub").await;
+    let handle = sub.subscribe("t").await;
+    for text in ["settled", "not"] {
+        assert_eq!(sub.publish_and_get("t", text).await.text(), text);
+    }
+    sub.ack(handle, 1).await;
+    sub.settle().await;
+    let from = Instant::now();
+    for number in [0, 1, 3, u64::MAX].repeat(5) {
+        let_pass(Duration::from_secs(1)).await;
+        sub.ack(handle, number).await;
+        sub.settle().await;
+    }
+    let again = sub.messages(1).await;
+    assert_eq!((again[0].text().as_str(), again[0].redelivered), ("not", true));
+    assert!(from.elapsed() < Duration::from_secs(32), "{:?}", from.elapsed());
+    broker.shutdown().await;
+}
+
 /// One slow client never stops a publisher: its receipt is held for two seconds at the most.
 #[tokio::test(start_paused = true)]
 async fn a_publisher_waits_two_seconds_for_a_full_queue_and_then_no_more() {

@@ -350,7 +350,7 @@ impl State {
 
     /// Orders about the broker itself.
     fn own(&mut self, myself: &ActorRef<BrokerMsg>, order: &Order, reply: RpcReplyPort<Outcome>) {
-        let loss = if order.control.destroys() { self.held() } else { 0 };
+        let loss = if order.control.destroys() { self.shared.held().messages() } else { 0 };
         if let Err(refused) = order.precondition.check(None, loss) {
             return answer(reply, refused);
         }
@@ -442,13 +442,6 @@ impl State {
         }
         // Orders that are in the mailbox are answered before the end.
         let _ = myself.drain();
-    }
-
-    /// Messages that the end of the broker would cost, as of the last sample.
-    fn held(&self) -> u64 {
-        let board = self.shared.bus.board();
-        let backlogs = board.topics.values().filter_map(|topic| topic.sample.as_ref()).map(|sample| sample.backlog);
-        board.broker.depth.queued() + board.broker.depth.poison + backlogs.sum::<u64>()
     }
 
     fn tick(&mut self) {

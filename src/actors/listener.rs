@@ -50,8 +50,8 @@ pub(crate) enum ListenerMsg {
     Close { goodbye: Goodbye, why: CloseReason },
     /// The goodbye has had its time.
     GoodbyeOver,
-    /// The connection has not registered, and its place is needed for another.
-    GiveWay,
+    /// The connection has not registered, and its place is needed for another, as this limit was hit.
+    GiveWay(Limit),
     /// Nothing more can be read, for this reason.
     ReadEnded(ReadEnd),
     /// The reader has ended: the client has gone, too.
@@ -221,7 +221,7 @@ impl Actor for Listener {
             ListenerMsg::Refused(refused) => state.refused(refused),
             ListenerMsg::Close { goodbye, why } => state.close(goodbye, why),
             ListenerMsg::GoodbyeOver => myself.stop(None),
-            ListenerMsg::GiveWay => state.give_way(),
+            ListenerMsg::GiveWay(limit) => state.give_way(limit),
             ListenerMsg::ReadEnded(end) => state.read_ended(end),
             ListenerMsg::ReaderGone => state.reader_gone(),
             ListenerMsg::WriteEnded(result) => state.write_ended(result),
@@ -319,10 +319,13 @@ impl State {
     }
 
     /// The deadline is shorter while places are needed. Nobody waits for one that has said nothing so far.
-    fn give_way(&mut self) {
+    fn give_way(&mut self, limit: Limit) {
         if matches!(self.phase, Phase::Registering { .. }) {
-            let reason = "too many connections are registering (connections.max_unregistered); register right after connecting";
-            self.hit(Limit::Unregistered);
+            let reason = match limit {
+                Limit::Accept => "the broker's system grants it no more connections; register right after connecting",
+                _ => "too many connections are registering (connections.max_unregistered); register right after connecting",
+            };
+            self.hit(limit);
             self.reader_gone = true;
             self.close(Goodbye::error(Code::TooSlow, reason), CloseReason::RegistrationTimeout);
         }

@@ -47,6 +47,9 @@ use crate::{
 /// How long accepting pauses when the system refuses, for want of descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Connections that say nothing and go when the system has nothing left for others.
+const GIVEN_UP: usize = 32;
+
 /// Clients that were turned away and may have a moment at the same time.
 const LEAVING: usize = 64;
 /// How long that moment is.
@@ -57,6 +60,8 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 pub(crate) enum ListenerManagerMsg {
     /// A client has connected. Dropping `taken` lets the endpoint accept the next one.
     Accepted { socket: Socket, peer: SocketAddr, taken: oneshot::Sender<()> },
+    /// The system lets nobody in, for want of descriptors, say.
+    Starved,
     /// Take new connections, or stop taking them.
     Accept { on: bool, reply: RpcReplyPort<Outcome> },
     /// Take no more connections, tell every client 503, and answer when all are gone.
@@ -65,7 +70,7 @@ pub(crate) enum ListenerManagerMsg {
     Tick,
 }
 
-kinds! { ListenerManagerMsg: Accepted Accept SayGoodbye Tick }
+kinds! { ListenerManagerMsg: Accepted Starved Accept SayGoodbye Tick }
 
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
@@ -143,6 +148,7 @@ impl Actor for ListenerManager {
                 state.accepted(&myself, socket, peer).await;
                 drop(taken);
             }
+            ListenerManagerMsg::Starved => state.starved(),
             ListenerManagerMsg::Accept { on, reply } => {
                 let _ = reply.send(state.accept(on));
             }
@@ -178,8 +184,10 @@ async fn accept(shared: Arc<Shared>, endpoint: Arc<dyn Accept>, manager: ActorRe
                 let _ = done.await;
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept");
-                shared.limit_hit(Limit::Accept, "system");
+                shared.limit_hit(Limit::Accept, &format!("the system: {error}"));
+                if shared.tell(&manager, ListenerManagerMsg::Starved).is_err() {
+                    return;
+                }
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
@@ -232,6 +240,12 @@ impl State {
         }
     }
 
+    /// Whoever registers must not wait for descriptors that others hold and say nothing.
+    fn starved(&mut self) {
+        let given_up = (0..GIVEN_UP).take_while(|_| self.places.make_one(&self.shared, Limit::Accept)).count();
+        tracing::debug!(given_up, "the system lets nobody in");
+    }
+
     /// Tells a client why it is not taken and gives it a moment to read that: a socket closed with something unread would be
     /// reset. In a flood the moment is not given.
     fn turn_away(&self, mut socket: Socket, error: ErrorFrame) {
@@ -279,7 +293,7 @@ impl State {
             return Some(ErrorFrame::new(Code::TooMany, reason));
         }
         let unregistered = self.shared.stats.unregistered.get() as usize;
-        if unregistered >= limits.max_unregistered && !self.places.make_one(&self.shared) {
+        if unregistered >= limits.max_unregistered && !self.places.make_one(&self.shared, Limit::Unregistered) {
             // All of them are being looked into, which does not take long.
             self.shared.limit_hit(Limit::Unregistered, &from);
             let reason = "too many connections are registering (connections.max_unregistered); try again in a second";

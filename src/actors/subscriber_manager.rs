@@ -1,6 +1,11 @@
 //! The subscriber manager: creates, finds and ends subscribers, and owns their queues, which outlive a subscriber's panic.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+    time::Duration,
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
 
@@ -394,16 +399,20 @@ impl State {
         let _ = self.shared.tell(&entry.session, failed);
     }
 
-    /// The oldest messages of parked queues go, until there is room again or nothing is left that may go.
+    /// The oldest messages of parked queues go, whichever queue they are in, until there is room again or nothing is left that
+    /// may go. Batches are shared: what one queue gives up is free when all have, so none is emptied before the others.
     fn make_room(&self) {
         let board = self.shared.bus.board();
         let is_parked = |session: &SessionId| board.sessions.get(session).is_some_and(|session| !session.is_attached());
         let parked = self.sessions.iter().filter(|(session, _)| is_parked(session)).flat_map(|(_, filters)| filters.values());
-        let mut oldest: Vec<_> = parked.filter_map(|entry| Some((entry.queue.oldest_ms()?, &entry.queue))).collect();
-        oldest.sort_by_key(|(accepted_ms, _)| *accepted_ms);
-        for (_, queue) in oldest {
-            // Batches are shared: what a queue gives up is free only if no other queue holds it.
-            while self.shared.memory.excess() > 0 && queue.give_up_oldest(self.shared.memory.excess()) > 0 {}
+        let queues: Vec<_> = parked.map(|entry| &entry.queue).collect();
+        let oldest = |at: usize| Some(Reverse((queues[at].oldest_ms()?, at)));
+        let mut next: BinaryHeap<_> = (0..queues.len()).filter_map(oldest).collect();
+        while self.shared.memory.excess() > 0
+            && let Some(Reverse((_, at))) = next.pop()
+        {
+            queues[at].give_up_oldest();
+            next.extend(oldest(at));
         }
     }
 

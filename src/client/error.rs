@@ -135,12 +135,20 @@ pub enum PublishError {
         /// The broker's words.
         reason: String,
     },
-    /// It was sent, and the session was lost before an answer came.
-    #[error("the message was sent, but the session was lost before an answer came; it may or may not have been accepted")]
-    OutcomeUnknown,
-    /// The client is over. What it had sent may or may not have been accepted.
-    #[error(transparent)]
+    /// It was sent, and the session or the client was over before an answer came. Publishing it again may deliver it twice.
+    #[error("the message was sent and not answered; it may or may not have been accepted: {}", over(.0.as_ref()))]
+    OutcomeUnknown(
+        /// How the client ended; `None` if only its session was lost.
+        Option<ClientEnd>,
+    ),
+    /// The client is over, and the message was not sent.
+    #[error("the message was not sent: {0}")]
     Ended(#[from] ClientEnd),
+}
+
+/// What was over before an answer came.
+fn over(end: Option<&ClientEnd>) -> String {
+    end.map_or_else(|| "the session was lost".to_owned(), ClientEnd::to_string)
 }
 
 /// Why there is no subscription.

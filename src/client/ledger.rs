@@ -199,7 +199,7 @@ impl Ledger {
         }
     }
 
-    /// `count` messages from `sequence` have failed; those that are settled already keep their outcome.
+    /// `count` messages from `sequence` have failed; those that are settled, or have failed before, keep their outcome.
     pub(super) fn fail(&mut self, sequence: u64, count: u64, error: &PublishError) {
         let end = sequence.saturating_add(count);
         let mut failed = 0;
@@ -207,8 +207,7 @@ impl Ledger {
             let from = sequence.max(chunk.first + u64::from(chunk.settled));
             let to = end.min(chunk.first + u64::from(chunk.count));
             if from < to {
-                failed += to - from;
-                chunk.settlement.fail((from - chunk.first) as u32, (to - from) as u32, error.clone());
+                failed += u64::from(chunk.settlement.fail((from - chunk.first) as u32, (to - from) as u32, error.clone()));
             }
         }
         if failed > 0 {
@@ -221,7 +220,7 @@ impl Ledger {
     pub(super) fn resume(&mut self, settled: u64, taken: Option<u64>, failures: &[Failure], unknown_to: Option<u64>) {
         if let Some(to) = unknown_to {
             // What was settled before keeps its outcome.
-            self.fail(0, to.saturating_add(1), &PublishError::OutcomeUnknown);
+            self.fail(0, to.saturating_add(1), &PublishError::OutcomeUnknown(None));
         }
         for failure in failures {
             let reason = "it failed while the client was away".to_owned();
@@ -242,7 +241,7 @@ impl Ledger {
         while let Some(chunk) = self.kept.front().filter(|chunk| chunk.sent) {
             let last = chunk.first + u64::from(chunk.count) - 1;
             let (first, count) = (chunk.first, u64::from(chunk.count));
-            self.fail(first, count, &PublishError::OutcomeUnknown);
+            self.fail(first, count, &PublishError::OutcomeUnknown(None));
             self.settle(last);
         }
         self.handed = 0;
@@ -253,10 +252,12 @@ impl Ledger {
         }
     }
 
-    /// The client is over: whoever waits is told.
+    /// The client is over: whoever waits is told. What was sent may have been accepted.
     pub(super) fn end(&mut self, end: &ClientEnd) {
         self.close_chunk();
-        self.fail(0, u64::MAX, &PublishError::Ended(end.clone()));
+        let first_unsent = self.kept.iter().find(|chunk| !chunk.sent).map_or(u64::MAX, |chunk| chunk.first);
+        self.fail(0, first_unsent, &PublishError::OutcomeUnknown(Some(end.clone())));
+        self.fail(first_unsent, u64::MAX, &PublishError::Ended(end.clone()));
         self.settle(u64::MAX);
     }
 
@@ -346,7 +347,7 @@ mod tests {
         assert_eq!(handed_over(&mut ledger).len(), 10);
         ledger.settle(10);
         ledger.settle(3);
-        ledger.fail(1, 10, &PublishError::OutcomeUnknown);
+        ledger.fail(1, 10, &PublishError::OutcomeUnknown(None));
         assert!(ledger.take_failures().is_none());
         assert_eq!(ledger.progress(), (10, 10));
     }
@@ -361,7 +362,7 @@ mod tests {
         ledger.start_over();
         assert_eq!(handed_over(&mut ledger), (1..=2_000).collect::<Vec<_>>());
         let (failed, first) = ledger.take_failures().unwrap();
-        assert!(matches!((failed, first), (3, PublishError::OutcomeUnknown)));
+        assert!(matches!((failed, first), (3, PublishError::OutcomeUnknown(None))));
         drop(ledger.push("t", Headers::NONE, b""));
         assert_eq!(handed_over(&mut ledger), [2_001]);
     }
@@ -388,6 +389,33 @@ mod tests {
         assert!(ledger.has_room(1_000));
     }
 
+    /// A failure is told before the acknowledgement that settles it, and again to whoever missed that: it is one failure.
+    #[test]
+    fn a_failure_that_is_told_twice_is_one() {
+        let mut ledger = filled(10, 1);
+        assert_eq!(handed_over(&mut ledger).len(), 10);
+        ledger.fail(3, 1, &PublishError::refused(Code::Gone, "killed".to_owned()));
+        ledger.resume(4, None, &[Failure { sequence: 2, count: 2, code: Code::Gone }], None);
+        let (failed, first) = ledger.take_failures().unwrap();
+        assert_eq!((failed, first.to_string()), (2, "the broker refused the message: killed (410)".to_owned()));
+    }
+
+    /// What was written may have been accepted; what was not has not been.
+    #[test]
+    fn the_end_leaves_unknown_what_was_sent() {
+        let mut ledger = filled(3, 1);
+        assert_eq!(handed_over(&mut ledger).len(), 3);
+        let (unsent, _) = ledger.push("t", Headers::NONE, b"");
+        ledger.settle(1);
+        ledger.end(&ClientEnd::Closed);
+        let (failed, first) = ledger.take_failures().unwrap();
+        assert!(matches!((failed, &first), (3, PublishError::OutcomeUnknown(Some(ClientEnd::Closed)))), "{failed} {first}");
+        let mut unsent = std::pin::pin!(unsent);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let outcome = std::future::Future::poll(unsent.as_mut(), &mut context);
+        assert!(matches!(outcome, std::task::Poll::Ready(Err(PublishError::Ended(ClientEnd::Closed)))), "{outcome:?}");
+    }
+
     #[test]
     fn unknown_outcomes_are_from_the_settled_up_to_there() {
         let mut ledger = filled(10, 1);
@@ -395,7 +423,7 @@ mod tests {
         ledger.settle(1);
         ledger.resume(8, None, &[Failure { sequence: 6, count: 2, code: Code::Forbidden }], Some(4));
         let (failed, first) = ledger.take_failures().unwrap();
-        assert!(matches!((failed, first), (5, PublishError::OutcomeUnknown)), "2 to 4 are unknown, 6 and 7 refused");
+        assert!(matches!((failed, first), (5, PublishError::OutcomeUnknown(None))), "2 to 4 are unknown, 6 and 7 refused");
         assert_eq!(handed_over(&mut ledger), [9, 10]);
     }
 }

@@ -52,11 +52,16 @@ impl Settlement {
         outcomes.wake(|place| place < settled);
     }
 
-    /// `count` messages from `place` have failed.
-    pub(super) fn fail(&self, place: u32, count: u32, error: PublishError) {
+    /// `count` messages from `place` have failed. Returns how many of them had not before: what was told on one connection is
+    /// told again on the next.
+    pub(super) fn fail(&self, place: u32, count: u32, error: PublishError) -> u32 {
         let mut outcomes = self.lock();
+        let end = place + count;
+        let shared = |(first, count, _): &(u32, u32, PublishError)| end.min(first + count).saturating_sub(place.max(*first));
+        let known: u32 = outcomes.failures.iter().map(shared).sum();
         outcomes.failures.push((place, count, error));
         outcomes.wake(|waiting| waiting >= place && waiting - place < count);
+        count.saturating_sub(known)
     }
 
     /// A panic under this lock leaves nothing half done that matters.

@@ -144,6 +144,13 @@ impl Config {
                 "is less than a second, which is how often it is looked at; use at least \"1s\"".to_owned(),
             );
         }
+        if logins.slow_answer >= connections.registration_deadline {
+            return fault(
+                "logins.slow_answer",
+                "is not less than connections.registration_deadline, so nobody would hear the answer; lower it, or raise that"
+                    .to_owned(),
+            );
+        }
         if queues.hold_publisher > MAX_TIME {
             return fault("queues.hold_publisher", "is too long; use at most \"30days\"".to_owned());
         }

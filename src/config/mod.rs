@@ -321,7 +321,7 @@ pub struct Queues {
     /// Their bytes.
     #[serde(with = "size")]
     pub max_bytes: usize,
-    /// Messages of one queue that were given up and wait for an operator.
+    /// Messages of one queue that were given up and wait for an operator; `max_bytes` bounds their bytes, too.
     pub max_poison: usize,
     /// Messages a client may have unacknowledged before its subscription pauses.
     pub window_messages: usize,

@@ -203,6 +203,11 @@ fn what_could_never_fit_is_refused() {
         "[sessions]\nreclaim_after = \"25h\"",
         "cordboard.toml:2: sessions.reclaim_after is longer than sessions.max_reclaim_after; raise that too",
     );
+    let unheard = "logins.slow_answer is not less than connections.registration_deadline, so nobody would hear the answer; \
+        lower it, or raise that";
+    refused("[logins]\nslow_answer = \"5s\"", &format!("cordboard.toml:2: {unheard}"));
+    refused("[connections]\nregistration_deadline = \"2s\"", &format!("cordboard.toml: {unheard}"));
+    assert!(read("[logins]\nslow_answer = \"4999ms\"").is_ok());
     refused(
         "[sessions]\ntombstone_life = \"900years\"",
         "cordboard.toml:2: sessions.tombstone_life is too long; use at most \"30days\"",

@@ -3,7 +3,10 @@
 //! A request that must be handled in its place (subscribe, a nack, goodbye) ends a chunk, and so does a publish sequence that
 //! does not follow on: the session sees whole, gapless stretches and checks each once.
 
-use std::{collections::HashMap, mem};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+};
 
 use super::credit::{Credit, Spent};
 use crate::{
@@ -80,7 +83,8 @@ pub(crate) struct Chunker {
     open: Vec<Option<Open>>,
     order: Vec<usize>,
     misnamed: Vec<(Sequences, NameError)>,
-    acks: Vec<(SubscriptionHandle, u64)>,
+    /// By subscription: a client may name as many as it likes, whether or not it has them.
+    acks: BTreeMap<SubscriptionHandle, u64>,
     first: u64,
     count: u64,
     bytes: u64,
@@ -90,7 +94,6 @@ pub(crate) struct Chunker {
 struct Open {
     batch: BatchBuilder,
     sequences: Sequences,
-    bytes: u64,
 }
 
 impl Chunker {
@@ -107,7 +110,7 @@ impl Chunker {
             open: Vec::new(),
             order: Vec::new(),
             misnamed: Vec::new(),
-            acks: Vec::new(),
+            acks: BTreeMap::new(),
             first: 0,
             count: 0,
             bytes: 0,
@@ -126,16 +129,14 @@ impl Chunker {
         }
         self.count += 1;
         self.bytes += (PREFIX + publish.length()) as u64;
-        let bytes = publish.record_len() as u64;
         match self.slot(publish.topic) {
             Ok(slot) => {
                 let open = self.open[slot].get_or_insert_with(|| {
                     self.order.push(slot);
-                    Open { batch: BatchBuilder::new(self.topics[slot].clone()), sequences: Sequences::default(), bytes: 0 }
+                    Open { batch: BatchBuilder::new(self.topics[slot].clone()), sequences: Sequences::default() }
                 });
                 open.batch.push(publish);
                 open.sequences.push(publish.sequence);
-                open.bytes += bytes;
             }
             Err(error) => match self.misnamed.last_mut() {
                 Some((sequences, last)) if *last == error => sequences.push(publish.sequence),
@@ -169,10 +170,8 @@ impl Chunker {
 
     /// Takes an acknowledgement in. They are cumulative: of each subscription the furthest counts.
     pub(crate) fn ack(&mut self, handle: SubscriptionHandle, number: u64) {
-        match self.acks.iter_mut().rev().find(|(known, _)| *known == handle) {
-            Some((_, furthest)) => *furthest = number.max(*furthest),
-            None => self.acks.push((handle, number)),
-        }
+        let furthest = self.acks.entry(handle).or_default();
+        *furthest = number.max(*furthest);
     }
 
     /// True while the broker has taken in as much as it may, and something of it came from here.
@@ -194,8 +193,10 @@ impl Chunker {
         let mut groups = Vec::with_capacity(self.order.len());
         for slot in self.order.drain(..) {
             if let Some(open) = self.open[slot].take() {
-                let ingress = Unaccepted { _broker: self.ingress.take(open.bytes), _connection: self.own.take(open.bytes) };
-                groups.push(Group { batch: open.batch.seal(now), skip: 0, sequences: open.sequences, ingress });
+                let batch = open.batch.seal(now);
+                let bytes = batch.footprint() as u64;
+                let ingress = Unaccepted { _broker: self.ingress.take(bytes), _connection: self.own.take(bytes) };
+                groups.push(Group { batch, skip: 0, sequences: open.sequences, ingress });
             }
         }
         if self.topics.len() >= NAMES {
@@ -210,7 +211,7 @@ impl Chunker {
             count: self.count,
             groups,
             misnamed: mem::take(&mut self.misnamed),
-            acks: mem::take(&mut self.acks),
+            acks: mem::take(&mut self.acks).into_iter().collect(),
             request,
             spent: self.credit.spend(self.count, self.bytes),
         };
@@ -369,7 +370,7 @@ mod tests {
         chunker.publish(&publish(1, "a", b"12345"));
         chunker.publish(&publish(2, "", b"12345"));
         let chunk = chunker.close(None).unwrap();
-        assert_eq!((chunker.ingress.used(), chunker.bytes()), (6, 0));
+        assert_eq!((chunker.ingress.used(), chunker.bytes()), (chunk.groups[0].batch.footprint() as u64, 0));
         drop(chunk);
         assert_eq!(chunker.ingress.used(), 0);
     }

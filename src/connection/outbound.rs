@@ -26,6 +26,8 @@ use crate::{
 
 /// Unwritten replies at which a connection is not read any more, in bytes.
 const REPLY_BYTES: u64 = 1 << 20;
+/// Replies that wait are put together up to this many bytes.
+const TOGETHER: usize = 4 << 10;
 
 /// A run of messages on its way to the client.
 #[derive(Debug)]
@@ -94,28 +96,38 @@ impl Outbound {
     pub(crate) fn reply(&self, frame: &ServerFrame<'_>) {
         let mut bytes = Vec::with_capacity(64);
         frame.encode(&mut bytes);
-        self.reply_bytes.fetch_add(bytes.len() as u64, Relaxed);
         self.push(Item::Reply(bytes));
     }
 
     /// Acknowledges publishes up to `sequence`; takes the place of an acknowledgement that still waits at the end.
     pub(crate) fn publish_ack(&self, sequence: u64) {
-        let mut state = self.lock();
-        if let Some(Item::PublishAck(last)) = state.items.back_mut() {
-            *last = sequence;
-            return;
-        }
-        drop(state);
         self.push(Item::PublishAck(sequence));
     }
 
+    /// Small things that wait lie together: a frame of a few bytes costs many times as much as an item of its own, and what is
+    /// counted should be what it costs.
     fn push(&self, item: Item) {
         let mut state = self.lock();
         if state.closed {
             return;
         }
-        let idle = state.items.is_empty();
-        state.items.push_back(item);
+        if let Item::Reply(bytes) = &item {
+            self.reply_bytes.fetch_add(bytes.len() as u64, Relaxed);
+        }
+        match (state.items.back_mut(), item) {
+            (Some(Item::PublishAck(last)), Item::PublishAck(sequence)) => return *last = sequence,
+            (Some(Item::Reply(waiting)), Item::Reply(bytes)) if waiting.len() < TOGETHER => {
+                return waiting.extend_from_slice(&bytes);
+            }
+            (Some(Item::Reply(waiting)), Item::PublishAck(sequence)) if waiting.len() < TOGETHER => {
+                let before = waiting.len();
+                ServerFrame::PublishAck(sequence).encode(waiting);
+                self.reply_bytes.fetch_add((waiting.len() - before) as u64, Relaxed);
+                return;
+            }
+            (_, item) => state.items.push_back(item),
+        }
+        let idle = state.items.len() == 1;
         drop(state);
         if idle {
             self.wake_writer.notify_one();
@@ -300,6 +312,34 @@ mod tests {
         outbound.wrote(written);
         assert_eq!(outbound.waiting_bytes(), 0);
         assert!(!outbound.take(&mut items, 10).await);
+    }
+
+    /// I5: a client that pings and publishes again what is settled, and reads nothing, is read until its replies are at their
+    /// bound. Until then they must not cost many times what is counted.
+    #[tokio::test]
+    async fn small_replies_lie_together() {
+        let outbound = outbound();
+        let mut expected = Vec::new();
+        while !outbound.is_unread() {
+            for frame in [ServerFrame::Pong(7), ServerFrame::PublishAck(9)] {
+                frame.encode(&mut expected);
+                match frame {
+                    ServerFrame::PublishAck(sequence) => outbound.publish_ack(sequence),
+                    frame => outbound.reply(&frame),
+                }
+            }
+        }
+        let (mut items, mut written) = (Vec::new(), Vec::new());
+        assert!(outbound.take(&mut items, usize::MAX).await);
+        assert!(items.len() <= 2 * expected.len() / TOGETHER + 2, "{} items for {} bytes", items.len(), expected.len());
+        for item in &items {
+            match item {
+                Item::Reply(bytes) => written.extend_from_slice(bytes),
+                Item::PublishAck(sequence) => ServerFrame::PublishAck(*sequence).encode(&mut written),
+                Item::Deliver(_) => panic!("nothing is delivered"),
+            }
+        }
+        assert!(written == expected, "in order, and all of it");
     }
 
     /// I5: a client that acknowledges without reading makes its subscriber look often; it waits once.

@@ -16,6 +16,7 @@ use ractor::ActorRef;
 use tokio::{
     io::{AsyncRead as _, ReadBuf},
     sync::mpsc,
+    task,
     time::{self, Instant},
 };
 
@@ -38,6 +39,8 @@ use crate::{
 
 /// The size of a pooled buffer: what one read brings at the most.
 const BUFFER: usize = 64 << 10;
+/// A read that brings this much ends a turn: a client that never stops sending must not keep a thread to itself.
+const TURN: usize = BUFFER / 2;
 /// Buffers kept for the next reader.
 const POOLED: usize = 64;
 /// A chunk is closed at this many bytes of publishes.
@@ -272,8 +275,18 @@ impl Reader {
         decoded
     }
 
-    /// Reads once, waiting for as long as the client may be silent.
+    /// Reads once, waiting for as long as the client may be silent. Where much came, more lies there, most likely: whoever else
+    /// waits for this thread, and the sockets that nobody has looked at meanwhile, come first.
     async fn fill(&mut self) -> Result<(), ReadEnd> {
+        let before = self.end - self.start;
+        self.wait_and_fill().await?;
+        if self.end - self.start - before >= TURN {
+            task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn wait_and_fill(&mut self) -> Result<(), ReadEnd> {
         let silent_at = self.keep_alive.map(|keep_alive| Instant::now() + keep_alive * 3 / 2);
         let frame_at = self.begun.map(|begun| begun + self.shared.config.connections.frame_deadline);
         let first = [silent_at, frame_at].into_iter().flatten().min();

@@ -65,7 +65,7 @@ impl Gate {
         if seen.is_some_and(|seen| seen != preview.mark) {
             return Outcome::refused("the configuration has changed since you looked; look again");
         }
-        let price = preview.price(&self.shared.bus.board());
+        let price = preview.price_by(&self.shared.bus.board(), |filter, session| self.shared.held_in(filter, session));
         if let Err(refused) = order.precondition.check(None, price.loss + price.at_risk) {
             return refused;
         }

@@ -232,13 +232,10 @@ impl<R> Queue<R> {
         self.dropped.count(why, u64::from(run.len) - expired);
     }
 
-    /// Drops about `bytes` of the oldest waiting messages because the whole broker is full; returns how many bytes went.
-    pub(crate) fn give_up(&mut self, bytes: u64, now: Instant) -> u64 {
+    /// Drops the oldest waiting run because the whole broker is full; returns how many bytes went.
+    pub(crate) fn give_up(&mut self, now: Instant) -> u64 {
         let before = self.wait.bytes;
-        while before - self.wait.bytes < bytes
-            && let Some(run) = self.waiting.front()
-        {
-            let len = run.len;
+        if let Some(len) = self.waiting.front().map(|run| run.len) {
             self.drop_front(len, now, DropReason::MemoryFull);
         }
         before - self.wait.bytes
@@ -401,16 +398,15 @@ impl<R> Queue<R> {
         Some(given_up)
     }
 
+    /// Keeps one more, and forgets the oldest beyond the bounds: their own in number, the queue's in bytes.
     fn push_poison(&mut self, poison: Poison) {
-        if self.poison.len() >= self.bounds.poison {
-            if let Some(oldest) = self.poison.pop_front() {
-                self.poison_bytes -= oldest.bytes();
-            }
+        self.poison_bytes += poison.bytes();
+        self.poison.push_back(poison);
+        while (self.poison.len() > self.bounds.poison || self.poison_bytes > self.bounds.bytes)
+            && let Some(oldest) = self.poison.pop_front()
+        {
+            self.poison_bytes -= oldest.bytes();
             self.dropped.count(DropReason::PoisonFull, 1);
-        }
-        if self.bounds.poison > 0 {
-            self.poison_bytes += poison.bytes();
-            self.poison.push_back(poison);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     batch::Batch,
     name::TopicName,
     peek::{Peeked, Place},
-    room::Room,
+    room::{Guard, Room},
 };
 
 /// One message that only an operator's order moves.
@@ -15,13 +15,20 @@ pub(crate) struct Poison {
     topic: TopicName,
     accepted_ms: u64,
     record: Vec<u8>,
+    /// Its part of what all queues may hold, given back when it is dropped.
+    _room: Option<Guard>,
 }
 
 impl Poison {
     /// The first message of `run`.
     pub(crate) fn new(run: &Run) -> Self {
         let batch = &run.batch;
-        Self { topic: batch.topic().clone(), accepted_ms: batch.accepted_ms(), record: batch.records(run.start, 1).to_vec() }
+        Self {
+            topic: batch.topic().clone(),
+            accepted_ms: batch.accepted_ms(),
+            record: batch.records(run.start, 1).to_vec(),
+            _room: batch.room_for_copy(run.start),
+        }
     }
 
     pub(crate) fn topic(&self) -> &TopicName {

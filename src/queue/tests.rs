@@ -335,6 +335,25 @@ fn poison_is_bounded_and_what_falls_out_is_counted() {
     assert_eq!(dropped(&mut queue), [(DropReason::PoisonFull, 1)]);
 }
 
+/// What one client calls poison is as much as a queue may hold, and counts against what all queues may (I5).
+#[test]
+fn poison_is_bounded_in_bytes_and_counted_in_memory() {
+    let (room, now) = (Room::new(1 << 20), Instant::now());
+    let mut queue = Queue::<u32>::new(Bounds { poison: 100, bytes: 1_000, window_messages: 100, ..BOUNDS });
+    queue.go_live();
+    for id in 1..=5 {
+        let mut batch = Arc::into_inner(batch(&[Made { id, len: 400, ttl: None }], now)).unwrap();
+        batch.accept(0, &room);
+        queue.append(&Arc::new(batch), 0, || None, now);
+        send(&mut queue, now);
+        assert!(queue.give_up_one(id));
+    }
+    assert_eq!((queue.depth().poison, dropped(&mut queue)), (2, vec![(DropReason::PoisonFull, 3)]));
+    assert!(room.used() >= 2 * 400, "{} bytes of room pay for the poison", room.used());
+    queue.purge();
+    assert_eq!(room.used(), 0);
+}
+
 #[test]
 fn a_time_to_live_is_looked_at_when_a_message_is_taken() {
     let (mut queue, now) = (Queue::<u32>::new(BOUNDS), Instant::now());
@@ -426,10 +445,11 @@ fn a_closed_queue_counts_what_it_held_and_takes_nothing() {
 
 /// The broker is full: the oldest waiting messages go, what is in flight stays.
 #[test]
-fn giving_up_bytes_takes_what_waits() {
+fn giving_up_takes_what_waits() {
     let (mut queue, now) = live(6);
     send(&mut queue, now);
-    assert_eq!(queue.give_up(1_000, now), 2 * 9);
+    assert_eq!(queue.give_up(now), 2 * 9);
+    assert_eq!(queue.give_up(now), 0);
     assert_eq!((queue.depth().waiting, queue.depth().in_flight), (0, 4));
     assert_eq!(dropped(&mut queue), [(DropReason::MemoryFull, 2)]);
 }

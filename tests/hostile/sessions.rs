@@ -19,7 +19,11 @@ fn comes_back(session: SessionId) -> RegistrationRequest {
 /// The deadline is for the whole registration, however busy the connection looks.
 #[tokio::test]
 async fn a_registration_that_drips_is_too_slow() {
-    let scene = Scene::set_with(|config| config.connections.registration_deadline = Duration::from_millis(200)).await;
+    let scene = Scene::set_with(|config| {
+        config.connections.registration_deadline = Duration::from_millis(200);
+        config.logins.slow_answer = Duration::from_millis(100);
+    })
+    .await;
     let mut raw = scene.connect().await;
     let bytes = encoded(&ClientFrame::RegistrationRequest(RegistrationRequest::new("x".repeat(100))));
     let mut drops = bytes.iter();

@@ -1,17 +1,28 @@
 //! Limits of connections: how many, how fast they come, how long they may say nothing, take nothing, or take their time.
 
-use std::time::Duration;
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use cordboard::{
+    Broker, Platform,
     board::Attachment,
+    entropy::OsEntropy,
     events::CloseReason,
     name::SessionId,
+    net::{Accept, Eventually, Socket},
     wire::{AckMode, ClientFrame, Code, RegistrationRequest},
 };
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use super::{hits, is_told, registers, was_told};
-use crate::fixture::{Raw, broker, broker_with, eventually, eventually_true, let_pass, publish};
+use crate::fixture::{Raw, broker, broker_with, config, eventually, eventually_true, let_pass, publish};
 
 /// The caps on connections, each with its code; who is in stays in, and the room of who leaves is given again.
 #[tokio::test]
@@ -96,7 +107,11 @@ async fn an_address_that_connects_too_fast_is_told_how_long_to_wait() {
 
 #[tokio::test]
 async fn no_registration_within_the_deadline_is_told_and_said() {
-    let broker = broker_with(|config| config.connections.registration_deadline = Duration::from_millis(50)).await;
+    let broker = broker_with(|config| {
+        config.connections.registration_deadline = Duration::from_millis(50);
+        config.logins.slow_answer = Duration::from_millis(20);
+    })
+    .await;
     let error = Raw::connect(broker.endpoints()[0]).await.closing_error().await;
     assert_eq!(error.code, Code::TooSlow);
     assert!(error.reason.contains("50 ms"), "{}", error.reason);
@@ -256,4 +271,46 @@ async fn a_shutdown_waits_for_held_receipts_until_its_deadline() {
     assert_eq!(broker.shutdown().await.queued, 1);
     let took = from.elapsed();
     assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(10), "{took:?}");
+}
+
+/// An endpoint that has no descriptor left for its first clients.
+#[derive(Debug)]
+struct Exhausted {
+    endpoint: TcpListener,
+    refusals: AtomicUsize,
+}
+
+impl Accept for Exhausted {
+    fn accept(&self) -> Eventually<'_, (Socket, SocketAddr)> {
+        let refused = self.refusals.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        if refused {
+            // EMFILE: too many open files.
+            return Box::pin(async { Err(io::Error::from_raw_os_error(24)) });
+        }
+        Accept::accept(&self.endpoint)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+}
+
+/// A client that the system has no room for waits for a moment; those who are in feel nothing.
+#[tokio::test]
+async fn what_the_system_does_not_grant_is_said_and_tried_again() {
+    let endpoint = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let exhausted = Arc::new(Exhausted { endpoint, refusals: AtomicUsize::new(3) });
+    let platform = Platform { endpoints: vec![Arc::clone(&exhausted) as Arc<dyn Accept>], entropy: Arc::new(OsEntropy) };
+    let broker = Broker::start_on(config(), platform).await.unwrap();
+    let (mut raw, _) = Raw::register(&broker, "late").await;
+    is_told(&broker, "accept", "system").await;
+    assert_eq!(hits(&broker, "accept"), 3);
+    exhausted.refusals.store(2, Relaxed);
+    // The endpoint waits for this one already; the two behind it are refused for now.
+    for name in ["one", "two", "three"] {
+        Raw::register(&broker, name).await;
+        raw.publish("t", "x").await;
+    }
+    assert_eq!(hits(&broker, "accept"), 5);
+    broker.shutdown().await;
 }

@@ -96,6 +96,28 @@ async fn poison_is_bounded_and_its_loss_is_said() {
     broker.shutdown().await;
 }
 
+/// I5: what clients call poison is bounded in bytes like a queue, and is part of what all queues hold together.
+#[tokio::test]
+async fn poison_takes_its_part_of_the_memory_there_is() {
+    let broker = broker_with(|config| {
+        (config.connections.max_frame_bytes, config.queues.window_bytes) = (16 << 10, 16 << 10);
+        config.queues.max_bytes = 64 << 10;
+    })
+    .await;
+    let (mut raw, _) = Raw::register(&broker, "picky").await;
+    let handle = raw.subscribe("food").await;
+    for number in 1..=6 {
+        raw.publish_and_get("food", vec![0; 15 << 10]).await;
+        raw.send(&ClientFrame::DeliverNack(DeliverNack { handle, number, what: Nack::Poison })).await;
+    }
+    eventually(&broker, "four fit", |board| (board.broker.depth.poison, board.broker.depth.dropped) == (4, 2)).await;
+    is_told(&broker, "queues.max_poison", "local").await;
+    eventually(&broker, "they take room", |board| board.broker.sample.held_bytes >= 60 << 10).await;
+    raw.disconnect(true).await;
+    eventually(&broker, "it is given back", |board| board.broker.sample.held_bytes == 0).await;
+    broker.shutdown().await;
+}
+
 #[tokio::test]
 async fn subscriptions_are_bounded_by_session_and_in_all() {
     let broker = broker_with(|config| {
@@ -167,5 +189,36 @@ async fn a_full_broker_makes_room_before_it_refuses() {
     assert_eq!(error.code, Code::NoRoom);
     assert!(error.reason.contains("queues.all_bytes"), "{}", error.reason);
     is_told(&broker, "queues.all_bytes", "broker").await;
+    broker.shutdown().await;
+}
+
+/// Messages are shared: what many clients wait for is one. The oldest go from all of their queues, and the newest stay in each.
+#[tokio::test]
+async fn room_is_made_of_the_oldest_messages_whoever_waits_for_them() {
+    let broker = broker_with(|config| (config.queues.all_bytes, config.queues.max_bytes) = (4 << 20, 4 << 20)).await;
+    let mut sessions = Vec::new();
+    for name in ["one", "two", "three"] {
+        let (mut away, response) = Raw::register(&broker, name).await;
+        away.subscribe("shared/#").await;
+        sessions.push((name, response.session));
+    }
+    eventually(&broker, "all are detached", |board| board.broker.detached == 3).await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    for n in 0..60_u8 {
+        publisher.publish("shared/t", vec![n; 100 << 10]).await;
+    }
+    for (name, session) in sessions {
+        let (mut back, response) = Raw::resume(&broker, name, session).await;
+        let mut next = back.messages(1).await[0].payload[0];
+        assert!((20..30).contains(&next), "{name} has what came from {next} on");
+        loop {
+            back.ack(response.subscriptions[0].handle, u64::from(next) + 1).await;
+            if next == 59 {
+                break;
+            }
+            next += 1;
+            assert_eq!(back.messages(1).await[0].payload[0], next);
+        }
+    }
     broker.shutdown().await;
 }

@@ -1,9 +1,10 @@
-//! The table of limits: each key of the configuration that bounds something, and the test that holds it there.
+//! The table of limits: each key of the configuration that bounds something, each bound that is fixed, and the test that holds
+//! it there. A key that is new comes with a row, or with a word why it bounds nothing.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// The sections whose keys are limits. What is restarted how often is no client's limit, and has tests of its own.
-const SECTIONS: [&str; 7] = ["connections", "logins", "sessions", "publishing", "topics", "queues", "orders"];
+/// Keys that bound nothing.
+const NO_BOUNDS: [&str; 1] = ["listen"];
 
 /// A key, a file below `tests/`, and a test in it that sets or names the key.
 const TABLE: &[(&str, &str, &str)] = &[
@@ -68,9 +69,21 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("queues.hold_publisher", "limits/publishing", "a_publisher_beyond_its_credit_is_read_when_its_receipt_is_released"),
     ("queues.max_subscriptions", "limits/queues", "subscriptions_are_bounded_by_session_and_in_all"),
     ("queues.all_bytes", "limits/queues", "a_full_broker_makes_room_before_it_refuses"),
+    ("failures.leaf_restarts", "limits/failures", "restarts_of_a_leaf_are_bounded_within_their_window"),
+    ("failures.leaf_window", "limits/failures", "restarts_of_a_leaf_are_bounded_within_their_window"),
+    ("failures.manager_restarts", "limits/failures", "restarts_of_the_managers_are_bounded_within_their_window"),
+    ("failures.manager_window", "limits/failures", "restarts_of_the_managers_are_bounded_within_their_window"),
+    ("failures.hang_after", "failures/broker", "an_actor_that_takes_long_is_told"),
     ("orders.max_forbidden", "orders/forbidding", "as_much_may_be_forbidden_as_the_configuration_says"),
     ("orders.max_waiting", "orders/delaying", "waiting_orders_and_their_delays_are_bounded"),
     ("orders.max_delay", "orders/delaying", "waiting_orders_and_their_delays_are_bounded"),
+];
+
+/// Bounds that cannot be set, by the name under which they are counted.
+const FIXED: &[(&str, &str, &str)] = &[
+    ("requests on one filter", "limits/sessions", "requests_that_wait_on_one_filter_are_bounded"),
+    ("unread replies", "limits/connections", "a_client_that_does_not_read_its_answers_is_not_read"),
+    ("accept", "limits/connections", "what_the_system_does_not_grant_is_said_and_tried_again"),
 ];
 
 /// The source of a test, with what is said above it.
@@ -83,17 +96,29 @@ fn source_of(file: &str, test: &str) -> Option<String> {
     Some(text[from..to].to_owned())
 }
 
+/// The paths of all keys, of whatever section.
+fn keys_of(manual: &toml::Table) -> BTreeSet<String> {
+    let section = |(name, value): (&String, &toml::Value)| match value {
+        toml::Value::Table(keys) => keys.keys().map(|key| format!("{name}.{key}")).collect(),
+        _ => vec![name.clone()],
+    };
+    manual.iter().flat_map(section).collect()
+}
+
+/// What of `keys` and of the table is not in both.
+fn differences(keys: &BTreeSet<String>) -> Vec<String> {
+    let named = TABLE.iter().map(|(key, _, _)| *key).chain(NO_BOUNDS).map(str::to_owned).collect();
+    keys.symmetric_difference(&named).cloned().collect()
+}
+
 #[test]
 fn each_key_has_a_test_that_names_it() {
-    let manual: toml::Table = include_str!("../../assets/cordboard.toml").parse().unwrap();
-    let keys = SECTIONS.iter().flat_map(|section| {
-        let table = manual[*section].as_table().unwrap();
-        table.keys().map(move |key| format!("{section}.{key}"))
-    });
-    let named: BTreeSet<String> = TABLE.iter().map(|(key, _, _)| (*key).to_owned()).collect();
-    assert_eq!(named.len(), TABLE.len(), "a key stands here once");
-    assert_eq!(named, keys.collect(), "the configuration and this table differ");
-    for (key, file, test) in TABLE {
+    let mut keys = keys_of(&include_str!("../../assets/cordboard.toml").parse().unwrap());
+    assert_eq!(differences(&keys), [""; 0], "in the configuration or in this table, and not in both");
+    assert_eq!(keys.len(), TABLE.len() + NO_BOUNDS.len(), "a key stands here once");
+    keys.insert("disks.max_bytes".to_owned());
+    assert_eq!(differences(&keys), ["disks.max_bytes"], "a new key is missed, whatever its section");
+    for (key, file, test) in TABLE.iter().chain(FIXED) {
         let source = source_of(file, test).unwrap_or_else(|| panic!("{file} has no test {test}"));
         assert!(source.contains("#[tokio::test"), "{test} is no test");
         let field = key.rsplit('.').next().unwrap();
@@ -101,13 +126,24 @@ fn each_key_has_a_test_that_names_it() {
     }
 }
 
-/// What the broker counts is a key of the configuration, or one of the few bounds that cannot be set.
+/// What the broker counts is a key of the configuration, or one of the few bounds that cannot be set. That it is counted, or
+/// said, is looked at by a test, too.
 #[tokio::test]
-async fn each_limit_that_is_counted_is_a_key_or_fixed() {
+async fn each_limit_that_is_counted_is_a_key_or_fixed_and_looked_at() {
     let broker = crate::fixture::broker().await;
-    let fixed = ["accept", "requests on one filter", "unread replies"];
+    let sources: String = ["connections", "logins", "publishing", "queues", "sessions"]
+        .iter()
+        .map(|file| format!("limits/{file}"))
+        .chain(["hostile/delivery", "orders/forbidding", "orders/delaying"].map(str::to_owned))
+        .map(|file| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(format!("{file}.rs"))).unwrap())
+        .collect();
+    let mut unseen = Vec::new();
     for limit in broker.limit_hits().into_keys() {
-        assert!(fixed.contains(&limit) || TABLE.iter().any(|(key, _, _)| *key == limit), "{limit} is no key");
+        assert!(TABLE.iter().chain(FIXED).any(|(key, _, _)| *key == limit), "{limit} is no key");
+        if !sources.contains(&format!("\"{limit}\"")) {
+            unseen.push(limit);
+        }
     }
+    assert!(unseen.is_empty(), "no test looks at how often these are hit: {unseen:?}");
     broker.shutdown().await;
 }

@@ -7,7 +7,7 @@ use cordboard::{
     board::{Attachment, Course},
     control::{Control, Outcome},
     events::{CloseReason, Event, StopPhase},
-    wire::Code,
+    wire::{Code, RegistrationRequest},
 };
 
 use crate::fixture::{Raw, Reply, broker, broker_with, eventually, order};
@@ -158,4 +158,25 @@ async fn a_shutdown_takes_over_from_a_drain() {
     assert_eq!(broker.counters().dropped, 8);
     assert_eq!(second, Outcome::AlreadyGone);
     assert!(broker.stopped().await);
+}
+
+/// What the end of the broker costs is one figure. No session ends by itself on the way, because its time is up or because all
+/// are detached at once.
+#[tokio::test]
+async fn a_shutdown_leaves_no_session_to_its_timer() {
+    let broker = broker_with(|config| (config.sessions.max_detached, config.queues.window_messages) = (1, 1)).await;
+    for name in ["one", "two"] {
+        let request = RegistrationRequest { reclaim_ms: Some(0), ..RegistrationRequest::new(name) };
+        let (mut sub, _) = Raw::register_with(&broker, request).await;
+        sub.subscribe("t").await;
+        tokio::spawn(async move { while !matches!(sub.next().await, Reply::Closed) {} });
+    }
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    for text in ["1", "2", "3"] {
+        publisher.publish("t", text).await;
+    }
+    assert_eq!(broker.shutdown().await.queued, 6);
+    let events = broker.bus().follow_from_start().take(usize::MAX).events;
+    let by_itself = events.iter().find(|stamped| matches!(stamped.event, Event::SessionEnded { .. }));
+    assert!(by_itself.is_none(), "{by_itself:?}");
 }

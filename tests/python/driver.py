@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import Future
 from typing import Any
 
-from cordboard import Client, CordboardError, Message, PublishFailed, Subscription
+from cordboard import Client, CordboardError, Message, PublishFailed, RegistrationRefused, Subscription
 
 #: Seconds that anything may take before it is called missing. Never waited out by a test that passes.
 PATIENCE = 100.0
@@ -24,9 +24,14 @@ class Driver:
         self.outcomes: list[Future[None]] = []
 
     def connect(self, port: str, *options: str) -> str:
-        """New or resumed, and the session."""
+        """New or resumed, and the session; or that, and when, it makes sense to try again."""
         named: dict[str, Any] = dict(option.split("=", 1) for option in options)
-        self.client = Client("127.0.0.1", int(port), timeout=PATIENCE, **named)
+        try:
+            self.client = Client("127.0.0.1", int(port), timeout=PATIENCE, **named)
+        except RegistrationRefused as refused:
+            if refused.retry_after is None:
+                raise
+            return f"{refused.code} for {refused.retry_after:g} s"
         return f"{'resumed' if self.client.resumed else 'new'} {self.client.session}"
 
     def subscribe(self, filter: str) -> str:
@@ -55,6 +60,10 @@ class Driver:
             told[-1][0] += 1  # type: ignore[operator]
         self.outcomes.clear()
         return ", ".join(f"{count} {kind}" for count, kind in told)
+
+    def flush(self) -> str:
+        self.client.flush(PATIENCE)
+        return "flushed"
 
     def take(self) -> str:
         """The next message: its number, topic, payload, marks and headers."""

@@ -1,13 +1,16 @@
 //! Operators who are users, and what the gate lets them order.
 
+use std::time::Duration;
+
 use cordboard::{
     Handle,
     control::{Control, Order, Outcome},
     events::Event,
-    name::SubscriptionId,
+    name::{SubscriptionId, TopicName},
 };
 
 use super::users::{Bench, filters, lost, refusal};
+use crate::fixture::eventually;
 
 async fn order_by(broker: &Handle, operator: &str, control: Control) -> Outcome {
     broker.order(Order::new(operator, control)).await
@@ -61,6 +64,50 @@ async fn an_operators_right_goes_with_the_next_reading() {
     raw.publish("secret", "still there").await;
 }
 
+/// Whoever gives an order that waits needs the right to it twice: now, and when it is carried out. Someone who is no user any
+/// more by then is not taken for one who needs no right. All of it is on record, with both moments.
+#[tokio::test(start_paused = true)]
+async fn a_delayed_order_needs_its_right_when_it_is_given_and_when_it_is_carried_out() {
+    let bench = Bench::with(&["ana", "bob", "eve"], |config| {
+        config.users[0].allow.operate = filters(&["orders"]);
+        config.users[1].allow.operate = filters(&["#"]);
+    })
+    .await;
+    let (mut raw, _) = bench.register("bob").await;
+    for topic in ["orders", "news"] {
+        raw.publish(topic, "1").await;
+    }
+    let give = |operator: &'static str, topic| {
+        let broker = bench.broker.clone();
+        tokio::spawn(async move { broker.order(Order { delay_ms: 60_000, ..Order::new(operator, kill(topic)) }).await })
+    };
+    let wait = |count| eventually(&bench.broker, "the orders wait", move |board| board.waiting_orders.len() == count);
+    // Not even asked to wait.
+    assert!(refusal(give("eve", "news").await.unwrap()).contains("no right"));
+    let (by_ana, by_bob, in_hand) = (give("ana", "orders"), give("bob", "news"), give("root (uid 0)", "news"));
+    wait(3).await;
+    bench.write(|config| {
+        config.users.remove(1);
+        config.users[1].allow.operate = filters(&["#"]);
+    });
+    lost(&bench.grant("ana", |ana| ana.deny.operate = filters(&["orders"])).await);
+    assert!(refusal(by_ana.await.unwrap()).contains("no right"));
+    assert!(refusal(by_bob.await.unwrap()).contains("is none any more"));
+    assert_eq!(lost(&in_hand.await.unwrap()), 1);
+    let orders: TopicName = "orders".parse().unwrap();
+    assert!(bench.broker.bus().board().topics.contains_key(&orders));
+    let waited = bench.events().into_iter().filter_map(|event| match event {
+        Event::Order(record) if record.order.delay_ms > 0 => {
+            Some((record.order.operator, record.given.up.until(record.ended.up)))
+        }
+        _ => None,
+    });
+    let minute = Duration::from_mins(1);
+    for (operator, waited) in waited {
+        assert_eq!(waited >= minute, operator != "eve", "{operator} waited {waited:?}");
+    }
+}
+
 /// Read-only is for orders. Whoever sends the process a signal has it in hand.
 #[tokio::test]
 async fn read_only_refuses_the_order_and_not_the_signal() {
@@ -80,7 +127,7 @@ async fn what_was_not_seen_is_not_taken() {
     bench.write(|config| config.users[1].allow.subscribe = filters(&["news"]));
     let preview = bench.broker.preview_reload().await.unwrap();
     assert_eq!(preview.changes.to_string(), "other rights for bob");
-    crate::fixture::eventually(&bench.broker, "it is in flight", |board| board.broker.depth.in_flight == 1).await;
+    eventually(&bench.broker, "it is in flight", |board| board.broker.depth.in_flight == 1).await;
     let price = preview.price(&bench.broker.bus().board());
     assert_eq!((price.sessions, price.subscriptions, price.narrowed, price.loss), (0, 1, 0, 1));
     bench.write(|config| config.users.truncate(1));

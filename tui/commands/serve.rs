@@ -25,6 +25,9 @@ use crate::{
 
 /// How long tasks may take to notice that the broker has ended.
 const LAST_TASKS: Duration = Duration::from_secs(1);
+/// Descriptors for what is no connection: the runtime's own, logs, endpoints.
+#[cfg(unix)]
+const OWN_DESCRIPTORS: u64 = 64;
 /// The exit code of a program that an interrupt has ended at once, by the shells' convention.
 pub(super) const INTERRUPTED: i32 = 130;
 
@@ -33,6 +36,7 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     let config = configure(&args, state.path())?;
     let _lock = state.lock()?;
     let logging = logging::start(state)?;
+    ask_for_descriptors(config.connections.max);
     let runtime = runtime()?;
     // Before the broker is up, so that no signal finds it unprepared.
     let signals = {
@@ -74,6 +78,26 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
     }
     Ok(if orderly { Exit::Done } else { Exit::Failed }.into())
 }
+
+/// A connection is a descriptor. Systems grant few at first and more to whoever asks.
+#[cfg(unix)]
+fn ask_for_descriptors(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let enough = connections as u64 + OWN_DESCRIPTORS;
+    let wanted = maximum.map_or(enough, |most| most.min(enough));
+    if current.is_some_and(|current| current < wanted) {
+        // Not granted after all: said below, as if it had not been asked for.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+    if let Some(granted) = getrlimit(Resource::Nofile).current.filter(|granted| *granted < enough) {
+        tracing::warn!(granted, "the system grants fewer descriptors than connections.max ({connections}); raise it there");
+    }
+}
+
+/// It grants what it grants.
+#[cfg(not(unix))]
+fn ask_for_descriptors(_: usize) {}
 
 /// What a test of the whole program wants to fail.
 #[cfg(feature = "faults")]

@@ -13,6 +13,7 @@ use ractor::ActorRef;
 
 use crate::{
     actors::listener::{Line, ListenerMsg},
+    limits::Limit,
     name::ListenerId,
     shared::Shared,
     throttle::Throttle,
@@ -56,14 +57,14 @@ impl Places {
         }
     }
 
-    /// Tells one who says nothing to go. False if there is none.
-    pub(super) fn make_one(&mut self, shared: &Shared) -> bool {
+    /// Tells one who says nothing to go, because `limit` was hit. False if there is none.
+    pub(super) fn make_one(&mut self, shared: &Shared, limit: Limit) -> bool {
         self.unregistered.retain(|_, waiting| !waiting.line.settled.load(Relaxed));
         let idle = self.unregistered.iter().filter(|(_, waiting)| waiting.line.idle.load(Relaxed));
         let Some(id) = whose_turn(idle.map(|(id, waiting)| (*id, waiting.address))) else { return false };
         let Some(waiting) = self.unregistered.remove(&id) else { return false };
         // One that has just ended has given its place up already.
-        let _ = shared.tell(&waiting.listener, ListenerMsg::GiveWay);
+        let _ = shared.tell(&waiting.listener, ListenerMsg::GiveWay(limit));
         true
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Attached {
     pub(super) listener: ActorRef<ListenerMsg>,
     pub(super) outbound: Arc<Outbound>,
     pub(super) ack: AckMode,
+    /// The client broke the protocol: what it has sent behind that is not handled.
+    pub(super) broken: bool,
 }
 
 /// What a listener is told when its client is admitted.
@@ -140,8 +142,8 @@ impl State {
         };
         // If the listener has ended, the lease says so when this message is dropped.
         let _ = self.shared.tell(&attach.listener, ListenerMsg::Registered(Box::new(registered)));
-        self.attached =
-            Some(Attached { epoch: attach.epoch, listener: attach.listener, outbound: attach.outbound, ack: attach.ack });
+        let Attach { epoch, listener, outbound, ack, .. } = attach;
+        self.attached = Some(Attached { epoch, listener, outbound, ack, broken: false });
         for subscriber in self.subscriptions.subscribers() {
             self.resume(subscriber);
         }

@@ -220,7 +220,8 @@ impl State {
     }
 
     fn chunk(&mut self, chunk: Chunk) {
-        if !self.is_current(chunk.epoch) || self.leaving.is_some() {
+        let broken = self.attached.as_ref().is_some_and(|attached| attached.broken);
+        if !self.is_current(chunk.epoch) || self.leaving.is_some() || broken {
             return;
         }
         self.look_at_rights();

@@ -155,6 +155,9 @@ impl State {
         if first == 0 || first > expected || first.checked_add(count).is_none() {
             let reason = format!("publish sequence {first} where {expected} was expected; sequences start at 1 and have no gaps");
             self.say_goodbye(Goodbye::error(Code::Malformed, reason), CloseReason::ProtocolError);
+            if let Some(attached) = &mut self.attached {
+                attached.broken = true;
+            }
             return false;
         }
         let last = first + count - 1;

@@ -40,10 +40,14 @@ impl State {
         self.detached += 1;
         self.deadlines.insert((deadline, gone.session));
         self.arm();
+        // All of them end in a moment, and what they hold is counted once.
+        let ends = self.is_stopping();
         let limits = &self.shared.config.sessions;
         let owned = self.owned.entry(principal.clone()).or_default();
         owned.detached += 1;
-        let hit = if owned.detached > limits.max_detached_per_principal {
+        let hit = if ends {
+            None
+        } else if owned.detached > limits.max_detached_per_principal {
             Some((Limit::DetachedPerPrincipal, principal.as_str()))
         } else if self.detached > limits.max_detached {
             Some((Limit::Detached, "broker"))
@@ -74,9 +78,15 @@ impl State {
         }
     }
 
+    /// The broker is on its way to its end: no session ends before it by itself.
+    fn is_stopping(&self) -> bool {
+        *self.shared.stopping.borrow()
+    }
+
     /// One timer is out, for the soonest deadline, however often that changes.
     pub(super) fn arm(&mut self) {
-        let Some((soonest, _)) = self.deadlines.first().copied() else {
+        let soonest = if self.is_stopping() { None } else { self.deadlines.first().copied() };
+        let Some((soonest, _)) = soonest else {
             self.armed = None;
             return self.alarm.clear();
         };
@@ -98,6 +108,7 @@ impl State {
         }
         while let Some((deadline, id)) = self.deadlines.first().copied()
             && deadline <= now
+            && !self.is_stopping()
         {
             self.end(id, SessionEnd::Reclaimed, Told::Nobody);
         }

@@ -40,7 +40,8 @@ impl State {
             let restarts = entry.failures.count(Shared::now(), window);
             let cell = Arc::clone(&entry.topic.cell);
             if restarts > limit {
-                self.begin_kill(topic, format!("the broker: it failed {restarts} times, the last time it {why}"), None);
+                let by = format!("the broker: it failed {restarts} times, the last time it {why}");
+                self.begin_kill(topic, by, "the topic has failed too often; subscribe again", None);
                 return self.ended(topic).await;
             }
             self.shared.emit(Event::TopicRestarted { topic: topic.clone(), restarts, why });
@@ -93,8 +94,8 @@ impl State {
         }
     }
 
-    /// Ends a topic. `reply` is answered when it is gone.
-    pub(super) fn begin_kill(&mut self, topic: &TopicName, by: String, reply: Option<RpcReplyPort<Outcome>>) {
+    /// Ends a topic. Its exact subscribers are told `reason`, unless it is forbidden; `reply` is answered when it is gone.
+    pub(super) fn begin_kill(&mut self, topic: &TopicName, by: String, reason: &str, reply: Option<RpcReplyPort<Outcome>>) {
         let Some(entry) = self.topics.get_mut(topic) else { return };
         entry.kill = Some(Kill { by, reply, lost: Lost::default(), subscriptions_ended: false, actor_ended: false });
         // From now on what waits is answered 410; the actor ends behind it.
@@ -103,7 +104,7 @@ impl State {
         let done = Door::new(&self.shared.stats, &self.myself, TopicManagerMsg::ExactEnded);
         let (code, reason) = match self.shared.bans.topic(topic) {
             Some(reason) => (Code::Forbidden, reason),
-            None => (Code::Gone, "the topic was killed by an operator".to_owned()),
+            None => (Code::Gone, reason.to_owned()),
         };
         self.end_exact.send(EndExact { topic: topic.clone(), code, reason, done });
     }

@@ -9,6 +9,9 @@ use crate::{
     name::TopicName,
 };
 
+/// What exact subscribers are told.
+const KILLED: &str = "the topic was killed by an operator";
+
 impl State {
     pub(super) fn order(&mut self, order: Order, reply: RpcReplyPort<Outcome>) {
         let outcome = match &order.control {
@@ -50,7 +53,7 @@ impl State {
             Some(outcome) => {
                 let _ = reply.send(outcome);
             }
-            None => self.begin_kill(topic, order.operator, Some(reply)),
+            None => self.begin_kill(topic, order.operator, KILLED, Some(reply)),
         }
     }
 
@@ -67,7 +70,7 @@ impl State {
         let (by, why) = (order.operator.clone(), order.reason);
         self.shared.emit(Event::TopicForbidden { topic: topic.clone(), by, why });
         if kills {
-            return self.begin_kill(topic, order.operator, Some(reply));
+            return self.begin_kill(topic, order.operator, KILLED, Some(reply));
         }
         // A kill that is under way is another order's, and so is what it costs.
         let _ = reply.send(Outcome::DONE);

@@ -111,8 +111,20 @@ impl Deed {
         matches!(self, Self::Kill(_) | Self::ForbidTopic(_) | Self::ForbidPrincipal(_) | Self::Drain)
     }
 
-    /// True if it can be taken back.
-    pub(crate) fn can_be_undone(&self) -> bool {
-        matches!(self, Self::Drain)
+    /// What of it cannot be taken back where it loses `loss` messages, as its title says it.
+    pub(crate) fn lasting(&self, loss: u64) -> Option<&'static str> {
+        match self {
+            Self::Drain => None,
+            // Allowed again, it is there again: empty.
+            Self::ForbidTopic(_) | Self::ForbidPrincipal(_) => (loss > 0).then_some("the loss cannot be undone"),
+            Self::Kill(_) => Some("cannot be undone"),
+            Self::Evict(_)
+            | Self::Drop(_)
+            | Self::Purge(_)
+            | Self::Redeliver(_)
+            | Self::StopAccepting
+            | Self::Reload(_)
+            | Self::ShutDown => (loss > 0).then_some("cannot be undone"),
+        }
     }
 }

@@ -12,7 +12,7 @@ use crossterm::event::KeyCode;
 use super::fixture::{Bench, NOW, at, billing_7, subscription, topic};
 use crate::console::{
     msg::{Effect, Leave, Msg},
-    state::Modal,
+    state::{Modal, deed::Deed},
 };
 
 fn control(effects: &[Effect]) -> &Control {
@@ -68,6 +68,9 @@ fn forbidding_a_topic_takes_its_name_and_says_what_it_costs() {
     let screen = bench.screen();
     assert!(screen.contains("FORBID TOPIC") && screen.contains("403 until it is allowed"), "{screen}");
     assert!(screen.contains("when the process ends"), "{screen}");
+    // `F` allows it again; what it held is gone.
+    assert!(screen.contains("FORBID TOPIC - the loss cannot be undone"), "{screen}");
+    assert_eq!(Deed::ForbidTopic(topic("orders/eu")).lasting(0), None);
     assert_eq!(bench.type_("y"), []);
     assert_eq!(control(&confirm(&mut bench, "orders/eu")), &Control::ForbidTopic { topic: topic("orders/eu") });
 }

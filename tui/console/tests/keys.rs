@@ -300,7 +300,7 @@ fn any_key() -> impl Strategy<Value = Msg> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// No keys and no sizes make the console panic, and none of them gives an order that was not confirmed.
     #[test]

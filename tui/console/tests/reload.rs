@@ -68,7 +68,14 @@ fn a_failed_reload_stands_until_a_good_one() {
     let mut bench = Bench::busy((120, 36));
     let why = "cordboard.toml:7: unknown key `usrs`".to_owned();
     let order = Order::new("SIGHUP", Control::Reload { seen: None });
-    bench.hear(Event::Order(OrderRecord { number: 1, order, given: at(NOW), queued: (0, 0), outcome: Outcome::Refused { why } }));
+    bench.hear(Event::Order(OrderRecord {
+        number: 1,
+        order,
+        given: at(NOW),
+        ended: at(NOW),
+        queued: (0, 0),
+        outcome: Outcome::Refused { why },
+    }));
     bench.tick(at(NOW + 1));
     assert!(bench.screen().contains("not reloaded") && bench.screen().contains("unknown key `usrs`"), "{}", bench.screen());
     bench.hear(Event::ConfigurationRead { by: "SIGHUP".into(), users: 4, changes: Changes::default() });

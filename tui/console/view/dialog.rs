@@ -57,10 +57,9 @@ pub(super) fn draw(state: &State, dialog: &Dialog, frame: &mut Frame<'_>) {
         if dialog.is_typed() { wrap(&safe(dialog.wanted()), usize::from(columns.saturating_sub(LABEL + 4))) } else { Vec::new() };
     let inputs = if dialog.is_typed() { 4 + phrase.len() as u16 } else { 0 };
     let height = lines.len() as u16 + inputs + 6;
-    let lasts = (dialog.price.loss > 0 || dialog.deed.always_typed()) && !dialog.deed.can_be_undone();
-    let undone = if lasts { " - cannot be undone" } else { "" };
-    let title = format!("{}{undone}", dialog.deed.title());
-    let edge = if undone.is_empty() { theme.warning() } else { theme.bad() };
+    let lasting = dialog.deed.lasting(dialog.price.loss);
+    let title = lasting.map_or_else(|| dialog.deed.title().to_owned(), |what| format!("{} - {what}", dialog.deed.title()));
+    let edge = if lasting.is_some() { theme.bad() } else { theme.warning() };
     let area = popup(frame, theme, (columns, height), &title, edge);
     put(frame.buffer_mut(), area, (0, 0), "Fixed when you pressed the key: rows may move, the target does not.", theme.dim());
     let mut y = 1;

@@ -43,8 +43,8 @@ class Client:
     that are not settled are sent again under their sequences, and subscriptions go on. `ending` tells when that is
     over.
 
-    Leaving a `with` block waits until every publish is settled and ends the session. Leaving it by an exception only
-    disconnects, so that the session can be resumed. All methods may be called from any thread.
+    Leaving a `with` block waits until every publish is settled, as `flush` does, and ends the session. Leaving it by an
+    exception, that of `flush` among them, only disconnects, so that the session can be resumed. All methods may be called from any thread.
 
     Args:
         host, port: Where the broker listens.
@@ -55,7 +55,7 @@ class Client:
         ack: "explicit": a message is settled by `Message.ack`. "none": when the broker has written it.
         keep_alive, reclaim: Seconds to wish for; the broker grants the nearest that it allows.
         reconnect: Whether to come back after a lost connection.
-        timeout: Seconds that connecting, registering, and leaving may take.
+        timeout: Seconds that connecting, registering, and leaving may take, and that `flush` waits for the next outcome.
     """
 
     def __init__(
@@ -121,11 +121,14 @@ class Client:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
+        if kind is not None:
+            return self.detach()
+        try:
             self.flush()
-            self.close()
-        else:
+        except TimeoutError:
             self.detach()
+            raise
+        self.close()
 
     # What there is to know.
 
@@ -177,9 +180,17 @@ class Client:
             return outcome
 
     def flush(self, timeout: float | None = None) -> None:
-        """Wait until every publish so far and meanwhile is settled, well or not."""
+        """Wait until every publish so far is settled, well or not.
+
+        TimeoutError: for `timeout` seconds, or those of the client, none was, because the broker is away for one. They
+        are still sent when it is back.
+        """
+        patience = self._timeout if timeout is None else timeout
         with self._lock:
-            self._wait(lambda: len(self._outbox) == 0, timeout, "publishes are not settled")
+            target = self._outbox.added
+            while self._outbox.told < target:
+                told = self._outbox.told
+                self._wait(lambda: self._outbox.told > told, patience, "publishes are not settled")
 
     # Subscribing.
 
@@ -250,7 +261,7 @@ class Client:
                 if not self._may_return_after(ending):
                     break
                 _log.warning("%s; session %s is to be resumed", ending, self._session)
-                connection = self._reconnect()
+                connection = self._reconnect(_asked(ending))
         except CordboardError as error:
             ending = error
         except BaseException as error:
@@ -281,22 +292,28 @@ class Client:
             return False
         return isinstance(ending, ConnectionLost) or (isinstance(ending, BrokerError) and ending.code not in _FINAL)
 
-    def _reconnect(self) -> Connection:
-        """A new connection, however long it takes. Raises what makes further attempts pointless."""
+    def _reconnect(self, asked: float) -> Connection:
+        """A new connection, however long it takes, and not before the broker asked for one: `asked`, in seconds. Raises
+        what makes further attempts pointless."""
         for pause in _back_off():
-            with self._lock:
-                self._changed.wait_for(lambda: self._is_leaving, pause)
-                if self._is_leaving:
-                    raise Closed("closed while there was no connection")
+            self._pause(max(pause, asked))
+            asked = 0.0
             try:
                 return self._connect()
             except RegistrationRefused as refusal:
                 if refusal.code in _FINAL:
                     raise
+                asked = _asked(refusal)
                 _log.info("%s; trying again", refusal)
             except (OSError, ConnectionLost) as error:
                 _log.info("%s; trying again", error)
         raise AssertionError("the back-off has no end")
+
+    def _pause(self, seconds: float) -> None:
+        with self._lock:
+            self._changed.wait_for(lambda: self._is_leaving, seconds)
+            if self._is_leaving:
+                raise Closed("closed while there was no connection")
 
     def _connect(self) -> Connection:
         connection = Connection(self._address, self._timeout)
@@ -386,7 +403,7 @@ class Client:
         elif error.sequence is not None:
             self._outbox.fail(error)
         else:
-            raise BrokerError(error.code, error.reason)
+            raise BrokerError(error.code, error.reason, retry_ms=error.retry_ms)
 
     def _on_subscribe_ack(self, ack: frames.SubscribeAck) -> None:
         subscription = self._requests.pop(ack.request, None)
@@ -477,7 +494,15 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 
 def _refusal(error: frames.Error) -> RegistrationRefused:
-    return RegistrationRefused(error.code, error.reason, at_ms=error.at_ms, versions=error.versions or ())
+    versions = error.versions or ()
+    return RegistrationRefused(
+        error.code, error.reason, at_ms=error.at_ms, retry_ms=error.retry_ms, versions=versions
+    )
+
+
+def _asked(ending: CordboardError) -> float:
+    """Seconds that the broker has asked to be left alone for."""
+    return ending.retry_after or 0.0 if isinstance(ending, BrokerError) else 0.0
 
 
 def _back_off() -> Iterator[float]:

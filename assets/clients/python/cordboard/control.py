@@ -241,4 +241,5 @@ class Error(_Control):
     sequence: int | None = _optional(_u64)
     count: int | None = _optional(_u32)
     at_ms: int | None = _optional(_u64)
+    retry_ms: int | None = _optional(_u64)
     versions: tuple[int, ...] | None = _optional(_list_of(_u16))

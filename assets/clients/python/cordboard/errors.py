@@ -14,12 +14,22 @@ class ProtocolError(CordboardError):
 class BrokerError(CordboardError):
     """The broker has refused something; the codes are those of the protocol page."""
 
-    def __init__(self, code: int, reason: str, *, at_ms: int | None = None, versions: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        *,
+        at_ms: int | None = None,
+        retry_ms: int | None = None,
+        versions: tuple[int, ...] = (),
+    ) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
         #: With 410: when the session ended, in milliseconds since 1970-01-01 UTC.
         self.at_ms = at_ms
+        #: With 408, 429 and 503: after how many seconds it makes sense to try again, if the broker has said so.
+        self.retry_after = None if retry_ms is None else retry_ms / 1000
         #: With 505: the versions that the broker speaks.
         self.versions = versions
 

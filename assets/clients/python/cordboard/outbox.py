@@ -27,6 +27,8 @@ class Outbox:
         self._credit_messages = self._credit_bytes = 0
         #: Every publish up to this one is settled.
         self.settled = 0
+        #: How many were ever taken in, and of how many the outcome was told, in whatever session.
+        self.added = self.told = 0
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -44,6 +46,7 @@ class Outbox:
         self._pending[self._next] = _Pending(frame, outcome)
         self._bytes += len(frame)
         self._next += 1
+        self.added += 1
         return frame, outcome
 
     def fail(self, error: Error) -> None:
@@ -94,6 +97,7 @@ class Outbox:
 
     def _tell(self, pending: _Pending) -> None:
         self._bytes -= len(pending.frame)
+        self.told += 1
         if pending.failure is None:
             pending.outcome.set_result(None)
         else:

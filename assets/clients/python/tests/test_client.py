@@ -5,6 +5,7 @@ from __future__ import annotations
 import unittest
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, TypeVar
+from unittest import mock
 
 from cordboard import (
     BrokerError,
@@ -213,6 +214,31 @@ class Losing(ClientTest):
             made.publish("t", b"")
 
 
+    def test_it_does_not_come_back_before_it_was_asked_to(self) -> None:
+        client, line = self.connected()
+        asked: list[float] = []
+        with mock.patch.object(client, "_pause", asked.append):
+            line.send(frames.Error(503, "too many connections are registering", retry_ms=60_000))
+            line = self.broker.accept()
+            line.expect(frames.RegistrationRequest)
+            line.send(frames.Error(429, "taken over too often", retry_ms=300_000))
+            line = self.broker.accept()
+            line.expect(frames.RegistrationRequest)
+            line.close()
+            self.broker.accept().register()
+        self.assertEqual(asked[:2], [60.0, 300.0])
+        self.assertLess(asked[2], 1.0, "what was asked for once is not waited for twice")
+
+    def test_a_refusal_says_when_to_come_again(self) -> None:
+        client = self.connect()
+        line = self.broker.accept()
+        line.expect(frames.RegistrationRequest)
+        line.send(frames.Error(429, "too many new connections", retry_ms=1_500))
+        refused = client.exception(PATIENCE)
+        assert isinstance(refused, RegistrationRefused)
+        self.assertEqual(refused.retry_after, 1.5)
+
+
 class SentAway(ClientTest):
     def test_what_somebody_has_decided_ends_the_client(self) -> None:
         for last, kind in (
@@ -314,6 +340,34 @@ class Leaving(ClientTest):
         line.close()
         client.close()
         self.assertIsInstance(client.ending, Closed)
+
+    def test_a_flush_waits_for_what_was_published_before_it(self) -> None:
+        client, line = self.connected()
+        client.publish("t", b"1")
+        client.publish("t", b"2")
+        flush = self.meanwhile(client.flush, PATIENCE)
+        for _ in range(2):
+            line.expect(frames.Publish)
+        later = client.publish("t", b"3")
+        line.send(frames.PublishAck(2))
+        flush.result(PATIENCE)
+        self.assertFalse(later.done())
+
+    def test_a_flush_does_not_wait_for_ever(self) -> None:
+        client, line = self.connected()
+        client._timeout = 0.01
+        outcome = client.publish("t", b"x")
+        with self.assertRaises(TimeoutError):
+            client.flush()
+        with self.assertRaises(TimeoutError):
+            client.flush(0)
+        self.assertFalse(outcome.done(), "it is still on its way")
+        # Its session is left to be resumed, and nothing of the client behind.
+        with self.assertRaises(TimeoutError), client:
+            pass
+        self.assertIsInstance(self.wait_for_end(client), Closed)
+        line.expect(frames.Publish)
+        self.assertFalse(line.expect(frames.Disconnect).end)
 
     def test_credit_is_waited_for(self) -> None:
         client, line = self.connected(credit_messages=1)
