@@ -61,7 +61,7 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
         demo::start(&handle, args.demo_seed)?;
     }
     if with_console {
-        attend(&handle, &runtime, &logging, &ask_first, &args);
+        attend(&handle, &runtime, &logging, &ask_first, args);
     } else {
         logging.screen.show(true);
     }
@@ -178,14 +178,14 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
 
 /// Puts the console in front of the broker, or says why there is none.
 #[cfg(feature = "console")]
-fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, args: &BrokerArgs) {
+fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, args: BrokerArgs) {
     match no_console() {
         Some(why) => {
             say(format_args!("no console: {why}; running as \"cordboard serve\""));
             logging.screen.show(true);
         }
         None => {
-            let options = Options { operator: args.operator.clone().unwrap_or_else(user), demo: args.demo };
+            let options = Options { operator: args.operator.unwrap_or_else(user), demo: args.demo };
             super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
         }
     }
@@ -193,7 +193,7 @@ fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &Ask
 
 /// Says that there is no console.
 #[cfg(not(feature = "console"))]
-fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: &BrokerArgs) {
+fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: BrokerArgs) {
     say("no console: this program was built without it; running as \"cordboard serve\"");
     logging.screen.show(true);
 }

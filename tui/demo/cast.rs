@@ -3,7 +3,7 @@
 //! A shop sells, `bills` invoices what was ordered, three others handle the invoices, two cameras watch a yard, and a handful
 //! of programs look on. Each shows one thing that an operator meets, and the first minute has all of them: a camera is away for
 //! a moment at 6 s, the scanner dies at 9 s and is reclaimed at 29 s, the books close at 14 s and have 280 dead letters to
-//! drain at 46 s, and the printer's window is full by then.
+//! drain at 46 s, and the printer's window is full before the minute is over.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ pub(crate) const CAST: &[Part] = &[
         about: "does the accounts; away for 20 to 60 s now and then, and drains its dead letters when it is back",
         enters: ms(900),
         leaves: Some(Leaves { first: (s(13), s(32)), stays: (s(25), s(60)), away: (s(20), s(60)) }),
-        hears: &[hear("invoices/raw", Temper::Quick)],
+        hears: &[hear("invoices/raw", Temper::Careful(ms(12)))],
         ..NOBODY
     },
     Part {
@@ -142,7 +142,7 @@ pub(crate) const CAST: &[Part] = &[
         name: "demo-print",
         about: "prints every order; slows down for more than a minute until its window is full, then catches up",
         enters: ms(2_400),
-        hears: &[hear("orders/#", Temper::Slow { quick: s(4), slow: s(75), each: ms(700) })],
+        hears: &[hear("orders/#", Temper::Slow { quick: (s(12), ms(4)), slow: (s(70), ms(700)) })],
         ..NOBODY
     },
     Part {

@@ -114,14 +114,13 @@ async fn speak(client: Client, talk: Talk, mut rng: Rng) {
         beat.tick().await;
         let count = pace.beat();
         match say(&client, talk.topic, talk.letter, (&mut number, count), &mut rng).await {
-            Ok(()) => {}
             Err(PublishError::Refused { code, .. }) => {
                 if let Some(time) = pace::silent_for(code) {
                     sleep(time).await;
                 }
             }
-            // Sent in the moment in which the session was lost: nobody waits for one of these.
-            Err(PublishError::OutcomeUnknown) => {}
+            // Nobody waits for what was sent in the moment in which the session was lost.
+            Ok(()) | Err(PublishError::OutcomeUnknown(_)) => {}
             Err(error) => return tracing::debug!("demo: publishing to {} ends: {error}", talk.topic),
         }
     }

@@ -9,14 +9,14 @@ use super::{letter::has_no_address, rng::Rng};
 pub(crate) enum Temper {
     /// At once.
     Quick,
-    /// At once for a while, then one by one for a while, and so on.
+    /// One by one: each takes so long.
+    Careful(Duration),
+    /// One by one, quickly for a while, then slowly for a while, and so on.
     Slow {
-        /// For how long at once.
-        quick: Duration,
-        /// For how long one by one.
-        slow: Duration,
-        /// How long each one takes then.
-        each: Duration,
+        /// For how long quickly, and how long each one takes then.
+        quick: (Duration, Duration),
+        /// For how long slowly, and how long each one takes then.
+        slow: (Duration, Duration),
     },
     /// At once, unless it cannot be handled at all.
     Picky,
@@ -42,9 +42,10 @@ impl Temper {
     /// How long a message takes, `since` the first.
     pub(crate) fn takes(self, since: Duration) -> Duration {
         match self {
-            Self::Slow { quick, slow, each } => {
-                let round = (quick + slow).as_millis().max(1);
-                if since.as_millis() % round >= quick.as_millis() { each } else { Duration::ZERO }
+            Self::Careful(each) => each,
+            Self::Slow { quick, slow } => {
+                let round = (quick.0 + slow.0).as_millis().max(1);
+                if since.as_millis() % round < quick.0.as_millis() { quick.1 } else { slow.1 }
             }
             Self::Quick | Self::Picky | Self::Moody { .. } => Duration::ZERO,
         }
@@ -55,7 +56,7 @@ impl Temper {
         match self {
             Self::Picky if has_no_address(payload) => Verdict::Poison,
             Self::Moody { once_in } if rng.once_in(once_in) => Verdict::Again,
-            Self::Quick | Self::Slow { .. } | Self::Picky | Self::Moody { .. } => Verdict::Ack,
+            Self::Quick | Self::Careful(_) | Self::Slow { .. } | Self::Picky | Self::Moody { .. } => Verdict::Ack,
         }
     }
 }
@@ -67,10 +68,10 @@ mod tests {
     #[test]
     fn the_slow_one_is_quick_now_and_then() {
         let s = Duration::from_secs;
-        let slow = Temper::Slow { quick: s(4), slow: s(75), each: s(1) };
+        let slow = Temper::Slow { quick: (s(4), s(1)), slow: (s(75), s(9)) };
         let takes: Vec<u64> = [0, 3, 4, 78, 79, 82, 83].into_iter().map(|since| slow.takes(s(since)).as_secs()).collect();
-        assert_eq!(takes, [0, 0, 1, 1, 0, 0, 1]);
-        assert_eq!(Temper::Quick.takes(s(10)), s(0));
+        assert_eq!(takes, [1, 1, 9, 9, 1, 1, 9]);
+        assert_eq!((Temper::Quick.takes(s(10)), Temper::Careful(s(2)).takes(s(10))), (s(0), s(2)));
     }
 
     #[test]
