@@ -9,9 +9,7 @@ use std::{
 
 use crate::{
     control::Outcome,
-    limits::Limit,
     name::{Principal, TopicName},
-    shared::Shared,
 };
 
 /// What is forbidden, and why, in the operator's words.
@@ -42,17 +40,13 @@ pub(crate) enum NotForbidden {
     Full { max: usize },
 }
 
-impl NotForbidden {
-    /// What to answer `operator`.
-    pub(crate) fn outcome(&self, shared: &Shared, operator: &str) -> Outcome {
-        match self {
-            Self::Already => Outcome::AlreadyGone,
-            Self::Full { max } => {
-                shared.limit_hit(Limit::Forbidden, operator);
-                let why =
-                    format!("{max} topics and principals are forbidden (orders.max_forbidden); allow one, or take its rights");
-                Outcome::Refused { why }
-            }
+impl From<NotForbidden> for Outcome {
+    fn from(not: NotForbidden) -> Self {
+        match not {
+            NotForbidden::Already => Self::AlreadyGone,
+            NotForbidden::Full { max } => Self::refused(format!(
+                "{max} topics and principals are forbidden (orders.max_forbidden); allow one, or take its rights"
+            )),
         }
     }
 }

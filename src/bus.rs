@@ -22,11 +22,11 @@ const RING: usize = 16_384;
 /// Where actors say what happened. Clones are the same bus.
 #[derive(Clone, Debug)]
 pub struct Bus {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Commons {
     clock: Clock,
     state: Mutex<State>,
     newest: watch::Sender<u64>,
@@ -41,7 +41,7 @@ struct State {
 impl Bus {
     pub(crate) fn new(clock: Clock) -> Self {
         let newest = watch::Sender::new(0);
-        Self { shared: Arc::new(Shared { clock, state: Mutex::default(), newest }) }
+        Self { shared: Arc::new(Commons { clock, state: Mutex::default(), newest }) }
     }
 
     /// Numbers `event`, takes it into the board and offers it to followers.

@@ -423,6 +423,18 @@ pub enum Event {
     Sample(Sample),
 }
 
+impl Event {
+    /// The same, for `times` of it: what happened again and again and is told as one.
+    pub(crate) fn times(mut self, all: u64) -> Self {
+        if let Self::RegistrationRefused { times, .. } | Self::RightRefused { times, .. } | Self::LimitHit { times, .. } =
+            &mut self
+        {
+            *times = all;
+        }
+        self
+    }
+}
+
 /// What flowed in one second. At most [`Sample::MAX_ROWS`] rows; a second with more has several samples.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {

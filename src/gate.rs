@@ -18,8 +18,8 @@ use std::{
 use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use serde_json::json;
 use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep_until},
+    sync::{oneshot, watch},
+    time::{Instant, sleep_until, timeout},
 };
 
 use self::reload::Source;
@@ -27,16 +27,18 @@ use crate::{
     actors::BrokerMsg,
     auth,
     clock::Moment,
+    commons::Commons,
     control::{Control, Order, OrderRecord, Outcome},
     events::Event,
     limits::Limit,
     name::Printable,
-    shared::Shared,
 };
 
 /// How long an order may go unanswered before its outcome is called unknown, beyond the time after which whoever hangs with it is
 /// ended, which answers it. A drain and a shutdown have their own deadline.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the last records may take to be written when the broker has ended.
+const LAST_RECORDS: Duration = Duration::from_secs(1);
 /// The longest name of an operator, and the longest reason, in bytes: they are kept, shown, and told to clients.
 const MAX_OPERATOR_BYTES: usize = 255;
 const MAX_REASON_BYTES: usize = 1_000;
@@ -44,7 +46,7 @@ const MAX_REASON_BYTES: usize = 1_000;
 /// Where orders are given.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     broker: ActorRef<BrokerMsg>,
     read_only: AtomicBool,
     audit: Option<PathBuf>,
@@ -52,6 +54,24 @@ pub(crate) struct Gate {
     source: Arc<Source>,
     /// Orders that wait out their delay, and the way to stop each. Whoever takes one out decides what becomes of it.
     waiting: Mutex<HashMap<u64, oneshot::Sender<String>>>,
+    /// How many orders are not on record yet.
+    under_way: watch::Sender<usize>,
+}
+
+/// Counts an order from when it is given until it is on record.
+struct UnderWay<'a>(&'a watch::Sender<usize>);
+
+impl<'a> UnderWay<'a> {
+    fn begin(orders: &'a watch::Sender<usize>) -> Self {
+        orders.send_modify(|count| *count += 1);
+        Self(orders)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 /// By what someone may give an order.
@@ -64,10 +84,18 @@ enum Standing {
 }
 
 impl Gate {
-    pub(crate) fn new(shared: Arc<Shared>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
+    pub(crate) fn new(shared: Arc<Commons>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
         let audit = shared.config.audit.file.clone();
         let (read_only, last, waiting) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::default());
-        Arc::new(Self { shared, broker, read_only, audit, last, source: Arc::default(), waiting })
+        let (source, under_way) = (Arc::default(), watch::Sender::new(0));
+        Arc::new(Self { shared, broker, read_only, audit, last, source, waiting, under_way })
+    }
+
+    /// Waits, for a moment, until every order is on record: the broker has ended, and all have been answered.
+    pub(crate) async fn recorded(&self) {
+        let mut under_way = self.under_way.subscribe();
+        // A disk that hangs holds up nobody's end.
+        let _ = timeout(LAST_RECORDS, under_way.wait_for(|orders| *orders == 0)).await;
     }
 
     pub(crate) fn is_read_only(&self) -> bool {
@@ -83,8 +111,13 @@ impl Gate {
         tokio::spawn(async move { self.take(order, false).await }).await.unwrap_or(Outcome::Unknown)
     }
 
-    /// `in_hand`: whoever gives it has a hand on the process itself, and need not ask.
+    /// An order by someone who has a hand on the process itself, and need not ask.
+    pub(crate) async fn order_in_hand(self: Arc<Self>, order: Order) -> Outcome {
+        tokio::spawn(async move { self.take(order, true).await }).await.unwrap_or(Outcome::Unknown)
+    }
+
     async fn take(&self, order: Order, in_hand: bool) -> Outcome {
+        let _under_way = UnderWay::begin(&self.under_way);
         let (number, given) = (self.last.fetch_add(1, Relaxed) + 1, self.shared.clock.now());
         let mut queued = (self.queued(), 0);
         let outcome = match self.pass(number, given, &order, in_hand).await {
@@ -117,7 +150,14 @@ impl Gate {
         }
         if order.control.destroys() || order.control.reveals() {
             let intent = json!({ "intent": order, "number": number, "given": given });
-            self.write_down(&intent.to_string()).await.map_err(|error| not_recorded(&error))?;
+            match self.write_down(&intent.to_string()).await {
+                Ok(()) => {}
+                // A process that is told to end ends.
+                Err(error) if in_hand && order.control == Control::Shutdown => {
+                    tracing::error!(%error, "the end of the broker could not be recorded");
+                }
+                Err(error) => return Err(not_recorded(&error)),
+            }
         }
         Ok(())
     }
@@ -246,8 +286,12 @@ impl Gate {
             return self.take_configuration(seen, order).await;
         }
         let own_deadline = matches!(order.control, Control::Shutdown | Control::Drain);
-        let patience = (!own_deadline).then_some(self.shared.config.failures.hang_after + PATIENCE);
+        let patience = (!own_deadline).then(|| self.patience());
         self.ask(|reply| BrokerMsg::Order { order, reply }, patience).await
+    }
+
+    fn patience(&self) -> Duration {
+        self.shared.config.failures.hang_after + PATIENCE
     }
 
     async fn ask(&self, message: impl FnOnce(RpcReplyPort<Outcome>) -> BrokerMsg, patience: Option<Duration>) -> Outcome {

@@ -18,17 +18,19 @@ use crate::{
     bans::Bans,
     bus::Bus,
     clock::Clock,
+    commons::Commons,
     config::Config,
-    control::{Order, Outcome},
+    control::{Control, Order, Outcome},
     entropy::{Entropy, OsEntropy},
     events::Lost,
     faults::Faults,
+    filter_table::FilterTable,
     gate::Gate,
     limits::Limits,
     net::Accept,
     reload::Preview,
+    repeats::Repeats,
     room::Room,
-    shared::{FilterTable, Shared},
     stats::{Counters, Stats},
     timers::Timers,
     topic_cell::CellTable,
@@ -75,7 +77,7 @@ pub struct Handle {
 
 #[derive(Debug)]
 struct Inner {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     broker: ActorRef<BrokerMsg>,
     endpoints: Vec<SocketAddr>,
     gate: Arc<Gate>,
@@ -121,12 +123,13 @@ impl Broker {
         let stats = Arc::<Stats>::default();
         let (timers, timer_task) = Timers::start(Arc::clone(&stats));
         let clock = Clock::start();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Commons {
             clock,
             bus: Bus::new(clock),
             stats,
             timers,
             limits: Limits::default(),
+            repeats: Repeats::default(),
             filters: FilterTable::default(),
             topics: CellTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
@@ -156,6 +159,12 @@ impl Handle {
     /// The bus: what happens, and the board of what is so now.
     pub fn bus(&self) -> &Bus {
         &self.inner.shared.bus
+    }
+
+    /// What its actors share, for unit tests of one of them.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Commons> {
+        &self.inner.shared
     }
 
     /// The addresses that are really listened on, in the order of the configuration.
@@ -213,7 +222,7 @@ impl Handle {
     /// Reads the configuration again, as [`Control::Reload`](crate::control::Control::Reload) does but without asking the gate:
     /// `by` has a hand on the process itself, as whoever sends it a signal has. The record is the same.
     pub async fn reload(&self, by: &str) -> Outcome {
-        Arc::clone(&self.inner.gate).reload(by).await
+        Arc::clone(&self.inner.gate).order_in_hand(Order::new(by, Control::Reload { seen: None })).await
     }
 
     /// Drains and stops the broker, as [`Control::Shutdown`](crate::control::Control::Shutdown) does but without asking the gate: takes no more connections, lets publishers have their receipts, tells every client 503, all
@@ -228,10 +237,19 @@ impl Handle {
         lost
     }
 
-    /// Waits until the broker has ended. True if in order, false if it failed.
+    /// Drains and stops the broker as [`shutdown`](Self::shutdown) does, and records it: `by` has a hand on the process itself.
+    /// What cannot be recorded is done all the same.
+    pub async fn shutdown_by(&self, by: &str) -> Outcome {
+        let outcome = Arc::clone(&self.inner.gate).order_in_hand(Order::new(by, Control::Shutdown)).await;
+        self.stopped().await;
+        outcome
+    }
+
+    /// Waits until the broker has ended and its orders are on record. True if in order, false if it failed.
     pub async fn stopped(&self) -> bool {
         let mut ended = self.inner.ended.clone();
         let result = ended.wait_for(Option::is_some).await.map(|ended| *ended);
+        self.inner.gate.recorded().await;
         result.ok().flatten().unwrap_or(false)
     }
 }
@@ -241,7 +259,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::control::Control;
 
     fn forbid() -> Control {
         Control::ForbidTopic { topic: "forbidden".parse().unwrap() }

@@ -50,10 +50,10 @@
 //! # Where to find what, in reading order
 //!
 //! [`name`], [`wire`], [`config`], [`control`], [`peek`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`,
-//! `queue`, `backlog`, `receipt`, `room`, `bucket`, `throttle`, `logins`, `bans` and `tombstones` are vocabulary and pure
-//! cores: values in, values out. `subscription` is a queue, `topic_cell` a topic, with those who share it; [`net`] is what a
+//! `queue`, `backlog`, `room`, `bucket`, `throttle`, `repeats`, `limits`, `logins`, `bans` and `tombstones` are vocabulary and pure
+//! cores: values in, values out. `receipt` is a publisher's way to its answer, `subscription` a queue, `topic_cell` a topic, `filter_table` all filters, with those who share it; [`net`] is what a
 //! socket is, `connection` all I/O on one; `access` is who may do what as of now, [`reload`] what another
-//! configuration would change; `actors` has one actor a file; `gate` takes orders, `handle` is the door.
+//! configuration would change; `commons` is what all actors can see, `actors` has one actor a file; `gate` takes orders, `handle` is the door.
 
 mod access;
 mod actors;
@@ -66,6 +66,7 @@ mod bucket;
 mod bus;
 pub mod client;
 pub mod clock;
+mod commons;
 pub mod config;
 mod connection;
 pub mod control;
@@ -76,6 +77,7 @@ pub mod events;
 pub mod faults;
 #[cfg(not(feature = "faults"))]
 mod faults;
+mod filter_table;
 pub mod filters;
 mod gate;
 mod handle;
@@ -87,8 +89,8 @@ pub mod peek;
 mod queue;
 mod receipt;
 pub mod reload;
+mod repeats;
 mod room;
-mod shared;
 mod stats;
 mod subscription;
 mod throttle;

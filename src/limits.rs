@@ -1,16 +1,9 @@
-//! Limits that were hit: each is told to the one who hit it, counted, and said on the bus at most once a second.
+//! The limits that can be hit, and how often each was, from the start. Pure.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
-
-/// The most (limit, cause) pairs remembered; beyond it the causes of a limit are counted together.
-const PAIRS: usize = 1_024;
 
 macro_rules! limits {
     ($($(#[$doc:meta])* $name:ident = $key:literal),* $(,)?) => {
@@ -117,71 +110,30 @@ limits! {
 impl Limit {
     /// True if hitting it is said on the bus. One that only makes its client wait is its ordinary pace, and what a full queue
     /// or backlog drops has an event of its own: they are counted.
-    fn is_told(self) -> bool {
+    pub(crate) fn is_told(self) -> bool {
         let is_pace = matches!(self, Self::Outbound | Self::Requests | Self::Credit | Self::Window | Self::Replies);
         !is_pace && !matches!(self, Self::Backlog | Self::Queue)
     }
 }
 
-/// Which limits were hit, by whom, since they were last told; and how often each was, from the start.
-#[derive(Debug, Default)]
-pub(crate) struct Limits {
-    totals: Totals,
-    hits: Mutex<HashMap<(&'static str, String), Hits>>,
-}
-
+/// How often each limit was hit.
 #[derive(Debug)]
-struct Totals([AtomicU64; Limit::KEYS.len()]);
+pub(crate) struct Limits([AtomicU64; Limit::KEYS.len()]);
 
-impl Default for Totals {
+impl Default for Limits {
     fn default() -> Self {
         Self(std::array::from_fn(|_| AtomicU64::new(0)))
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Hits {
-    told: Instant,
-    untold: u64,
-}
-
 impl Limits {
-    /// Counts a hit of `limit` by `who`. Returns how many to tell now, if it is one to be told and it is time.
-    pub(crate) fn hit(&self, limit: Limit, who: &str, now: Instant) -> Option<u64> {
-        self.count(limit, 1);
-        if limit.is_told() { self.told(limit.key(), who, now) } else { None }
-    }
-
-    /// Counts hits that are told elsewhere, or nowhere.
     pub(crate) fn count(&self, limit: Limit, times: u64) {
-        self.totals.0[limit as usize].fetch_add(times, Relaxed);
+        self.0[limit as usize].fetch_add(times, Relaxed);
     }
 
-    /// How often each limit was hit.
+    /// By the name of each.
     pub(crate) fn totals(&self) -> BTreeMap<&'static str, u64> {
-        Limit::KEYS.into_iter().zip(self.totals.0.iter().map(|total| total.load(Relaxed))).collect()
-    }
-
-    /// Counts what happens again and again. Returns how many to tell now, if it is time.
-    pub(crate) fn told(&self, limit: &'static str, who: &str, now: Instant) -> Option<u64> {
-        let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
-        if hits.len() >= PAIRS {
-            hits.retain(|_, hits| now.duration_since(hits.told) < Duration::from_mins(1));
-        }
-        let who = if hits.len() >= PAIRS { "many" } else { who };
-        match hits.get_mut(&(limit, who.to_owned())) {
-            None => {
-                hits.insert((limit, who.to_owned()), Hits { told: now, untold: 0 });
-                Some(1)
-            }
-            Some(known) => {
-                known.untold += 1;
-                (now.duration_since(known.told) >= Duration::from_secs(1)).then(|| {
-                    known.told = now;
-                    std::mem::take(&mut known.untold)
-                })
-            }
-        }
+        Limit::KEYS.into_iter().zip(self.0.iter().map(|total| total.load(Relaxed))).collect()
     }
 }
 
@@ -189,33 +141,15 @@ impl Limits {
 mod tests {
     use super::*;
 
-    /// A million refused topics are a million counts and one line a second.
-    #[test]
-    fn a_flood_is_told_once_a_second_with_its_count() {
-        let (limits, start) = (Limits::default(), Instant::now());
-        assert_eq!(limits.told("topics.max", "ana", start), Some(1));
-        for _ in 0..500 {
-            assert_eq!(limits.told("topics.max", "ana", start), None);
-        }
-        assert_eq!(limits.told("topics.max", "bob", start), Some(1));
-        assert_eq!(limits.told("topics.max", "ana", start + Duration::from_secs(1)), Some(501));
-    }
-
     /// What a client waits for is no news; that it waited is known all the same.
     #[test]
     fn a_pace_is_counted_and_not_told() {
-        let (limits, now) = (Limits::default(), Instant::now());
-        assert_eq!((limits.hit(Limit::Window, "ana", now), limits.hit(Limit::Frame, "ana", now)), (None, Some(1)));
+        let limits = Limits::default();
+        for limit in [Limit::Window, Limit::Frame] {
+            limits.count(limit, 1);
+        }
+        assert_eq!((Limit::Window.is_told(), Limit::Frame.is_told()), (false, true));
         let totals = limits.totals();
         assert_eq!((totals["queues.window_messages"], totals["connections.max_frame_bytes"], totals["topics.max"]), (1, 1, 0));
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let (limits, start) = (Limits::default(), Instant::now());
-        for n in 0..PAIRS * 2 {
-            limits.told("connections.max_per_address", &n.to_string(), start);
-        }
-        assert!(limits.hits.lock().unwrap().len() <= PAIRS + 1);
     }
 }

@@ -10,7 +10,7 @@ use ractor::ActorRef;
 
 use crate::{
     actors::SessionMsg,
-    shared::tell,
+    commons::tell,
     stats::Stats,
     wire::{Code, Failure},
 };
@@ -129,38 +129,21 @@ impl Drop for Receipt {
 
 #[cfg(test)]
 mod tests {
-    use ractor::{Actor, ActorProcessingErr};
-    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
+    use crate::actors::ear::ear;
 
-    /// Stands where a session would and says what it hears.
-    struct Ear;
-
-    impl Actor for Ear {
-        type Msg = SessionMsg;
-        type State = UnboundedSender<(u64, Vec<Refusal>)>;
-        type Arguments = Self::State;
-
-        async fn pre_start(&self, _: ActorRef<SessionMsg>, heard: Self::State) -> Result<Self::State, ActorProcessingErr> {
-            Ok(heard)
-        }
-
-        async fn handle(
-            &self,
-            _: ActorRef<SessionMsg>,
-            said: SessionMsg,
-            heard: &mut Self::State,
-        ) -> Result<(), ActorProcessingErr> {
-            let SessionMsg::Settled { chunk, refusals } = said else { panic!("only settlements are sent here, not {said:?}") };
-            Ok(heard.send((chunk, refusals))?)
-        }
+    async fn settlement() -> (Arc<Settlement>, Arc<Stats>, UnboundedReceiver<SessionMsg>) {
+        let ((session, heard), stats) = (ear().await, Arc::<Stats>::default());
+        (Settlement::new(session, Arc::clone(&stats), 7), stats, heard)
     }
 
-    async fn settlement() -> (Arc<Settlement>, Arc<Stats>, UnboundedReceiver<(u64, Vec<Refusal>)>) {
-        let ((sender, heard), stats) = (unbounded_channel(), Arc::<Stats>::default());
-        let (ear, _) = Actor::spawn(None, Ear, sender).await.unwrap();
-        (Settlement::new(ear, Arc::clone(&stats), 7), stats, heard)
+    async fn settled(heard: &mut UnboundedReceiver<SessionMsg>) -> (u64, Vec<Refusal>) {
+        match heard.recv().await {
+            Some(SessionMsg::Settled { chunk, refusals }) => (chunk, refusals),
+            other => panic!("only settlements are sent here, not {other:?}"),
+        }
     }
 
     fn failures(refusals: &[Refusal]) -> Vec<(u64, u32, Code)> {
@@ -177,7 +160,7 @@ mod tests {
         receipts.into_iter().for_each(Receipt::accept);
         assert_eq!((heard.is_empty(), stats.unsettled.get()), (true, 1));
         drop(held_back);
-        assert_eq!(heard.recv().await, Some((7, Vec::new())));
+        assert_eq!(settled(&mut heard).await, (7, Vec::new()));
         assert_eq!((stats.unsettled.get(), stats.refused_publishes.get()), (0, 0));
     }
 
@@ -188,7 +171,7 @@ mod tests {
         Receipt::new(&settlement, of(&[4, 6])).refuse(Code::Gone, "killed");
         drop(Receipt::new(&settlement, of(&[1, 2, 3])));
         drop(settlement);
-        let (chunk, refusals) = heard.recv().await.unwrap();
+        let (chunk, refusals) = settled(&mut heard).await;
         assert_eq!(chunk, 7);
         assert_eq!(failures(&refusals), [(4, 1, Code::Gone), (6, 1, Code::Gone), (1, 3, Code::Unavailable)]);
         assert_eq!(stats.refused_publishes.get(), 5);

@@ -19,6 +19,7 @@ use crate::{
     access::Access,
     actors::SubscriberMsg,
     batch::Batch,
+    commons::{Commons, tell},
     events::{Depth, DropReason, Event, Lost},
     limits::Limit,
     name::{Principal, SubscriptionHandle, SubscriptionId, TopicName},
@@ -26,7 +27,6 @@ use crate::{
     queue::{Appended, Bounds, GivenUp, Queue, Run},
     receipt::Settlement,
     room::Room,
-    shared::{Shared, tell},
     stats::Stats,
     timers::Alarm,
 };
@@ -79,7 +79,7 @@ impl SubscriptionQueue {
         id: SubscriptionId,
         handle: SubscriptionHandle,
         principal: Principal,
-        shared: &Shared,
+        shared: &Commons,
         bounds: Bounds,
         ack_timeout: Duration,
     ) -> Arc<Self> {
@@ -91,7 +91,7 @@ impl SubscriptionQueue {
             judged,
             withdrawn: Lost::default(),
             idle: false,
-            progress: Shared::now(),
+            progress: Commons::now(),
         };
         Arc::new(Self {
             id,
@@ -136,7 +136,7 @@ impl SubscriptionQueue {
     /// while the queue is over its bound.
     pub(crate) fn append(
         self: &Arc<Self>,
-        shared: &Shared,
+        shared: &Commons,
         batch: &Arc<Batch>,
         from: u32,
         receipt: impl FnOnce() -> Option<Arc<Settlement>>,
@@ -174,7 +174,7 @@ impl SubscriptionQueue {
     pub(crate) fn wrote(&self, run: &Run, pass: u32, settles: bool) {
         self.delivered.fetch_add(u64::from(run.len), Relaxed);
         let wake = self.change(|state| {
-            state.progress = Shared::now();
+            state.progress = Commons::now();
             if !state.queue.written(pass, run.last()) || !settles {
                 return None;
             }
@@ -189,7 +189,7 @@ impl SubscriptionQueue {
 
     /// Takes what fits the window, at most `messages` and `bytes`. Where nothing waits, the next append wakes the subscriber.
     pub(crate) fn take(&self, messages: u64, bytes: u64) -> Taken {
-        let now = Shared::now();
+        let now = Commons::now();
         self.change(|state| {
             self.judge_if_old(state);
             let mut taken = Taken { judged: state.judged, ..Taken::default() };
@@ -251,7 +251,7 @@ impl SubscriptionQueue {
     /// The client is here. Returns what the queue holds for it, and what was given up if it comes again.
     pub(crate) fn go_live(&self) -> (Depth, Option<GivenUp>) {
         self.change(|state| {
-            state.progress = Shared::now();
+            state.progress = Commons::now();
             let given_up = state.queue.go_live();
             (state.queue.depth(), given_up)
         })
@@ -261,7 +261,7 @@ impl SubscriptionQueue {
     pub(crate) fn park(&self) -> Option<GivenUp> {
         self.change(|state| {
             state.idle = false;
-            state.queue.park(Shared::now())
+            state.queue.park(Commons::now())
         })
     }
 
@@ -279,7 +279,7 @@ impl SubscriptionQueue {
         let acknowledged = self.change(|state| {
             let acknowledged = state.queue.ack(number);
             if acknowledged.is_some_and(|messages| messages > 0) {
-                state.progress = Shared::now();
+                state.progress = Commons::now();
             }
             acknowledged
         });
@@ -292,8 +292,8 @@ impl SubscriptionQueue {
         self.change(|state| state.queue.again(number))
     }
 
-    /// The client gives one message up.
-    pub(crate) fn give_up_one(&self, number: u64) -> bool {
+    /// The client gives one message up. `None` if it was not sent that one, or has settled it.
+    pub(crate) fn give_up_one(&self, number: u64) -> Option<GivenUp> {
         self.change(|state| state.queue.give_up_one(number))
     }
 
@@ -321,7 +321,7 @@ impl SubscriptionQueue {
     fn hold_expired(self: &Arc<Self>) {
         // Receipts are released although the queue stays at its bound, because the oldest messages went.
         let later = self.change(|state| {
-            state.queue.hold_expired(Shared::now());
+            state.queue.hold_expired(Commons::now());
             state.queue.held_until()
         });
         // They were others: two topics may have begun to hold in one order and set the timer in the other.
@@ -345,7 +345,7 @@ impl SubscriptionQueue {
 
     pub(crate) fn redeliver(&self, room: &Room) -> u64 {
         self.change(|state| {
-            let messages = state.queue.redeliver(room, Shared::now());
+            let messages = state.queue.redeliver(room, Commons::now());
             // Its subscriber is told of what came back; where nothing did, it still waits to be told of what comes.
             state.idle &= messages == 0;
             messages
@@ -354,7 +354,7 @@ impl SubscriptionQueue {
 
     /// Drops the run that has waited longest, because the whole broker is full.
     pub(crate) fn give_up_oldest(&self) {
-        self.change(|state| state.queue.give_up(Shared::now()));
+        self.change(|state| state.queue.give_up(Commons::now()));
     }
 
     /// When the oldest message that waits was accepted.
@@ -386,7 +386,7 @@ impl SubscriptionQueue {
     }
 
     /// Counts and tells what was dropped since this was last done.
-    pub(crate) fn tell_dropped(&self, shared: &Shared) {
+    pub(crate) fn tell_dropped(&self, shared: &Commons) {
         let untold: Vec<_> = self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.take_untold().collect();
         for (why, dropped) in untold {
             shared.stats.dropped.add(dropped);

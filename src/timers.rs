@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     fmt,
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -95,7 +96,10 @@ async fn keep(stats: Arc<Stats>, mut inbox: mpsc::UnboundedReceiver<Order>) {
             biased;
             Timer { alarm, wake } = poll_fn(|context| next(&mut queue, context)) => {
                 alarms.remove(&alarm);
-                wake();
+                // One that panics has failed for its owner, and must not be the end of everybody's timers.
+                if catch_unwind(AssertUnwindSafe(wake)).is_err() {
+                    tracing::error!("what a timer was to do has panicked");
+                }
             }
             order = inbox.recv() => match order {
                 Some(Order::Set { alarm, when, wake }) => {
@@ -146,6 +150,18 @@ mod tests {
             assert!(start.elapsed() >= Duration::from_secs(seconds));
         }
         drop(alarms);
+    }
+
+    /// There is one task for all timers: what one of them does must not end it.
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_panics_ends_no_other() {
+        let (timers, _task) = Timers::start(Arc::default());
+        let (sender, mut fired) = mpsc::unbounded_channel();
+        let (fails, goes_on) = (timers.alarm(), timers.alarm());
+        let start = Instant::now();
+        fails.set(start + Duration::from_secs(1), || panic!("a timer of this test fails"));
+        goes_on.set(start + Duration::from_secs(2), move || sender.send(()).unwrap());
+        assert_eq!(fired.recv().await, Some(()));
     }
 
     /// I5: whoever changes its mind a thousand times has one timer, the last; whoever ends has none.

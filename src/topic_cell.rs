@@ -15,10 +15,10 @@ use std::{
 
 use crate::{
     backlog::Backlog,
+    commons::Commons,
     events::{DropReason, Event},
     limits::Limit,
     name::{Principal, TopicName},
-    shared::Shared,
     stats::Counter,
 };
 
@@ -112,7 +112,7 @@ impl TopicCell {
     }
 
     /// Counts and tells what the backlog has dropped since this was last done.
-    pub(crate) fn tell_dropped(&self, shared: &Shared) {
+    pub(crate) fn tell_dropped(&self, shared: &Commons) {
         let untold: Vec<_> = self.look_at_backlog().take_untold().collect();
         for (why, dropped) in untold {
             shared.stats.dropped.add(dropped);

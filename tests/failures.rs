@@ -16,7 +16,7 @@ use cordboard::{
     events::Event,
     faults::{Fault, How},
     name::SessionId,
-    wire::{ClientFrame, Code, RegistrationRequest},
+    wire::{ClientFrame, Code, RegistrationRequest, RegistrationResponse},
 };
 
 use crate::fixture::{PATIENCE, Raw, Reply, baseline::Baseline, broker_with, eventually_true};
@@ -40,6 +40,20 @@ async fn broker_of(change: impl FnOnce(&mut Config)) -> Handle {
         change(config);
     })
     .await
+}
+
+/// A broker that soon calls an actor hung, and what is to be left of it.
+async fn scene() -> (Handle, Baseline) {
+    let broker = broker().await;
+    let baseline = Baseline::of(&broker);
+    (broker, baseline)
+}
+
+/// A client that has subscribed to `t`.
+async fn subscriber(broker: &Handle, name: &str) -> (Raw, RegistrationResponse) {
+    let (mut raw, response) = Raw::register(broker, name).await;
+    raw.subscribe("t").await;
+    (raw, response)
 }
 
 /// Plans a fault.
@@ -101,4 +115,10 @@ async fn is_as_new(broker: &Handle, baseline: Baseline) {
     assert_eq!(texts(&mut sub, 1).await, ["x"]);
     drop(sub);
     baseline.returns(broker).await;
+}
+
+/// As new, and then it ends.
+async fn ends_as_new(broker: &Handle, baseline: Baseline) {
+    is_as_new(broker, baseline).await;
+    broker.shutdown().await;
 }

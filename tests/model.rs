@@ -6,6 +6,7 @@
 mod choices;
 mod queue;
 mod reference;
+mod words;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -15,16 +16,21 @@ use cordboard::{
     control::{Control, Outcome},
     entropy::OsEntropy,
     events::Depth,
-    name::{Filter, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
-    wire::{ClientFrame, Code, DeliverAck, DeliverNack, Disconnect, RegistrationRequest, SubscribeRequest, UnsubscribeRequest},
+    name::{Filter, Principal, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
+    peek::{MAX_MESSAGES, Peeked},
+    wire::{
+        ClientFrame, Code, DeliverAck, DeliverNack, Disconnect, RegistrationRequest, SubscribeAck, SubscribeRequest,
+        UnsubscribeRequest,
+    },
 };
 use proptest::test_runner::Config as Cases;
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
 use tokio::{io::DuplexStream, runtime::Runtime, task};
 
 use self::{
-    queue::{Message, Queue},
-    reference::{Answer, CLIENTS, Heard, Life, RECLAIM_MS, Reference, STEP_MS, Transition},
+    queue::{Message, Queue, Seen},
+    reference::{BACKLOG, CLIENTS, Life, PHASE_MS, RECLAIM_MS, Reference, STEP_MS, ack_timeout},
+    words::{Answer, Heard, Transition},
 };
 use crate::fixture::{
     Got, Raw, Reply, from_env, let_pass,
@@ -65,8 +71,12 @@ fn config() -> Config {
     config.sessions.max_takeovers = u32::MAX;
     config.topics.idle_after = long;
     config.topics.backlog_life = long;
-    config.queues.ack_timeout = long;
-    config.queues.max_attempts = u32::MAX;
+    config.topics.backlog_messages = BACKLOG;
+    config.queues.ack_timeout = Duration::from_millis(ack_timeout("#").1);
+    config.queues.max_attempts = Queue::ATTEMPTS;
+    config.queues.max_messages = Queue::BOUND;
+    config.queues.max_poison = Queue::POISON;
+    config.queues.hold_publisher = Duration::from_millis(Queue::HOLD_MS);
     config.queues.window_messages = Queue::WINDOW;
     config
 }
@@ -76,6 +86,7 @@ impl Parts {
         let (endpoint, jacks) = endpoint();
         let platform = Platform { endpoints: vec![Arc::new(endpoint)], entropy: Arc::new(OsEntropy) };
         let broker = Broker::start_on(config(), platform).await.unwrap();
+        let_pass(Duration::from_millis(PHASE_MS)).await;
         Self { broker, jacks, lines: Default::default(), sessions: Vec::new(), published: 0 }
     }
 
@@ -96,7 +107,8 @@ impl Parts {
             Transition::Leave { client, end } => self.send(client, &ClientFrame::Disconnect(Disconnect { end })).await,
             Transition::Publish { client, topic, count } => self.publish(client, topic, count, model).await,
             Transition::Subscribe { client, filter } => {
-                let request = SubscribeRequest { request: 1, filter: filter.into(), ack_timeout_ms: None, group: None };
+                let (ack_timeout_ms, _) = ack_timeout(filter);
+                let request = SubscribeRequest { request: 1, filter: filter.into(), ack_timeout_ms, group: None };
                 self.send(client, &ClientFrame::SubscribeRequest(request)).await;
             }
             Transition::Unsubscribe { client, filter } => {
@@ -136,11 +148,12 @@ impl Parts {
     async fn publish(&mut self, client: usize, topic: &str, count: u64, model: &Reference) {
         let session = model.lines[client].unwrap();
         let first = model.sessions[session].published - count + 1;
+        let mut bytes = Vec::new();
         for sequence in first..first + count {
             self.published += 1;
-            let payload = self.published.to_string();
-            self.send(client, &publish(sequence, topic, payload.as_bytes())).await;
+            publish(sequence, topic, self.published.to_string().as_bytes()).encode(&mut bytes);
         }
+        self.lines[client].as_mut().unwrap().send_bytes(&bytes).await;
     }
 
     async fn order(&self, transition: Transition) -> Answer {
@@ -153,6 +166,10 @@ impl Parts {
             Transition::Purge { session, filter } => Control::Purge { subscription: subscription(session, filter) },
             Transition::Redeliver { session, filter } => Control::Redeliver { subscription: subscription(session, filter) },
             Transition::Kill { topic } => Control::KillTopic { topic: topic.parse().unwrap() },
+            Transition::Forbid { topic } => Control::ForbidTopic { topic: topic.parse().unwrap() },
+            Transition::Allow { topic } => Control::AllowTopic { topic: topic.parse().unwrap() },
+            Transition::ForbidAll => Control::ForbidPrincipal { principal: Principal::local() },
+            Transition::AllowAll => Control::AllowPrincipal { principal: Principal::local() },
             other => panic!("{other:?} is no order"),
         };
         match order(&self.broker, control).await {
@@ -205,7 +222,8 @@ impl Parts {
                 Heard::Registered { session, resumed, epoch, settled, subscriptions }
             }
             Reply::Subscribed(ack) => {
-                Heard::Subscribed { filter: named(&ack.filter), handle: ack.handle.0, existing: ack.existing }
+                let SubscribeAck { filter, handle, existing, ack_timeout_ms: ack_timeout, .. } = ack;
+                Heard::Subscribed { filter: named(&filter), handle: handle.0, existing, ack_timeout }
             }
             Reply::Error(error) => Heard::Refused { code: error.code, why: reason(error.code, &error.reason, model) },
             // One may stand for many.
@@ -218,7 +236,7 @@ impl Parts {
             }
             Reply::Displaced => Heard::Displaced,
             Reply::Evicted(_) => Heard::Evicted,
-            Reply::Ended(told) => Heard::Ended { filter: named(&told.filter), lost: told.lost },
+            Reply::Ended(told) => Heard::Ended { filter: named(&told.filter), code: told.code, lost: told.lost },
             Reply::Other(text) if text.starts_with("UnsubscribeAck") => {
                 Heard::Unsubscribed { existed: text.contains("existed: true") }
             }
@@ -246,8 +264,7 @@ impl Parts {
                 subscriptions += 1;
                 let Depth { waiting, in_flight, poison, dropped, .. } =
                     board.subscriptions[&SubscriptionId { session: *id, filter: filter.parse().unwrap() }].depth;
-                let depths = [queue.waiting.len(), queue.flight.len(), queue.poison.len(), 0];
-                assert_eq!([waiting, in_flight, poison, dropped], depths.map(|depth| depth as u64), "{filter}");
+                assert_eq!(([in_flight, waiting, poison], dropped), (queue.depths(), queue.dropped), "{filter}");
             }
         }
         assert_eq!(board.subscriptions.len(), subscriptions);
@@ -256,7 +273,18 @@ impl Parts {
             let told = board.topics[&topic.parse::<TopicName>().unwrap()].sample.as_ref().map_or(0, |sample| sample.backlog);
             assert_eq!(told, backlog.len() as u64, "{topic}");
         }
-        assert_eq!(self.broker.counters().dropped, model.lost, "what is lost is counted");
+        assert_eq!(self.broker.counters().dropped, model.counted(), "what is lost is counted");
+    }
+
+    /// Each queue holds what the model says, to the message and its attempts.
+    async fn look(&self, model: &Reference) {
+        for (at, session) in model.sessions.iter().enumerate() {
+            for (filter, (_, queue)) in &session.subscriptions {
+                let look = Control::PeekQueue { subscription: self.subscription(at, filter), most: MAX_MESSAGES };
+                let Outcome::Seen { peek } = order(&self.broker, look).await else { panic!("no look at {filter}") };
+                assert_eq!(peek.messages.iter().map(seen).collect::<Vec<_>>(), queue.seen(), "{filter} of session {at}");
+            }
+        }
     }
 }
 
@@ -273,6 +301,9 @@ fn reason(code: Code, text: &str, model: &Reference) -> &'static str {
     if code == Code::Unavailable && text.contains("dropped") {
         return "dropped";
     }
+    if code == Code::Forbidden && text.contains("forbidden by an operator") {
+        return "forbidden";
+    }
     let whys = model.sessions.iter().filter_map(|session| match session.life {
         Life::Gone { why } => Some(why),
         Life::Here { .. } | Life::Away { .. } => None,
@@ -283,7 +314,11 @@ fn reason(code: Code, text: &str, model: &Reference) -> &'static str {
 fn message(got: &Got) -> Message {
     let topic = reference::TOPICS.into_iter().find(|topic| *topic == got.topic).unwrap();
     let (number, redelivered, returns) = (got.number, got.redelivered, got.returns);
-    Message { number, topic, payload: got.text().parse().unwrap(), redelivered, returns }
+    Message { number, topic, payload: got.text().parse().unwrap(), redelivered, returns, attempts: 0 }
+}
+
+fn seen(it: &Peeked) -> Seen {
+    (it.place, it.number, str::from_utf8(&it.payload).unwrap().parse().unwrap(), it.attempts, it.redelivered)
 }
 
 impl StateMachineTest for Real {
@@ -302,6 +337,7 @@ impl StateMachineTest for Real {
         assert_eq!(step.delivered, model.delivered);
         assert_eq!(step.answer, model.answer);
         real.parts.compare(model);
+        real.runtime.block_on(real.parts.look(model));
         real
     }
 
@@ -310,7 +346,7 @@ impl StateMachineTest for Real {
     fn teardown(real: Self, model: Reference) {
         let lost = real.runtime.block_on(real.parts.broker.shutdown());
         assert!(lost.messages() <= model.held(), "{lost:?}");
-        assert_eq!(real.parts.broker.counters().dropped, model.lost + model.held());
+        assert_eq!(real.parts.broker.counters().dropped, model.counted() + model.held());
     }
 }
 

@@ -348,6 +348,28 @@ fn signals_stop_a_broker_in_order() {
     }
 }
 
+/// Who ended it, and what that has cost, is on record like any other order; one that cannot be recorded is obeyed all the same.
+#[test]
+fn a_signal_to_stop_is_on_record() {
+    for is_writable in [true, false] {
+        let mut serve = Serve::start();
+        serve.publish("orders", "one");
+        let audit = serve.state.path().join("audit.jsonl");
+        if !is_writable {
+            std::fs::create_dir(&audit).unwrap();
+        }
+        signal_to(&serve.child, Signal::TERM);
+        let (code, log) = serve.end();
+        assert_eq!(code, Some(0), "{log}");
+        if is_writable {
+            let records = std::fs::read_to_string(&audit).unwrap();
+            let of_signal: Vec<_> = records.lines().filter(|line| line.contains("\"operator\":\"SIGTERM\"")).collect();
+            assert_eq!(of_signal.len(), 2, "{records}");
+            assert!(of_signal[0].contains("\"intent\"") && of_signal[1].contains("\"backlog\":1"), "{records}");
+        }
+    }
+}
+
 /// A service manager sees that it did not end as asked, and its log says why; what was in the broker is counted.
 #[test]
 fn a_broker_that_fails_too_often_ends_with_a_code() {

@@ -31,12 +31,12 @@ use super::{
     watch::{Doing, kinds},
 };
 use crate::{
+    commons::Commons,
     config::{Changes, Config},
     control::{self, Control, Order, Outcome},
     events::{ActorName, Event, Lost, Sample},
     logins::Logins,
     net::Accept,
-    shared::Shared,
     stats::Rate,
     wire::Code,
 };
@@ -73,7 +73,7 @@ kinds! { BrokerMsg: Reload Register EndExact MakeRoom Order Shutdown Drained Sto
 
 /// The broker's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) endpoints: Vec<Arc<dyn Accept>>,
     /// What the broker is doing.
     pub(crate) doing: Arc<Doing>,
@@ -82,7 +82,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Broker;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     endpoints: Vec<Arc<dyn Accept>>,
     last_listener: Arc<AtomicU64>,
     children: Children<ActorName>,
@@ -125,7 +125,7 @@ struct Managers {
 impl Managers {
     async fn start(
         myself: &ActorRef<BrokerMsg>,
-        shared: &Arc<Shared>,
+        shared: &Arc<Commons>,
         endpoints: &[Arc<dyn Accept>],
         last_listener: &Arc<AtomicU64>,
         children: &mut Children<ActorName>,
@@ -264,7 +264,7 @@ impl State {
         let (shared, sessions) = (Arc::clone(&self.shared), self.managers.sessions.clone());
         let users = shared.access.current();
         if !users.may_block() {
-            return match users.verify(&credentials(&register), Shared::now(), &shared.stats.hashed) {
+            return match users.verify(&credentials(&register), Commons::now(), &shared.stats.hashed) {
                 Ok(principal) => claim(&shared, &sessions, register, principal),
                 Err(why) => refuse(&shared, &register, Refused::new(Code::Unauthorized, why.to_string())),
             };
@@ -281,6 +281,10 @@ impl State {
         let hashing = Arc::clone(&self.hashing);
         tokio::spawn(async move {
             let Ok(turn) = hashing.acquire_owned().await else { return };
+            if register.connection.outbound.is_closed() {
+                // It was told to go while it waited: those behind it are not to wait for it.
+                return;
+            }
             match place.log_in(&shared, &users, credentials(&register)).await {
                 Ok(principal) => claim(&shared, &sessions, register, principal),
                 Err((refused, late)) => {
@@ -455,7 +459,10 @@ impl State {
         if (crate::events::BrokerSample { casts: known.casts, ..sample }) != known {
             self.shared.emit(Event::Sample(Sample { broker: Some(sample), ..Sample::default() }));
         }
-        lock(&self.logins).tick(&self.shared.config.logins, Shared::now());
+        for event in self.shared.repeats.overdue(Commons::now()) {
+            self.shared.emit(event);
+        }
+        lock(&self.logins).tick(&self.shared.config.logins, Commons::now());
         self.tell(&self.managers.topics, TopicManagerMsg::Tick);
         self.tell(&self.managers.subscribers, SubscriberManagerMsg::Tick);
         self.tell(&self.managers.sessions, SessionManagerMsg::Tick);
@@ -469,7 +476,7 @@ impl State {
         let (limit, window) = (limits.manager_restarts, limits.manager_window);
         loop {
             self.shared.emit(Event::ManagerFailed { manager: manager.to_owned(), why: why.clone() });
-            let restarts = self.failures.count(Shared::now(), window);
+            let restarts = self.failures.count(Commons::now(), window);
             stop_all(self.children.take_newest_first()).await;
             let lost = self.shared.close_all();
             if restarts > limit {

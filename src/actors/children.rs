@@ -8,8 +8,8 @@ use tokio::time;
 
 use super::watch::{Doing, Kinds, Watched};
 use crate::{
+    commons::Commons,
     events::{ActorName, BusyActors, Event, Sample},
-    shared::Shared,
 };
 
 /// The part of a supervisor's own patience that it has for the start of a child.
@@ -54,7 +54,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
     /// If it fails before it has a state, or takes too long for that: its supervisor must not hang with it.
     pub(crate) async fn start<A>(
         &mut self,
-        shared: &Arc<Shared>,
+        shared: &Arc<Commons>,
         supervisor: ActorCell,
         of: T,
         actor: A,
@@ -100,7 +100,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
 
     /// Looks what each is doing: the slow are told, the hung killed. Returns those that do not even end when they are killed,
     /// because they keep their thread: they are given up, and must be replaced without waiting for them.
-    pub(crate) fn look(&mut self, shared: &Shared) -> Vec<Ended<T>> {
+    pub(crate) fn look(&mut self, shared: &Commons) -> Vec<Ended<T>> {
         let (second, patience) = (shared.second(), shared.config.failures.hang_after);
         let (mut actors, mut given_up) = (Vec::new(), Vec::new());
         for (id, child) in &mut self.all {

@@ -19,9 +19,9 @@ use super::{
     watch::{Doing, Kinds as _, Watched},
 };
 use crate::{
+    commons::Commons,
     events::{ActorName, Event},
     net::Accept,
-    shared::Shared,
 };
 
 /// How long the last words of connections may take to be written.
@@ -33,7 +33,7 @@ const MANAGERS: Duration = Duration::from_secs(16);
 
 /// The task around the broker.
 pub(crate) struct Heart {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     broker: ActorRef<BrokerMsg>,
     doing: Arc<Doing>,
     task: JoinHandle<()>,
@@ -43,7 +43,7 @@ pub(crate) struct Heart {
 impl Heart {
     /// Starts the broker. It accepts connections when this returns.
     pub(crate) async fn start(
-        shared: Arc<Shared>,
+        shared: Arc<Commons>,
         endpoints: Vec<Arc<dyn Accept>>,
     ) -> Result<(Self, ActorRef<BrokerMsg>), SpawnErr> {
         let doing = Doing::new(ActorName::Broker, BrokerMsg::KINDS);

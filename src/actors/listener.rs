@@ -21,19 +21,16 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    connection::{Admission, Outbound, ReadEnd, Reader, Writer},
+    commons::{Commons, tell},
+    connection::{Admission, GOODBYE, Outbound, ReadEnd, Reader, Writer},
     events::{CloseReason, Event},
     limits::Limit,
     name::{ClientName, ListenerId},
     net::Socket,
-    shared::{Shared, tell},
     stats::{Alive, Stats},
     timers::Alarm,
     wire::{Code, ErrorFrame, RegistrationRequest, ServerFrame},
 };
-
-/// How long a goodbye may take to be written.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// What a listener can be asked.
 #[derive(Debug)]
@@ -123,7 +120,7 @@ pub(crate) struct Line {
 
 /// A listener's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) id: ListenerId,
     pub(crate) peer: SocketAddr,
     pub(crate) socket: Socket,
@@ -136,7 +133,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Listener;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     connection: Connection,
     line: Arc<Line>,
     register: Door<Register>,
@@ -280,7 +277,7 @@ fn spawn_task<T: Send + 'static>(
     tokio::spawn(ended.run(task)).abort_handle()
 }
 
-fn wake_at(shared: &Shared, alarm: &Alarm, who: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
+fn wake_at(shared: &Commons, alarm: &Alarm, who: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
     let (stats, listener) = (Arc::clone(&shared.stats), who.clone());
     alarm.set(Instant::now() + after, move || {
         let _ = tell(&stats, &listener, message());
@@ -362,10 +359,8 @@ impl State {
         }
         self.shared.stats.refused_registrations.add(1);
         let Connection { id, peer, .. } = self.connection;
-        // A client that tries again and again is counted, but told of once a second.
-        if let Some(times) = self.shared.limits.told("registrations", &peer.ip().to_string(), Shared::now()) {
-            self.shared.emit(Event::RegistrationRefused { id, peer, code, why: reason.clone(), times });
-        }
+        let event = || Event::RegistrationRefused { id, peer, code, why: reason.clone(), times: 1 };
+        self.shared.repeated("registrations", &peer.ip().to_string(), event);
         if !again {
             return self.close(Goodbye::Error { code, reason, wait }, CloseReason::Refused);
         }
@@ -457,38 +452,16 @@ impl Drop for State {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-
-    /// Stands where a listener would and says what it hears.
-    struct Ear;
-
-    impl Actor for Ear {
-        type Msg = ListenerMsg;
-        type State = UnboundedSender<ListenerMsg>;
-        type Arguments = Self::State;
-
-        async fn pre_start(&self, _: ActorRef<ListenerMsg>, heard: Self::State) -> Result<Self::State, ActorProcessingErr> {
-            Ok(heard)
-        }
-
-        async fn handle(
-            &self,
-            _: ActorRef<ListenerMsg>,
-            said: ListenerMsg,
-            heard: &mut Self::State,
-        ) -> Result<(), ActorProcessingErr> {
-            heard.send(said).map_err(|_| "nobody listens".into())
-        }
-    }
+    use crate::actors::ear::ear;
 
     async fn run(
         task: impl Future<Output = Result<(), CloseReason>> + Send + 'static,
     ) -> (UnboundedReceiver<ListenerMsg>, Arc<Stats>) {
-        let ((sender, heard), stats) = (unbounded_channel(), Arc::<Stats>::default());
-        let (ear, _) = Actor::spawn(None, Ear, sender).await.unwrap();
-        spawn_task(&stats, &ear, task, ListenerMsg::WriteEnded, Err(CloseReason::Failed));
+        let ((listener, heard), stats) = (ear().await, Arc::<Stats>::default());
+        spawn_task(&stats, &listener, task, ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         (heard, stats)
     }
 

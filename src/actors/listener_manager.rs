@@ -31,14 +31,14 @@ use super::{
 };
 use crate::{
     bucket::Pace,
+    commons::Commons,
     config::Connections,
-    connection::{Outbound, Reader, Writer},
+    connection::{GOODBYE, Outbound, Reader, Writer},
     control::Outcome,
     events::{ActorName, CloseReason, Event, ListenerSample, Lost, Sample},
     limits::Limit,
     name::ListenerId,
     net::{Accept, Socket},
-    shared::Shared,
     stats::Rate,
     throttle::network,
     wire::{Code, ErrorFrame, ServerFrame},
@@ -52,8 +52,6 @@ const GIVEN_UP: usize = 32;
 
 /// Clients that were turned away and may have a moment at the same time.
 const LEAVING: usize = 64;
-/// How long that moment is.
-const TURNED_AWAY: Duration = Duration::from_secs(1);
 
 /// What the listener manager can be asked.
 #[derive(Debug)]
@@ -74,7 +72,7 @@ kinds! { ListenerManagerMsg: Accepted Starved Accept SayGoodbye Tick }
 
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) endpoints: Vec<Arc<dyn Accept>>,
     pub(crate) register: Door<Register>,
     /// Counts connections across restarts, so that no number is used twice.
@@ -86,7 +84,7 @@ pub(crate) struct Arguments {
 pub(crate) struct ListenerManager;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     register: Door<Register>,
     last_id: Arc<AtomicU64>,
     children: Children<ListenerId>,
@@ -172,7 +170,7 @@ impl Actor for ListenerManager {
 }
 
 /// Accepts at one endpoint, one connection at a time: the next is taken when the manager has dealt with this one.
-async fn accept(shared: Arc<Shared>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
+async fn accept(shared: Arc<Commons>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
     loop {
         match endpoint.accept().await {
             Ok((socket, peer)) => {
@@ -264,7 +262,7 @@ impl State {
                     let _ = socket.write.shutdown().await;
                     tokio::io::copy(&mut socket.read, &mut tokio::io::sink()).await
                 };
-                let _ = tokio::time::timeout(TURNED_AWAY, gone).await;
+                let _ = tokio::time::timeout(GOODBYE, gone).await;
                 drop(place);
             });
         }
@@ -277,7 +275,7 @@ impl State {
             return Some(ErrorFrame::new(Code::Unavailable, "the broker takes no new connections now; try again later"));
         }
         let from = address.to_string();
-        if let Err(wait) = self.places.connects.take(&address, connects(limits), Shared::now()) {
+        if let Err(wait) = self.places.connects.take(&address, connects(limits), Commons::now()) {
             self.shared.limit_hit(Limit::Connects, &from);
             let reason = "too many new connections from your address (connections.connects_per_second); wait";
             return Some(ErrorFrame::new(Code::TooMany, reason).retry_after(Some(wait)));
@@ -309,6 +307,10 @@ impl State {
     }
 
     fn accept(&mut self, on: bool) -> Outcome {
+        if on {
+            // Of a drain that is over: whoever waited for it has gone, though not every connection has.
+            self.goodbye = None;
+        }
         if self.shared.accepting.swap(on, Relaxed) == on {
             return Outcome::AlreadyGone;
         }
@@ -348,7 +350,7 @@ impl State {
             self.gone(of);
         }
         self.look_at_tasks();
-        self.places.connects.forget_full(connects(&self.shared.config.connections), Shared::now());
+        self.places.connects.forget_full(connects(&self.shared.config.connections), Commons::now());
         self.sample();
         Ok(())
     }
@@ -388,8 +390,6 @@ impl State {
                 });
             }
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { listeners: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |listeners| Sample { listeners, ..Sample::default() });
     }
 }

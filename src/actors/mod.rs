@@ -4,6 +4,8 @@
 
 mod broker;
 mod children;
+#[cfg(test)]
+pub(crate) mod ear;
 mod heart;
 mod listener;
 mod listener_manager;
@@ -34,7 +36,7 @@ pub(crate) use self::{
     watch::Doing,
 };
 use crate::{
-    shared::{Shared, tell},
+    commons::{Commons, tell},
     stats::{Alive, Counter, Stats},
 };
 use ractor::{ActorRef, Message};
@@ -70,7 +72,7 @@ impl<T: 'static> fmt::Debug for Door<T> {
 type Living = Alive<fn(&Stats) -> &Counter>;
 
 /// Counts an actor as alive for as long as its state lives.
-fn alive(shared: &Shared) -> Living {
+fn alive(shared: &Commons) -> Living {
     Alive::new(&shared.stats, |stats| &stats.actors)
 }
 

@@ -7,12 +7,12 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::{Living, SessionMsg, alive, watch::kinds};
 use crate::{
+    commons::{Commons, tell},
     connection::{Delivery, Outbound},
     events::Event,
     limits::Limit,
     name::Epoch,
     queue::GivenUp,
-    shared::{Shared, tell},
     subscription::SubscriptionQueue,
     timers::Alarm,
     wire::{Nack, SubscribeAck},
@@ -44,7 +44,7 @@ kinds! { SubscriberMsg: Ready Resume Park Ack Nack CheckAcks }
 
 /// A subscriber's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) queue: Arc<SubscriptionQueue>,
     pub(crate) session: ActorRef<SessionMsg>,
     /// The request to answer; absent when this one takes the place of one that failed.
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Subscriber;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     queue: Arc<SubscriptionQueue>,
     session: ActorRef<SessionMsg>,
     mode: Mode,
@@ -185,13 +185,10 @@ impl State {
         }
         match what {
             Nack::Again => self.give_up(self.queue.again(number)),
-            Nack::Poison => {
-                if self.queue.give_up_one(number) {
-                    self.give_up(Some(GivenUp { number, attempts: 1 }));
-                } else {
-                    self.shared.stats.bad_acks.add(1);
-                }
-            }
+            Nack::Poison => match self.queue.give_up_one(number) {
+                None => self.shared.stats.bad_acks.add(1),
+                given_up => self.give_up(given_up),
+            },
         }
     }
 
@@ -204,7 +201,7 @@ impl State {
     fn check_acks(&mut self) {
         self.watching = false;
         if matches!(self.mode, Mode::Live { settles: false, .. }) {
-            self.give_up(self.queue.check_acks(Shared::now()));
+            self.give_up(self.queue.check_acks(Commons::now()));
         }
     }
 
@@ -267,5 +264,59 @@ impl State {
         self.alarm.set(self.queue.ack_deadline().into(), move || {
             let _ = tell(&stats, &myself, SubscriberMsg::CheckAcks);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::{
+        Broker, Config,
+        actors::ear::ear,
+        batch::BatchBuilder,
+        name::{SessionId, SubscriptionHandle, SubscriptionId},
+        queue::Bounds,
+        wire::{Headers, Publish},
+    };
+
+    /// I4: a session says Park and Resume in their order, and yet what belongs to a connection that is gone parks no later one.
+    #[tokio::test]
+    async fn a_park_of_an_older_epoch_is_counted_and_does_nothing() {
+        let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
+        let broker = Broker::start(config).await.unwrap();
+        let (shared, (session, mut told)) = (broker.shared(), ear().await);
+        let id = SubscriptionId { session: SessionId::from_bytes([1; 16]), filter: "t".parse().unwrap() };
+        let bounds = Bounds {
+            messages: 9,
+            bytes: 999,
+            poison: 9,
+            window_messages: 9,
+            window_bytes: 999,
+            attempts: 9,
+            hold: Duration::ZERO,
+        };
+        let principal = crate::name::Principal::local();
+        let queue = SubscriptionQueue::new(id, SubscriptionHandle(1), principal, shared, bounds, Duration::from_secs(9));
+        let arguments = Arguments { shared: Arc::clone(shared), queue: Arc::clone(&queue), session, request: None };
+        let (subscriber, _) = Actor::spawn(None, Subscriber, arguments).await.unwrap();
+        let (now, later) = (Epoch::default().next(), Epoch::default().next().next());
+        let outbound = Outbound::new(Arc::default(), 999);
+        subscriber.cast(SubscriberMsg::Resume { epoch: later, outbound, settles: false }).unwrap();
+        subscriber.cast(SubscriberMsg::Park { epoch: now }).unwrap();
+        let mut batch = BatchBuilder::new("t".parse().unwrap());
+        batch.push(&Publish { sequence: 1, topic: b"t", headers: Headers::NONE, payload: b"x" });
+        let batch = Arc::new(batch.seal(Instant::now()));
+        queue.append(shared, &batch, 0, || None, (Instant::now(), 1));
+        loop {
+            match told.recv().await {
+                Some(SessionMsg::Deliver { epoch, .. }) => break assert_eq!(epoch, later),
+                Some(SessionMsg::Serving { .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(shared.stats.stale.get(), 1);
+        broker.shutdown().await;
     }
 }

@@ -17,12 +17,12 @@ use super::{
     watch::{Doing, kinds},
 };
 use crate::{
+    commons::Commons,
     control::{Control, Order, Outcome},
     events::{Event, Lost, Sample, SubscriptionEnd, SubscriptionSample},
     limits::Limit,
     name::{Filter, Principal, SessionId, SubscriptionHandle, SubscriptionId, TopicName},
     queue::{Bounds, GivenUp},
-    shared::Shared,
     stats::Rate,
     subscription::SubscriptionQueue,
     wire::Code,
@@ -92,7 +92,7 @@ pub(crate) struct ExactEnded {
 
 /// The subscriber manager's references.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     /// What this manager is doing.
     pub(crate) doing: Arc<Doing>,
 }
@@ -100,7 +100,7 @@ pub(crate) struct Arguments {
 pub(crate) struct SubscriberManager;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     children: Children<SubscriptionId>,
     sessions: BTreeMap<SessionId, BTreeMap<Filter, Entry>>,
     count: usize,
@@ -367,7 +367,7 @@ impl State {
         loop {
             let entry = self.sessions.get_mut(&id.session).and_then(|filters| filters.get_mut(&id.filter));
             let Some(entry) = entry.filter(|entry| entry.subscriber.get_id() == actor) else { return };
-            let restarts = entry.failures.count(Shared::now(), window);
+            let restarts = entry.failures.count(Commons::now(), window);
             let (queue, session) = (Arc::clone(&entry.queue), entry.session.clone());
             // What was in flight comes again, marked; its session resumes the new subscriber.
             if let Some(GivenUp { number, attempts }) = queue.lose_subscriber() {
@@ -476,9 +476,7 @@ impl State {
         for queue in &queues {
             queue.tell_dropped(&self.shared);
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { subscriptions: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |subscriptions| Sample { subscriptions, ..Sample::default() });
     }
 
     fn close(&mut self) -> Lost {

@@ -11,10 +11,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::{Door, alive, watch::kinds};
 use crate::{
     batch::Batch,
+    commons::Commons,
     connection::Unaccepted,
     name::Principal,
     receipt::Receipt,
-    shared::Shared,
     subscription::SubscriptionQueue,
     topic_cell::{Life, TopicCell},
     wire::Code,
@@ -51,7 +51,7 @@ pub(crate) struct TopicRef {
 
 /// A topic's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) cell: Arc<TopicCell>,
     pub(crate) make_room: Door<MakeRoom>,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Topic;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     cell: Arc<TopicCell>,
     make_room: Door<MakeRoom>,
     /// The queues that matched at `generation`; none matched before the first look.
@@ -135,7 +135,7 @@ impl State {
         let messages = u64::from(batch.len() - skip);
         let batch = Arc::new(batch);
         self.look_again();
-        let instant = Shared::now();
+        let instant = Commons::now();
         if self.queues.is_empty() {
             if !self.cell.backlog().append(batch, skip, instant) {
                 // Everything ends just now: as lost as what the backlog held then.
@@ -172,7 +172,7 @@ impl State {
         if let Some(queue) = first_exact {
             let backlog = self.cell.backlog().take();
             for part in backlog {
-                queue.append(&self.shared, &part.batch, part.from, || None, (Shared::now(), self.judged));
+                queue.append(&self.shared, &part.batch, part.from, || None, (Commons::now(), self.judged));
             }
         }
     }

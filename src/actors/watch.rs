@@ -14,8 +14,8 @@ use std::{
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message, SupervisionEvent};
 
 use crate::{
+    commons::Commons,
     events::{ActorName, Busy},
-    shared::Shared,
 };
 
 /// The messages of a mailbox, by name.
@@ -138,7 +138,7 @@ impl Doing {
 pub(crate) struct Watched<A> {
     pub(crate) actor: A,
     pub(crate) doing: Arc<Doing>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
 }
 
 impl<A> Watched<A> {

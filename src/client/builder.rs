@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Client, ConnectError, Door, backoff::Backoff, driver, register, shared::Shared, state::State};
+use super::{Client, ConnectError, Door, backoff::Backoff, driver, hub::Hub, register, state::State};
 use crate::{
     entropy::{Entropy, OsEntropy},
     name::{ClientName, SessionId},
@@ -98,7 +98,7 @@ impl Builder {
         let Self { settings, session, backoff } = self;
         settings.request.name.parse::<ClientName>()?;
         let registered = register::register(&settings, session, None).await?;
-        let shared = Arc::new(Shared::new(State::new(registered.response, registered.lost)));
+        let shared = Arc::new(Hub::new(State::new(registered.response, registered.lost)));
         tokio::spawn(driver::run(Arc::clone(&shared), settings, backoff, registered.connection));
         Ok(Client { door: Arc::new(Door { shared }) })
     }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{inbox::Inbox, shared::Shared};
+use super::{hub::Hub, inbox::Inbox};
 use crate::{
     clock::UnixMillis,
     name::TopicName,
@@ -52,11 +52,11 @@ pub struct Held {
     delivery: Delivery,
     round: u32,
     inbox: Arc<Inbox>,
-    shared: Arc<Shared>,
+    shared: Arc<Hub>,
 }
 
 impl Held {
-    pub(super) fn new(delivery: Delivery, round: u32, inbox: Arc<Inbox>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(delivery: Delivery, round: u32, inbox: Arc<Inbox>, shared: Arc<Hub>) -> Self {
         Self { delivery, round, inbox, shared }
     }
 

@@ -23,8 +23,8 @@ use super::{
     backoff::{self, Backoff},
     error::{ClientEnd, is_temporary},
     event::ClientEvent,
+    hub::Hub,
     register::{Connection, Registered, Settings, register},
-    shared::Shared,
 };
 use crate::{
     net::{ReadHalf, Socket, WriteHalf},
@@ -48,7 +48,7 @@ enum Stop {
 }
 
 /// Whoever waits for the client is told when its task is gone, even if a runtime that shuts down has dropped it.
-struct Alive(Arc<Shared>);
+struct Alive(Arc<Hub>);
 
 impl Drop for Alive {
     fn drop(&mut self) {
@@ -57,7 +57,7 @@ impl Drop for Alive {
 }
 
 /// Serves `connection`, and those that come after it, until the client is over.
-pub(super) async fn run(shared: Arc<Shared>, settings: Settings, backoff: Backoff, mut connection: Connection) {
+pub(super) async fn run(shared: Arc<Hub>, settings: Settings, backoff: Backoff, mut connection: Connection) {
     let _alive = Alive(Arc::clone(&shared));
     let mut attempt = 0;
     let end = loop {
@@ -84,7 +84,7 @@ pub(super) async fn run(shared: Arc<Shared>, settings: Settings, backoff: Backof
 
 /// Connects again, as often as the policy allows.
 async fn come_back(
-    shared: &Shared,
+    shared: &Hub,
     settings: &Settings,
     backoff: &Backoff,
     attempt: &mut u32,
@@ -128,7 +128,7 @@ async fn come_back(
 }
 
 /// Serves one connection to its end, and closes it: the broker must not have to wait for a client that waits to come back.
-async fn serve(shared: &Shared, mut connection: Connection) -> Stop {
+async fn serve(shared: &Hub, mut connection: Connection) -> Stop {
     let (keep_alive, max_frame) = {
         let registration = &shared.state().registration;
         (Duration::from_millis(registration.keep_alive_ms), registration.max_frame as usize)
@@ -160,7 +160,7 @@ async fn serve(shared: &Shared, mut connection: Connection) -> Stop {
 }
 
 /// Writes what there is until the goodbye is written.
-async fn write_all(shared: &Shared, socket: &mut WriteHalf, wrote: &AtomicBool) -> io::Result<()> {
+async fn write_all(shared: &Hub, socket: &mut WriteHalf, wrote: &AtomicBool) -> io::Result<()> {
     loop {
         let mut output = shared.take_output();
         if output.frames.is_empty() {
@@ -208,7 +208,7 @@ struct Pulse {
 
 impl Pulse {
     /// Twice a keep-alive time: asks if nothing was written or heard, and gives up after three beats of silence.
-    async fn beat(&self, shared: &Shared, keep_alive: Duration) -> Stop {
+    async fn beat(&self, shared: &Hub, keep_alive: Duration) -> Stop {
         if keep_alive.is_zero() {
             return std::future::pending().await;
         }
@@ -231,7 +231,7 @@ impl Pulse {
 
 /// The reading side of a connection.
 struct Reader<'a> {
-    shared: &'a Shared,
+    shared: &'a Hub,
     read: &'a mut ReadHalf,
     received: &'a mut BytesMut,
     heard: &'a AtomicBool,

@@ -38,12 +38,12 @@ mod delivery;
 mod driver;
 mod error;
 mod event;
+mod hub;
 mod inbox;
 mod ledger;
 mod publisher;
 mod register;
 mod settlement;
-mod shared;
 mod state;
 mod subscription;
 #[cfg(test)]
@@ -65,7 +65,7 @@ use crate::{
     name::{Filter, NameError, SessionId, TopicName},
     wire::Headers,
 };
-use shared::{Shared, Topic};
+use hub::{Hub, Topic};
 
 /// A client of a broker. Clones are the same client; when the last clone and the last stream are dropped, it leaves, and its
 /// session waits at the broker to be resumed until it is reclaimed.
@@ -77,7 +77,7 @@ pub struct Client {
 /// The users' end of what they share with the background task; the task itself holds none, so it sees the last one go.
 #[derive(Debug)]
 struct Door {
-    shared: Arc<Shared>,
+    shared: Arc<Hub>,
 }
 
 impl Drop for Door {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Door, PublishError, settlement::Pending, shared::Topic};
+use super::{Door, PublishError, hub::Topic, settlement::Pending};
 use crate::{
     name::TopicName,
     wire::{Headers, headers_from},

@@ -13,9 +13,9 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     error::{ClientEnd, PublishError, SubscribeError},
     event::{ClientEvent, LostSession, SubscriptionOver},
+    hub::Output,
     inbox::{Inbox, Window},
     ledger::{Credit, Ledger},
-    shared::Output,
 };
 use crate::{
     name::{Filter, NameError, NameRules, SubscriptionHandle, TopicName},

@@ -1,10 +1,13 @@
 //! A password's hash, checked where it enters and shown nowhere.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash::{PasswordHash as Phc, SaltString},
+    Algorithm, Argon2, Block, Params, PasswordHasher as _, Version,
+    password_hash::{Output, PasswordHash as Phc, Salt, SaltString},
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -12,6 +15,37 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 const MAX_MEMORY_KIB: u32 = 256 * 1_024;
 /// The most passes over it.
 const MAX_PASSES: u32 = 64;
+
+/// What verifications have worked in and will work in again.
+static WORKSHOP: Workshop = Workshop::new();
+
+/// Memory for verifications. Allocated anew for each of them it would be freed on another thread each time, and allocators
+/// keep some for every thread: a flood of wrong passwords, two at a time, left hundreds of MiB behind.
+#[derive(Debug)]
+struct Workshop(Mutex<Vec<Vec<Block>>>);
+
+impl Workshop {
+    /// Kept for the next ones; what runs beside them comes and goes.
+    const BENCHES: usize = 2;
+
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Does `work` in `blocks` of memory that hold whatever was left there.
+    fn lend<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+        let mut bench = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        if bench.len() < blocks {
+            bench.resize(blocks, Block::new());
+        }
+        let result = work(&mut bench[..blocks]);
+        let mut benches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if benches.len() < Self::BENCHES {
+            benches.push(bench);
+        }
+        result
+    }
+}
 
 /// Why a password hash was refused. Never says what it was: a user may have put the password itself there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,8 +99,21 @@ impl PasswordHash {
 
     /// True if this is the hash of `password`. Takes tens of milliseconds and as much memory as the hash says.
     pub fn verifies(&self, password: &str) -> bool {
+        self.verifies_in(&WORKSHOP, password)
+    }
+
+    fn verifies_in(&self, workshop: &Workshop, password: &str) -> bool {
         let phc = Phc::new(&self.0).expect("it was parsed when it was made");
-        Argon2::default().verify_password(password.as_bytes(), &phc).is_ok()
+        let (Ok(params), Some(salt), Some(hash)) = (Params::try_from(&phc), phc.salt, phc.hash) else { return false };
+        let Ok(version) = phc.version.map_or(Ok(Version::default()), Version::try_from) else { return false };
+        let (mut salted, mut out) = ([0; Salt::MAX_LENGTH], [0; Output::MAX_LENGTH]);
+        let (Ok(salt), Some(out)) = (salt.decode_b64(&mut salted), out.get_mut(..hash.len())) else { return false };
+        let blocks = params.block_count();
+        let argon2 = Argon2::new(Algorithm::Argon2id, version, params);
+        let hashed =
+            workshop.lend(blocks, |memory| argon2.hash_password_into_with_memory(password.as_bytes(), salt, out, memory));
+        // Compared in constant time.
+        hashed.is_ok() && Output::new(out).is_ok_and(|out| out == hash)
     }
 }
 
@@ -139,6 +186,42 @@ mod tests {
             "$2b$12$abcdefghijklmnopqrstuv",
         ] {
             assert_eq!(PasswordHash::parse(bad), Err(HashError::NotArgon2id), "{bad}");
+        }
+    }
+
+    /// I5: what one verification needs is kept for the next one, at whatever cost that has.
+    #[test]
+    fn verifications_work_where_others_have_worked() {
+        let hash =
+            |kib, passes, lanes| PasswordHash::make_at_cost("right", [7; 16], Params::new(kib, passes, lanes, None).unwrap());
+        let (workshop, hashes) = (Workshop::new(), [hash(2_048, 1, 1), hash(64, 3, 2), hash(8, 1, 1), hash(2_000, 1, 1)]);
+        assert!(hashes[0].verifies_in(&workshop, "right"));
+        for hash in &hashes {
+            let verify = || {
+                assert!(hash.verifies_in(&workshop, "right"));
+                assert!(!hash.verifies_in(&workshop, "wrong"));
+            };
+            let held = allocation_counter::measure(verify).bytes_max;
+            assert!(held < 64 << 10, "{held} bytes");
+        }
+        assert_eq!(workshop.0.lock().unwrap().len(), 1);
+    }
+
+    /// What another program has made is verified, too.
+    #[test]
+    fn a_hash_from_elsewhere_is_verified() {
+        use argon2::PasswordVerifier as _;
+        let phc = SaltString::encode_b64(b"saltsalt").unwrap();
+        for version in [Version::V0x10, Version::V0x13] {
+            for length in [16, 32, 64] {
+                let params = Params::new(64, 2, 4, Some(length)).unwrap();
+                let made = Argon2::new(Algorithm::Argon2id, version, params).hash_password(b"right", &phc).unwrap();
+                let hash = PasswordHash::parse(&made.to_string()).unwrap();
+                for password in ["right", "wrong"] {
+                    let known = Argon2::default().verify_password(password.as_bytes(), &made).is_ok();
+                    assert_eq!((hash.verifies(password), known), (password == "right", password == "right"));
+                }
+            }
         }
     }
 

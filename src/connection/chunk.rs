@@ -11,10 +11,10 @@ use std::{
 use super::credit::{Credit, Spent};
 use crate::{
     batch::{Batch, BatchBuilder},
+    commons::Commons,
     name::{Epoch, NameError, NameRules, SubscriptionHandle, TopicName},
     receipt::Sequences,
     room::{Guard, Room},
-    shared::Shared,
     wire::{DeliverNack, Disconnect, PREFIX, Publish, SubscribeRequest, UnsubscribeRequest},
 };
 
@@ -189,7 +189,7 @@ impl Chunker {
         if self.count == 0 && self.acks.is_empty() && request.is_none() {
             return None;
         }
-        let now = Shared::now();
+        let now = Commons::now();
         let mut groups = Vec::with_capacity(self.order.len());
         for slot in self.order.drain(..) {
             if let Some(open) = self.open[slot].take() {

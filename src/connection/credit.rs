@@ -10,11 +10,11 @@ use tokio::sync::Notify;
 /// One connection's credit. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Credit {
-    shared: Arc<Shared>,
+    account: Arc<Account>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Account {
     messages: AtomicU64,
     bytes: AtomicU64,
     max_messages: u64,
@@ -25,34 +25,35 @@ struct Shared {
 /// Some credit, given back when the chunk that spent it is settled.
 #[derive(Debug)]
 pub(crate) struct Spent {
-    shared: Arc<Shared>,
+    account: Arc<Account>,
     messages: u64,
     bytes: u64,
 }
 
 impl Credit {
     pub(crate) fn new(max_messages: u64, max_bytes: u64) -> Self {
-        let shared =
-            Shared { messages: AtomicU64::new(0), bytes: AtomicU64::new(0), max_messages, max_bytes, given_back: Notify::new() };
-        Self { shared: Arc::new(shared) }
+        let account =
+            Account { messages: AtomicU64::new(0), bytes: AtomicU64::new(0), max_messages, max_bytes, given_back: Notify::new() };
+        Self { account: Arc::new(account) }
     }
 
     /// Spends, even beyond the bound: a chunk that was read is taken, the next one is not read.
     pub(crate) fn spend(&self, messages: u64, bytes: u64) -> Spent {
-        self.shared.messages.fetch_add(messages, Relaxed);
-        self.shared.bytes.fetch_add(bytes, Relaxed);
-        Spent { shared: Arc::clone(&self.shared), messages, bytes }
+        self.account.messages.fetch_add(messages, Relaxed);
+        self.account.bytes.fetch_add(bytes, Relaxed);
+        Spent { account: Arc::clone(&self.account), messages, bytes }
     }
 
     /// True if a client may publish more.
     pub(crate) fn is_there(&self) -> bool {
-        self.shared.messages.load(Relaxed) < self.shared.max_messages && self.shared.bytes.load(Relaxed) < self.shared.max_bytes
+        self.account.messages.load(Relaxed) < self.account.max_messages
+            && self.account.bytes.load(Relaxed) < self.account.max_bytes
     }
 
     /// Waits until there is some.
     pub(crate) async fn available(&self) {
         loop {
-            let given_back = self.shared.given_back.notified();
+            let given_back = self.account.given_back.notified();
             if self.is_there() {
                 return;
             }
@@ -63,9 +64,9 @@ impl Credit {
 
 impl Drop for Spent {
     fn drop(&mut self) {
-        self.shared.messages.fetch_sub(self.messages, Relaxed);
-        self.shared.bytes.fetch_sub(self.bytes, Relaxed);
-        self.shared.given_back.notify_one();
+        self.account.messages.fetch_sub(self.messages, Relaxed);
+        self.account.bytes.fetch_sub(self.bytes, Relaxed);
+        self.account.given_back.notify_one();
     }
 }
 

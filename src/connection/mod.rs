@@ -8,6 +8,8 @@ mod reader;
 mod requests;
 mod writer;
 
+use std::time::Duration;
+
 pub(crate) use self::{
     chunk::{Chunk, Group, Request, Unaccepted},
     credit::{Credit, Spent},
@@ -16,3 +18,6 @@ pub(crate) use self::{
     requests::Requests,
     writer::Writer,
 };
+
+/// How long a goodbye may take to be written, and then its peer to hear it and go.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(1);

@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 
 use crate::{
     actors::SubscriberMsg,
+    commons::tell,
     queue::Run,
     room::{Guard, Room},
-    shared::tell,
     stats::Stats,
     subscription::SubscriptionQueue,
     wire::ServerFrame,
@@ -232,6 +232,11 @@ impl Outbound {
         }
     }
 
+    /// True once the connection is being closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Waits until the queue is closed.
     pub(crate) async fn closed(&self) {
         let closing = self.closing.notified();
@@ -259,38 +264,11 @@ impl Outbound {
 
 #[cfg(test)]
 mod tests {
-    use ractor::{Actor, ActorProcessingErr};
-    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
     use super::*;
-    use crate::wire::{Code, ErrorFrame};
-
-    /// Stands where a subscriber would and says that it was told.
-    struct Ear;
-
-    impl Actor for Ear {
-        type Msg = SubscriberMsg;
-        type State = UnboundedSender<SubscriberMsg>;
-        type Arguments = Self::State;
-
-        async fn pre_start(&self, _: ActorRef<SubscriberMsg>, told: Self::State) -> Result<Self::State, ActorProcessingErr> {
-            Ok(told)
-        }
-
-        async fn handle(
-            &self,
-            _: ActorRef<SubscriberMsg>,
-            said: SubscriberMsg,
-            told: &mut Self::State,
-        ) -> Result<(), ActorProcessingErr> {
-            told.send(said).map_err(|_| "nobody listens".into())
-        }
-    }
-
-    async fn subscriber() -> (ActorRef<SubscriberMsg>, UnboundedReceiver<SubscriberMsg>) {
-        let (sender, told) = unbounded_channel();
-        (Actor::spawn(None, Ear, sender).await.unwrap().0, told)
-    }
+    use crate::{
+        actors::ear::ear,
+        wire::{Code, ErrorFrame},
+    };
 
     fn outbound() -> Arc<Outbound> {
         Outbound::new(Arc::default(), 100)
@@ -302,6 +280,7 @@ mod tests {
         let outbound = outbound();
         outbound.reply(&ServerFrame::Pong(1));
         outbound.close(Some(&ServerFrame::Error(ErrorFrame::new(Code::Unavailable, "bye"))));
+        outbound.reply(&ServerFrame::Pong(2));
         let (mut items, mut written) = (Vec::new(), 0);
         assert!(outbound.take(&mut items, 10).await);
         for item in items.drain(..) {
@@ -345,7 +324,7 @@ mod tests {
     /// I5: a client that acknowledges without reading makes its subscriber look often; it waits once.
     #[tokio::test]
     async fn a_subscriber_waits_once_and_is_told_once() {
-        let (outbound, (subscriber, mut told)) = (outbound(), subscriber().await);
+        let (outbound, (subscriber, mut told)) = (outbound(), ear().await);
         let taken = outbound.budget().take(100);
         assert!((0..1_000).all(|_| outbound.wait_for_budget(&subscriber, 0)));
         assert_eq!(outbound.lock().waiting.len(), 1);
@@ -359,7 +338,7 @@ mod tests {
     /// Some budget may be too little for the next message: whoever found it so is told when there is more.
     #[tokio::test]
     async fn a_subscriber_that_found_too_little_is_told_of_more() {
-        let (outbound, (subscriber, mut told)) = (outbound(), subscriber().await);
+        let (outbound, (subscriber, mut told)) = (outbound(), ear().await);
         let taken = outbound.budget().take(90);
         assert!(outbound.wait_for_budget(&subscriber, 10));
         drop(taken);

@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::{
+    GOODBYE,
     chunk::{Chunk, Chunker, Request},
     credit::Credit,
     outbound::Outbound,
@@ -29,11 +30,11 @@ use super::{
 };
 use crate::{
     actors::{Line, ListenerMsg, SessionMsg},
+    commons::Commons,
     events::CloseReason,
     limits::Limit,
     name::Epoch,
     net::ReadHalf,
-    shared::Shared,
     wire::{self, ClientFrame, Code, Kind, RawFrame, ServerFrame, WireError},
 };
 
@@ -45,8 +46,6 @@ const TURN: usize = BUFFER / 2;
 const POOLED: usize = 64;
 /// A chunk is closed at this many bytes of publishes.
 const CHUNK_BYTES: u64 = 1 << 20;
-/// How long a peer may take to hear a goodbye and go.
-const LINGER: Duration = Duration::from_secs(1);
 /// How often the global ingress bound is looked at while it is hit.
 const INGRESS_RETRY: Duration = Duration::from_millis(5);
 
@@ -82,7 +81,7 @@ impl From<WireError> for ReadEnd {
 
 /// Reads one connection.
 pub(crate) struct Reader {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     socket: ReadHalf,
     line: Arc<Line>,
     listener: ActorRef<ListenerMsg>,
@@ -103,7 +102,7 @@ impl Reader {
     pub(crate) const DOES: &'static [&'static str] = &["Decode"];
 
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Commons>,
         socket: ReadHalf,
         line: Arc<Line>,
         listener: ActorRef<ListenerMsg>,
@@ -147,7 +146,7 @@ impl Reader {
         };
         let patience = async {
             line.outbound.closed().await;
-            time::sleep(LINGER).await;
+            time::sleep(GOODBYE).await;
         };
         tokio::select! {
             () = leaves => {}
@@ -252,7 +251,7 @@ impl Reader {
                 Err(error) => break Err(error.into()),
             };
             if is_request(raw.kind)
-                && let Err(wait) = requests.take(&self.shared.config.sessions, Shared::now())
+                && let Err(wait) = requests.take(&self.shared.config.sessions, Commons::now())
             {
                 break Ok(Decoded::Paused(wait));
             }

@@ -15,13 +15,16 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::outbound::{Delivery, Item};
+use super::{
+    GOODBYE,
+    outbound::{Delivery, Item},
+};
 use crate::{
     actors::Line,
+    commons::Commons,
     config::Connections,
     events::CloseReason,
     net::WriteHalf,
-    shared::Shared,
     wire::{DeliverHead, ServerFrame},
 };
 
@@ -31,8 +34,6 @@ const ITEMS: usize = 128;
 const COPY: usize = 4 << 10;
 /// A scratch buffer larger than this is given back when it has been written.
 const SCRATCH: usize = 64 << 10;
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How long a peer may take for all of `bytes`: for a frame as large as a frame may be, and for any part of it. One that takes a
 /// byte now and then takes them too slowly, too.
@@ -43,7 +44,7 @@ fn patience(limits: &Connections, bytes: usize) -> Duration {
 
 /// Writes one connection's outbound queue.
 pub(crate) struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     line: Arc<Line>,
     socket: WriteHalf,
     items: Vec<Item>,
@@ -64,7 +65,7 @@ impl Writer {
     /// What it can be doing, apart from waiting.
     pub(crate) const DOES: &'static [&'static str] = &["Write"];
 
-    pub(crate) fn new(shared: Arc<Shared>, line: Arc<Line>, socket: WriteHalf) -> Self {
+    pub(crate) fn new(shared: Arc<Commons>, line: Arc<Line>, socket: WriteHalf) -> Self {
         Self { shared, line, socket, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 

@@ -12,10 +12,10 @@ use tokio::sync::Mutex;
 use super::Gate;
 use crate::{
     actors::BrokerMsg,
+    commons::Commons,
     config::Config,
-    control::{Control, Order, Outcome},
+    control::{Order, Outcome},
     reload::Preview,
-    shared::Shared,
 };
 
 /// How a program reads its configuration. The error says where and what is wrong, and what would work.
@@ -43,12 +43,6 @@ impl Gate {
         let _ = self.source.read.set(read);
     }
 
-    /// An order by someone who has a hand on the process itself, and need not ask.
-    pub(crate) async fn reload(self: Arc<Self>, by: &str) -> Outcome {
-        let order = Order::new(by, Control::Reload { seen: None });
-        tokio::spawn(async move { self.take(order, true).await }).await.unwrap_or(Outcome::Unknown)
-    }
-
     /// Reads the configuration and says what it would change; nothing is changed by it.
     pub(crate) async fn preview(&self) -> Result<Preview, String> {
         let (preview, _) = self.read_again().await?;
@@ -70,7 +64,7 @@ impl Gate {
             return refused;
         }
         let (config, by) = (Box::new(config), order.operator);
-        self.ask(|reply| BrokerMsg::Reload { config, by, reply }, Some(super::PATIENCE)).await
+        self.ask(|reply| BrokerMsg::Reload { config, by, reply }, Some(self.patience())).await
     }
 
     async fn read_again(&self) -> Result<(Preview, Config), String> {
@@ -81,7 +75,7 @@ impl Gate {
 }
 
 impl Source {
-    fn read(&self, shared: &Shared) -> Result<(Preview, Config), String> {
+    fn read(&self, shared: &Commons) -> Result<(Preview, Config), String> {
         let read = self.read.get().ok_or("this broker was started without a configuration file; there is none to read again")?;
         let config = read()?;
         config.validate().map_err(|error| error.to_string())?;

@@ -329,20 +329,17 @@ impl<R> Queue<R> {
         self.bring_back(number)
     }
 
-    /// The client gives this one message up. True if the queue had sent it and still held it.
-    pub(crate) fn give_up_one(&mut self, number: u64) -> bool {
+    /// The client gives this one message up. `None` if the queue has not sent it or does not hold it any more.
+    pub(crate) fn give_up_one(&mut self, number: u64) -> Option<GivenUp> {
         if number > self.taken {
-            return false;
+            return None;
         }
-        let found =
-            cut_out(&mut self.in_flight, &mut self.flight, number).or_else(|| cut_out(&mut self.waiting, &mut self.wait, number));
-        match found {
-            Some(run) => {
-                self.push_poison(Poison::new(&run));
-                true
-            }
-            None => false,
-        }
+        // What is in flight has not come back from its last attempt.
+        let in_flight =
+            cut_out(&mut self.in_flight, &mut self.flight, number).map(|run| Run { attempts: run.attempts + 1, ..run });
+        let run = in_flight.or_else(|| cut_out(&mut self.waiting, &mut self.wait, number))?;
+        self.push_poison(Poison::new(&run));
+        Some(GivenUp { number, attempts: run.attempts })
     }
 
     /// Everything in flight comes back: the connection is lost or nothing was acknowledged in time. Returns what was given up.

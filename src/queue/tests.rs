@@ -266,7 +266,7 @@ fn a_queue_that_gets_a_new_subscriber_brings_everything_back() {
 fn nobody_gives_back_what_was_never_sent() {
     let (mut queue, now) = live(6);
     send(&mut queue, now);
-    assert_eq!((queue.again(5), queue.again(0), queue.give_up_one(5)), (None, None, false));
+    assert_eq!((queue.again(5), queue.again(0), queue.give_up_one(5)), (None, None, None));
     assert_eq!(queue.depth().in_flight, 4);
     assert_eq!(queue.ack(4), Some(4));
 }
@@ -318,8 +318,8 @@ fn attempts_belong_to_the_message_at_the_head() {
 fn redelivered_poison_comes_last_and_marked() {
     let (mut queue, now) = live(3);
     send(&mut queue, now);
-    assert!(queue.give_up_one(2));
-    assert!(!queue.give_up_one(2));
+    assert_eq!(queue.give_up_one(2), Some(GivenUp { number: 2, attempts: 1 }), "it was under way");
+    assert_eq!(queue.give_up_one(2), None);
     assert_eq!(queue.ack(3), Some(2));
     assert_eq!(queue.redeliver(&Room::new(1 << 20), now), 1);
     assert_eq!((queue.depth().poison, queue.redeliver(&Room::new(1 << 20), now)), (0, 0));
@@ -330,7 +330,7 @@ fn redelivered_poison_comes_last_and_marked() {
 fn poison_is_bounded_and_what_falls_out_is_counted() {
     let (mut queue, now) = live(3);
     send(&mut queue, now);
-    assert!((1..=3).all(|number| queue.give_up_one(number)));
+    assert!((1..=3).all(|number| queue.give_up_one(number).is_some()));
     assert_eq!((queue.depth().poison, queue.depth().dropped), (2, 1));
     assert_eq!(dropped(&mut queue), [(DropReason::PoisonFull, 1)]);
 }
@@ -346,7 +346,7 @@ fn poison_is_bounded_in_bytes_and_counted_in_memory() {
         batch.accept(0, &room);
         queue.append(&Arc::new(batch), 0, || None, now);
         send(&mut queue, now);
-        assert!(queue.give_up_one(id));
+        assert!(queue.give_up_one(id).is_some());
     }
     assert_eq!((queue.depth().poison, dropped(&mut queue)), (2, vec![(DropReason::PoisonFull, 3)]));
     assert!(room.used() >= 2 * 400, "{} bytes of room pay for the poison", room.used());
@@ -466,7 +466,7 @@ fn what_may_no_longer_be_seen_goes_from_everywhere() {
     let mut taken = Vec::new();
     queue.take(4, u64::MAX, now, &mut taken);
     queue.written(queue.pass(), 4);
-    assert!(queue.give_up_one(1));
+    assert!(queue.give_up_one(1).is_some());
     let lost = queue.withdraw(|topic| topic.as_str() == "open");
     assert_eq!((lost.queued, lost.poison), (3, 1));
     let depth = queue.depth();

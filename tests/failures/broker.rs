@@ -9,8 +9,8 @@ use cordboard::{
     wire::Code,
 };
 
-use super::{broker, broker_of, goodbye, is_as_new, plan, texts, ways};
-use crate::fixture::{Raw, baseline::Baseline, eventually, eventually_true, order};
+use super::{broker, broker_of, ends_as_new, goodbye, plan, scene, subscriber, texts, ways};
+use crate::fixture::{Raw, eventually, eventually_true, order};
 
 /// There is nobody above it: the broker stops, tells its clients, counts what that cost, and is not called stopped in order.
 #[tokio::test(start_paused = true)]
@@ -74,13 +74,11 @@ impl Drop for Opens {
 /// What cannot be ended is replaced without waiting for it; when it lets go of its thread at last, it finds itself ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_actor_that_keeps_its_thread_is_given_up() {
-    let broker = broker().await;
-    let baseline = Baseline::of(&broker);
+    let (broker, baseline) = scene().await;
     let gate = Gate::default();
     // Whatever fails here: a thread that is kept for ever would keep the runtime from ending.
     let opens = Opens(gate.clone());
-    let (mut sub, _) = Raw::register(&broker, "sub").await;
-    sub.subscribe("t").await;
+    let (mut sub, _) = subscriber(&broker, "sub").await;
     let (mut publisher, _) = Raw::register(&broker, "pub").await;
     publisher.publish("t", "before").await;
     plan(&broker, Fault::new("Topic.Publish", How::Block(gate)));
@@ -92,6 +90,5 @@ async fn an_actor_that_keeps_its_thread_is_given_up() {
     drop(opens);
     publisher.acked(2).await;
     drop((sub, publisher, other));
-    is_as_new(&broker, baseline).await;
-    broker.shutdown().await;
+    ends_as_new(&broker, baseline).await;
 }

@@ -9,8 +9,8 @@ use cordboard::{
     wire::Code,
 };
 
-use super::{all_struck, broker, goodbye, is_as_new, plan, told, ways};
-use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, order};
+use super::{all_struck, ends_as_new, goodbye, plan, scene, subscriber, told, ways};
+use crate::fixture::{Raw, Reply, eventually, order};
 
 fn listener_of(broker: &cordboard::Handle, session: SessionId) -> ListenerId {
     match broker.bus().board().sessions[&session].attachment {
@@ -22,10 +22,8 @@ fn listener_of(broker: &cordboard::Handle, session: SessionId) -> ListenerId {
 #[tokio::test(start_paused = true)]
 async fn the_client_of_a_listener_that_fails_comes_back_to_everything() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
-        let (mut sub, response) = Raw::register(&broker, "sub").await;
-        sub.subscribe("t").await;
+        let (broker, baseline) = scene().await;
+        let (mut sub, response) = subscriber(&broker, "sub").await;
         let (mut publisher, _) = Raw::register(&broker, "pub").await;
         publisher.publish("t", "one").await;
         sub.messages(1).await;
@@ -45,8 +43,7 @@ async fn the_client_of_a_listener_that_fails_comes_back_to_everything() {
         let got: Vec<_> = back.messages(2).await.iter().map(|got| (got.text(), got.redelivered)).collect();
         assert_eq!(got, [("one".to_owned(), true), ("two".to_owned(), false)]);
         drop((back, publisher));
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -55,8 +52,7 @@ async fn the_client_of_a_listener_that_fails_comes_back_to_everything() {
 async fn a_listener_that_does_not_start_costs_one_client_its_connection() {
     for place in ["Listener.Start", "Listener.Started"] {
         for (how, _) in ways() {
-            let broker = broker().await;
-            let baseline = Baseline::of(&broker);
+            let (broker, baseline) = scene().await;
             let (mut other, _) = Raw::register(&broker, "other").await;
             plan(&broker, Fault::new(place, how));
             let mut unlucky = Raw::connect(broker.endpoints()[0]).await;
@@ -67,8 +63,7 @@ async fn a_listener_that_does_not_start_costs_one_client_its_connection() {
             }
             other.publish("t", "x").await;
             drop((other, unlucky));
-            is_as_new(&broker, baseline).await;
-            broker.shutdown().await;
+            ends_as_new(&broker, baseline).await;
         }
     }
 }
@@ -77,10 +72,8 @@ async fn a_listener_that_does_not_start_costs_one_client_its_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_comes_back_from_a_reader_that_failed() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
-        let (mut sub, _) = Raw::register(&broker, "sub").await;
-        sub.subscribe("t").await;
+        let (broker, baseline) = scene().await;
+        let (mut sub, _) = subscriber(&broker, "sub").await;
         let (mut publisher, response) = Raw::register(&broker, "pub").await;
         let listener = listener_of(&broker, response.session);
         plan(&broker, Fault::new("Reader.Decode", how).of(listener));
@@ -95,8 +88,7 @@ async fn a_publisher_comes_back_from_a_reader_that_failed() {
         assert_eq!(super::texts(&mut sub, 2).await, ["one", "two"]);
         assert_eq!(broker.counters().repeats, 1);
         drop((sub, back));
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -104,10 +96,8 @@ async fn a_publisher_comes_back_from_a_reader_that_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_comes_back_from_a_writer_that_failed() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
-        let (mut sub, response) = Raw::register(&broker, "sub").await;
-        sub.subscribe("t").await;
+        let (broker, baseline) = scene().await;
+        let (mut sub, response) = subscriber(&broker, "sub").await;
         let (mut publisher, _) = Raw::register(&broker, "pub").await;
         plan(&broker, Fault::new("Writer.Write", how).of(listener_of(&broker, response.session)));
         publisher.publish("t", "one").await;
@@ -120,8 +110,7 @@ async fn a_subscriber_comes_back_from_a_writer_that_failed() {
         let again = back.messages(1).await.remove(0);
         assert_eq!((again.text().as_str(), again.redelivered), ("one", true));
         drop((back, publisher));
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 

@@ -12,8 +12,8 @@ use cordboard::{
     wire::Code,
 };
 
-use super::{all_struck, broker, broker_of, goodbye, is_as_new, plan, refused, told, ways};
-use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, eventually_true, order};
+use super::{all_struck, broker, broker_of, ends_as_new, goodbye, is_as_new, plan, refused, scene, subscriber, told, ways};
+use crate::fixture::{Raw, Reply, eventually, eventually_true, order};
 
 const MANAGERS: [&str; 4] = ["TopicManager", "SubscriberManager", "SessionManager", "ListenerManager"];
 
@@ -31,8 +31,7 @@ async fn cost(broker: &Handle) -> Lost {
 async fn a_manager_that_fails_restarts_all_four() {
     for manager in MANAGERS {
         for (how, words) in ways() {
-            let broker = broker().await;
-            let baseline = Baseline::of(&broker);
+            let (broker, baseline) = scene().await;
             let (mut sub, response) = Raw::register(&broker, "sub").await;
             sub.subscribe("queued").await;
             let (mut publisher, _) = Raw::register(&broker, "pub").await;
@@ -68,8 +67,7 @@ async fn it_does_not_matter_what_a_manager_fails_in() {
         "SessionManager.attaching",
         "ListenerManager.Supervision",
     ] {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         let (mut sub, response) = Raw::register(&broker, "sub").await;
         plan(&broker, Fault::new(place, How::Panic));
         sub.ask_subscribe("t").await;
@@ -89,8 +87,7 @@ async fn it_does_not_matter_what_a_manager_fails_in() {
         }
         cost(&broker).await;
         drop(sub);
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -146,22 +143,18 @@ async fn managers_that_fail_too_often_stop_the_broker() {
 #[tokio::test(start_paused = true)]
 async fn a_manager_that_does_not_start_is_tried_again() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         plan(&broker, Fault::new("TopicManager.Tick", How::Panic));
         plan(&broker, Fault::new("SessionManager.Start", how));
         eventually(&broker, "it was tried twice", |board| board.broker.restarts == 2).await;
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_failures_at_once_are_one_restart_each_at_the_most() {
-    let broker = broker().await;
-    let baseline = Baseline::of(&broker);
-    let (mut raw, _) = Raw::register(&broker, "c").await;
-    raw.subscribe("t").await;
+    let (broker, baseline) = scene().await;
+    let (mut raw, _) = subscriber(&broker, "c").await;
     for place in ["TopicManager.Tick", "SessionManager.Tick", "Subscriber.Ready", "Topic.Publish"] {
         plan(&broker, Fault::new(place, How::Panic));
     }
@@ -170,23 +163,20 @@ async fn two_failures_at_once_are_one_restart_each_at_the_most() {
     eventually(&broker, "they were restarted", |board| (1..=2).contains(&board.broker.restarts)).await;
     drop(raw);
     // Whoever ended before it could fail is served another time.
-    let (mut raw, _) = Raw::register(&broker, "c").await;
-    raw.subscribe("t").await;
+    let (mut raw, _) = subscriber(&broker, "c").await;
     for _ in 0..2 {
         raw.enqueue("t", "x").await;
     }
     drop(raw);
     all_struck(&broker).await;
-    is_as_new(&broker, baseline).await;
-    broker.shutdown().await;
+    ends_as_new(&broker, baseline).await;
 }
 
 /// Whoever was to carry it out is gone: that is an answer, and it does not take long.
 #[tokio::test(start_paused = true)]
 async fn an_order_that_a_manager_fails_with_is_answered() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         let (mut raw, response) = Raw::register(&broker, "c").await;
         raw.publish("t", "x").await;
         let session = response.session;
@@ -200,8 +190,7 @@ async fn an_order_that_a_manager_fails_with_is_answered() {
             assert_eq!(order(&broker, control).await, Outcome::Unknown, "{place}");
         }
         eventually(&broker, "they were restarted", |board| board.broker.restarts == 3).await;
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -211,8 +200,7 @@ async fn a_shutdown_is_orderly_although_managers_fail_in_it() {
     for place in ["ListenerManager.SayGoodbye", "SubscriberManager.Close", "TopicManager.Close"] {
         for (how, _) in ways() {
             let broker = broker().await;
-            let (mut sub, _) = Raw::register(&broker, "sub").await;
-            sub.subscribe("t").await;
+            let (_sub, _) = subscriber(&broker, "sub").await;
             let (mut raw, _) = Raw::register(&broker, "pub").await;
             raw.publish("t", "queued").await;
             raw.publish("kept", "x").await;

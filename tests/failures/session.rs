@@ -7,18 +7,15 @@ use cordboard::{
     wire::{ClientFrame, Code, RegistrationRequest},
 };
 
-use super::{broker, goodbye, is_as_new, plan, refused, texts, told, ways};
-use crate::fixture::{Raw, Reply, baseline::Baseline, ended, eventually, order};
+use super::{ends_as_new, goodbye, plan, refused, scene, subscriber, texts, told, ways};
+use crate::fixture::{Raw, Reply, ended, eventually, order};
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_fails_takes_nobody_with_it() {
     for (how, words) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
-        let (mut bad, response) = Raw::register(&broker, "bad").await;
-        bad.subscribe("t").await;
-        let (mut good, _) = Raw::register(&broker, "good").await;
-        good.subscribe("t").await;
+        let (broker, baseline) = scene().await;
+        let (mut bad, response) = subscriber(&broker, "bad").await;
+        let (mut good, _) = subscriber(&broker, "good").await;
         plan(&broker, Fault::new("Session.Chunk", how).of(response.session));
         bad.enqueue("t", "never").await;
         assert_eq!(goodbye(&mut bad).await, Code::Internal);
@@ -29,8 +26,7 @@ async fn a_session_that_fails_takes_nobody_with_it() {
         good.publish("t", "still").await;
         assert_eq!(texts(&mut good, 1).await, ["still"]);
         drop((good, bad));
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -38,8 +34,7 @@ async fn a_session_that_fails_takes_nobody_with_it() {
 async fn a_session_that_does_not_start_is_one_clients_misfortune() {
     for place in ["Session.Start", "Session.Started"] {
         for (how, _) in ways() {
-            let broker = broker().await;
-            let baseline = Baseline::of(&broker);
+            let (broker, baseline) = scene().await;
             let (mut other, _) = Raw::register(&broker, "other").await;
             plan(&broker, Fault::new(place, how));
             let mut unlucky = Raw::connect(broker.endpoints()[0]).await;
@@ -48,8 +43,7 @@ async fn a_session_that_does_not_start_is_one_clients_misfortune() {
             other.publish("t", "x").await;
             assert_eq!(broker.bus().board().broker.restarts, 0);
             drop(other);
-            is_as_new(&broker, baseline).await;
-            broker.shutdown().await;
+            ends_as_new(&broker, baseline).await;
         }
     }
 }
@@ -58,8 +52,7 @@ async fn a_session_that_does_not_start_is_one_clients_misfortune() {
 #[tokio::test(start_paused = true)]
 async fn a_session_that_fails_in_a_takeover_leaves_no_connection() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         let (mut before, response) = Raw::register(&broker, "c").await;
         plan(&broker, Fault::new("Session.Attach", how));
         let mut after = Raw::connect(broker.endpoints()[0]).await;
@@ -68,8 +61,7 @@ async fn a_session_that_fails_in_a_takeover_leaves_no_connection() {
         for raw in [&mut before, &mut after] {
             assert!(matches!(goodbye(raw).await, Code::Internal | Code::TooSlow));
         }
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -77,10 +69,8 @@ async fn a_session_that_fails_in_a_takeover_leaves_no_connection() {
 #[tokio::test(start_paused = true)]
 async fn an_eviction_is_answered_although_its_session_fails() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
-        let (mut sub, response) = Raw::register(&broker, "sub").await;
-        sub.subscribe("t").await;
+        let (broker, baseline) = scene().await;
+        let (mut sub, response) = subscriber(&broker, "sub").await;
         let (mut publisher, _) = Raw::register(&broker, "pub").await;
         publisher.publish("t", "one").await;
         texts(&mut sub, 1).await;
@@ -94,7 +84,6 @@ async fn an_eviction_is_answered_although_its_session_fails() {
         })
         .await;
         drop((sub, publisher));
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }

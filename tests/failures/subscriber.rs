@@ -11,8 +11,8 @@ use cordboard::{
 };
 use tokio::time::Instant;
 
-use super::{HANG_AFTER, all_struck, broker, broker_of, is_as_new, plan, texts, ways};
-use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, let_pass};
+use super::{HANG_AFTER, all_struck, broker, broker_of, ends_as_new, plan, scene, texts, ways};
+use crate::fixture::{Raw, Reply, eventually, let_pass};
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
@@ -35,8 +35,7 @@ async fn restarted(broker: &Handle, id: &SubscriptionId, restarts: u32) {
 async fn a_queue_outlives_its_subscriber() {
     for place in ["Ready", "Ack", "taken"] {
         for (how, words) in ways() {
-            let broker = broker().await;
-            let baseline = Baseline::of(&broker);
+            let (broker, baseline) = scene().await;
             let (mut sub, id, mut publisher) = pair(&broker).await;
             for text in numbers(0..3) {
                 publisher.publish("t", text).await;
@@ -60,8 +59,7 @@ async fn a_queue_outlives_its_subscriber() {
             let words = if place == "taken" { "failed in" } else { words };
             assert!(failure.starts_with(words) && (place == "taken" || failure.contains(place)), "{failure}");
             drop((sub, publisher));
-            is_as_new(&broker, baseline).await;
-            broker.shutdown().await;
+            ends_as_new(&broker, baseline).await;
         }
     }
 }
@@ -168,8 +166,7 @@ async fn a_publisher_does_not_wait_for_a_subscriber_that_hangs() {
 async fn a_subscriber_that_fails_too_often_is_given_up() {
     // Those that never come to serve have failed as much as those that fail while they do.
     for (place, how) in [("Ready", How::Panic), ("Start", How::Error), ("PostStart", How::Panic), ("Start", How::Hang)] {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         let (mut sub, id, mut publisher) = pair(&broker).await;
         plan(&broker, Fault::new("Subscriber.Ready", How::Panic).of(&id));
         plan(&broker, Fault::new(&format!("Subscriber.{place}"), how).of(&id).times(3));
@@ -190,8 +187,7 @@ async fn a_subscriber_that_fails_too_often_is_given_up() {
         publisher.publish("t", "after").await;
         assert_eq!(texts(&mut sub, 1).await, ["after"]);
         drop((sub, publisher));
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -220,8 +216,7 @@ async fn a_client_subscribes_again_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_that_does_not_start_refuses_one_subscription() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         let (mut sub, _) = Raw::register(&broker, "sub").await;
         plan(&broker, Fault::new("Subscriber.Start", how));
         let request = sub.ask_subscribe("t").await;
@@ -232,8 +227,7 @@ async fn a_subscriber_that_does_not_start_refuses_one_subscription() {
         sub.subscribe("t").await;
         assert_eq!(texts(&mut sub, 1).await, ["kept"]);
         drop(sub);
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 

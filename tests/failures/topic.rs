@@ -7,18 +7,16 @@ use cordboard::{
     wire::Code,
 };
 
-use super::{broker, broker_of, is_as_new, plan, texts, told, ways};
-use crate::fixture::{Raw, Reply, baseline::Baseline, eventually, order};
+use super::{broker_of, ends_as_new, plan, scene, subscriber, texts, told, ways};
+use crate::fixture::{Raw, Reply, eventually, order};
 
 /// Nothing that was acknowledged is lost, and what was not is told, whatever became of it.
 #[tokio::test(start_paused = true)]
 async fn a_publish_that_a_topic_failed_with_has_an_unknown_outcome() {
     for (place, arrives) in [("Publish", false), ("appended", true)] {
         for (how, words) in ways() {
-            let broker = broker().await;
-            let baseline = Baseline::of(&broker);
-            let (mut sub, _) = Raw::register(&broker, "sub").await;
-            sub.subscribe("t").await;
+            let (broker, baseline) = scene().await;
+            let (mut sub, _) = subscriber(&broker, "sub").await;
             let (mut publisher, _) = Raw::register(&broker, "pub").await;
             publisher.publish("t", "before").await;
             plan(&broker, Fault::new(&format!("Topic.{place}"), how).of("t"));
@@ -33,8 +31,7 @@ async fn a_publish_that_a_topic_failed_with_has_an_unknown_outcome() {
             let why = row.last_failure.unwrap().why;
             assert!(row.restarts == 1 && (arrives || why.starts_with(&format!("{words} Publish"))), "{why}");
             drop((sub, publisher));
-            is_as_new(&broker, baseline).await;
-            broker.shutdown().await;
+            ends_as_new(&broker, baseline).await;
         }
     }
 }
@@ -42,8 +39,7 @@ async fn a_publish_that_a_topic_failed_with_has_an_unknown_outcome() {
 #[tokio::test(start_paused = true)]
 async fn a_backlog_outlives_its_topic() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         let (mut publisher, _) = Raw::register(&broker, "pub").await;
         publisher.publish("t", "one").await;
         plan(&broker, Fault::new("Topic.Publish", how.clone()));
@@ -52,13 +48,11 @@ async fn a_backlog_outlives_its_topic() {
         publisher.publish("t", "three").await;
         // It fails again over its first subscriber, whom it must not forget.
         plan(&broker, Fault::new("Topic.Wake", how));
-        let (mut sub, _) = Raw::register(&broker, "sub").await;
-        sub.subscribe("t").await;
+        let (mut sub, _) = subscriber(&broker, "sub").await;
         assert_eq!(texts(&mut sub, 2).await, ["one", "three"]);
         drop((sub, publisher));
         eventually(&broker, "it has failed twice", |board| board.topics.values().all(|row| row.restarts == 2)).await;
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -67,10 +61,8 @@ async fn a_backlog_outlives_its_topic() {
 async fn a_topic_that_fails_too_often_is_killed() {
     // Those that never come to serve have failed as much as those that fail while they do.
     for (place, how) in [("Publish", How::Panic), ("Start", How::Error), ("Start", How::Hang)] {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
-        let (mut sub, _) = Raw::register(&broker, "sub").await;
-        sub.subscribe("t").await;
+        let (broker, baseline) = scene().await;
+        let (mut sub, _) = subscriber(&broker, "sub").await;
         let (mut publisher, _) = Raw::register(&broker, "pub").await;
         publisher.publish("t", "one").await;
         plan(&broker, Fault::new("Topic.Publish", How::Panic).of("t"));
@@ -93,16 +85,14 @@ async fn a_topic_that_fails_too_often_is_killed() {
         sub.subscribe("t").await;
         assert_eq!(texts(&mut sub, 1).await, ["anew"]);
         drop((sub, publisher));
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_topic_that_does_not_start_refuses_what_wanted_it() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         let (mut publisher, _) = Raw::register(&broker, "pub").await;
         plan(&broker, Fault::new("Topic.Start", how));
         publisher.enqueue("t", "x").await;
@@ -110,8 +100,7 @@ async fn a_topic_that_does_not_start_refuses_what_wanted_it() {
         publisher.publish("t", "x").await;
         assert_eq!(broker.bus().board().broker.restarts, 0);
         drop(publisher);
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 
@@ -119,8 +108,7 @@ async fn a_topic_that_does_not_start_refuses_what_wanted_it() {
 #[tokio::test(start_paused = true)]
 async fn a_kill_is_answered_although_its_topic_fails() {
     for (how, _) in ways() {
-        let broker = broker().await;
-        let baseline = Baseline::of(&broker);
+        let (broker, baseline) = scene().await;
         let (mut publisher, _) = Raw::register(&broker, "pub").await;
         publisher.publish("t", "one").await;
         let topic = "t".parse().unwrap();
@@ -130,8 +118,7 @@ async fn a_kill_is_answered_although_its_topic_fails() {
         assert!(matches!(outcome, Outcome::Done { lost } if lost.backlog == 1), "{outcome:?}");
         assert!(matches!(publisher.error().await.code, Code::Unavailable | Code::Gone));
         drop(publisher);
-        is_as_new(&broker, baseline).await;
-        broker.shutdown().await;
+        ends_as_new(&broker, baseline).await;
     }
 }
 

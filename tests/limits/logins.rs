@@ -7,10 +7,10 @@ use cordboard::{
     Handle,
     wire::{ClientFrame, Code, ErrorFrame, RegistrationRequest},
 };
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{hits, is_told, of_user, registers, user, user_at_cost, with_password};
-use crate::fixture::{Raw, Reply, broker_with};
+use crate::fixture::{Raw, Reply, baseline::Baseline, broker_with, eventually_true};
 
 async fn fails(broker: &Handle, host: u8, request: RegistrationRequest) -> ErrorFrame {
     let mut raw = Raw::connect_from(host, broker.endpoints()[0]).await;
@@ -70,6 +70,70 @@ async fn a_name_that_is_tried_from_everywhere_is_answered_late_and_never_locked(
     let from = Instant::now();
     Raw::register_with(&broker, of_user("ana")).await;
     assert!(from.elapsed() < slow_answer);
+    broker.shutdown().await;
+}
+
+/// Whoever waits longer than it may costs those behind it no time: its password is not looked at any more.
+#[tokio::test]
+async fn a_password_is_not_checked_for_who_has_been_told_to_go() {
+    let broker = broker_with(|config| {
+        config.users = vec![user_at_cost("ana", 64 << 10)];
+        config.connections.registration_deadline = Duration::from_millis(50);
+        config.logins.slow_answer = Duration::from_millis(1);
+    })
+    .await;
+    // The broker's tasks are this runtime's: each registration that waits is one.
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (before, mut all) = (tasks(), Vec::new());
+    for _ in 0..16 {
+        let mut raw = Raw::connect(broker.endpoints()[0]).await;
+        raw.send(&ClientFrame::RegistrationRequest(with_password("ana", "wrong"))).await;
+        all.push(raw);
+    }
+    for mut raw in all {
+        assert!(matches!(raw.closing_error().await.code, Code::TooSlow | Code::Unauthorized));
+    }
+    eventually_true("nobody waits", || tasks() <= before).await;
+    assert!(broker.counters().hashed < 12, "{} of 16 were checked", broker.counters().hashed);
+    broker.shutdown().await;
+}
+
+/// Passwords are tried from many addresses at once: each has its burst looked at and no more, whoever is right gets in all the
+/// same, whoever is in works on, and nothing is left of it.
+#[tokio::test]
+async fn a_flood_of_wrong_passwords_keeps_nobody_out() {
+    const HOSTS: u8 = 40;
+    let broker = broker_with(|config| {
+        config.users = vec![user("ana"), user("canary")];
+        (config.logins.failures_burst, config.logins.failures_per_minute) = (3, 1);
+        config.logins.name_failures_burst = 10_000;
+    })
+    .await;
+    let baseline = Baseline::of(&broker);
+    let (mut canary, _) = Raw::register_with(&broker, of_user("canary")).await;
+    canary.subscribe("canary").await;
+    let mut flood = JoinSet::new();
+    for host in 2..2 + HOSTS {
+        let broker = broker.clone();
+        flood.spawn(async move {
+            for n in 0..9 {
+                let name = ["ana", "nobody"][n % 2];
+                let expected = if n < 3 { Code::Unauthorized } else { Code::TooMany };
+                assert_eq!(fails(&broker, host, with_password(name, "wrong")).await.code, expected, "{n}");
+            }
+        });
+    }
+    while !flood.is_empty() {
+        let (raw, _) = Raw::register_with(&broker, of_user("ana")).await;
+        raw.disconnect(true).await;
+        assert_eq!(canary.publish_and_get("canary", "tweet").await.text(), "tweet");
+        while let Some(done) = flood.try_join_next() {
+            done.unwrap();
+        }
+    }
+    assert_eq!(hits(&broker, "logins.failures_per_minute"), u64::from(HOSTS) * 6);
+    canary.disconnect(true).await;
+    baseline.returns(&broker).await;
     broker.shutdown().await;
 }
 

@@ -204,16 +204,22 @@ async fn room_is_made_of_the_oldest_messages_whoever_waits_for_them() {
     }
     eventually(&broker, "all are detached", |board| board.broker.detached == 3).await;
     let (mut publisher, _) = Raw::register(&broker, "pub").await;
-    for n in 0..60_u8 {
+    // What a client that is there holds does not go, so that the others' queues are within their own bounds.
+    let (mut live, _) = Raw::register(&broker, "live").await;
+    live.subscribe("live").await;
+    for n in 0..45_u8 {
+        if n < 10 {
+            publisher.publish("live", vec![n; 100 << 10]).await;
+        }
         publisher.publish("shared/t", vec![n; 100 << 10]).await;
     }
     for (name, session) in sessions {
         let (mut back, response) = Raw::resume(&broker, name, session).await;
         let mut next = back.messages(1).await[0].payload[0];
-        assert!((20..30).contains(&next), "{name} has what came from {next} on");
+        assert!((12..22).contains(&next), "{name} has what came from {next} on");
         loop {
             back.ack(response.subscriptions[0].handle, u64::from(next) + 1).await;
-            if next == 59 {
+            if next == 44 {
                 break;
             }
             next += 1;

@@ -4,7 +4,10 @@ use cordboard::wire::Nack;
 use proptest::{prelude::*, sample::select};
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::reference::{CLIENTS, FILTERS, Life, Reference, TOPICS, Transition};
+use super::{
+    reference::{CLIENTS, FILTERS, Life, Reference, TOPICS},
+    words::Transition,
+};
 
 impl Reference {
     fn clients(&self, with_line: bool) -> Vec<usize> {
@@ -43,9 +46,15 @@ impl ReferenceStateMachine for Reference {
     }
 
     fn transitions(state: &Self) -> BoxedStrategy<Transition> {
-        let pass = prop_oneof![Just(600), Just(20_000), Just(70_000)].prop_map(|ms| Transition::Pass { ms });
-        let mut all =
-            vec![(2, pass.boxed()), (1, select(TOPICS.as_slice()).prop_map(|topic| Transition::Kill { topic }).boxed())];
+        let pass = prop_oneof![Just(1_000), Just(20_000), Just(70_000)].prop_map(|ms| Transition::Pass { ms });
+        let mut all = vec![(2, pass.boxed()), (2, about_topics().boxed()), (1, Just(Transition::ForbidAll).boxed())];
+        if state.all_forbidden {
+            all.push((20, Just(Transition::AllowAll).boxed()));
+        }
+        if !state.forbidden.is_empty() {
+            let forbidden: Vec<_> = state.forbidden.iter().copied().collect();
+            all.push((4, select(forbidden).prop_map(|topic| Transition::Allow { topic }).boxed()));
+        }
         let (here, free) = (state.clients(true), state.clients(false));
         if !free.is_empty() {
             all.push((3, select(free.clone()).prop_map(|client| Transition::Register { client }).boxed()));
@@ -96,7 +105,12 @@ impl ReferenceStateMachine for Reference {
             | Transition::Extend { session, .. }
             | Transition::Purge { session, .. }
             | Transition::Redeliver { session, .. } => *session < state.sessions.len(),
-            Transition::Kill { .. } | Transition::Pass { .. } => true,
+            Transition::Kill { .. }
+            | Transition::Forbid { .. }
+            | Transition::Allow { .. }
+            | Transition::ForbidAll
+            | Transition::AllowAll
+            | Transition::Pass { .. } => true,
         }
     }
 
@@ -137,12 +151,20 @@ fn orders(session: std::ops::Range<usize>) -> impl Strategy<Value = Transition> 
         0 => Transition::Evict { session },
         1 => Transition::Drop { session },
         2 => Transition::Hold { session },
-        _ => Transition::Extend { session, by_ms: 10_000 },
+        _ => Transition::Extend { session, by_ms: 10_005 },
+    })
+}
+
+fn about_topics() -> impl Strategy<Value = Transition> {
+    (select(TOPICS.as_slice()), 0..4).prop_map(|(topic, which)| match which {
+        0 | 1 => Transition::Kill { topic },
+        2 => Transition::Forbid { topic },
+        _ => Transition::Allow { topic },
     })
 }
 
 fn timers(away: Vec<usize>) -> impl Strategy<Value = Transition> {
     (select(away), any::<bool>(), 1..8_u64).prop_map(|(session, hold, tens)| {
-        if hold { Transition::Hold { session } } else { Transition::Extend { session, by_ms: tens * 10_000 } }
+        if hold { Transition::Hold { session } } else { Transition::Extend { session, by_ms: tens * 10_000 + 5 } }
     })
 }

@@ -1,115 +1,35 @@
 //! The broker as its clients and its operator may rely on it: sessions, epochs, timers, subscriptions, topics. No actors, no
 //! batches, no sockets; what everyone hears in one step is a value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cordboard::wire::{Code, Nack};
 
-use super::queue::{Message, Queue};
+use super::{
+    queue::{Message, Queue},
+    words::{Answer, Heard, Transition},
+};
 
 pub(super) const TOPICS: [&str; 2] = ["a", "b"];
 pub(super) const FILTERS: [&str; 3] = ["#", "a", "b"];
 pub(super) const CLIENTS: usize = 3;
-/// How long a session waits for its client. Steps end at whole tenths of seconds: nothing is ever due at the same moment.
+/// How long a session waits for its client. Steps take whole seconds, and nothing that is waited for does: nothing is ever due
+/// at the same moment, and whatever happens does so well before the board is sampled.
 pub(super) const RECLAIM_MS: u64 = 60_050;
 /// How long a step takes: time enough for everything to come to rest, and for the board to be sampled.
-pub(super) const STEP_MS: u64 = 1_200;
+pub(super) const STEP_MS: u64 = 2_000;
+/// When in each second steps begin; samples are taken at its start.
+pub(super) const PHASE_MS: u64 = 300;
+/// What waits for a first subscriber, at most.
+pub(super) const BACKLOG: usize = 8;
 
-/// What happens.
-#[derive(Debug, Clone)]
-pub(super) enum Transition {
-    /// A client without a line connects and registers anew.
-    Register {
-        client: usize,
-    },
-    /// A client without a line connects and wants this session.
-    Claim {
-        client: usize,
-        session: usize,
-    },
-    /// A line is lost.
-    Lose {
-        client: usize,
-    },
-    /// A client says goodbye.
-    Leave {
-        client: usize,
-        end: bool,
-    },
-    Publish {
-        client: usize,
-        topic: &'static str,
-        count: u64,
-    },
-    Subscribe {
-        client: usize,
-        filter: &'static str,
-    },
-    Unsubscribe {
-        client: usize,
-        filter: &'static str,
-    },
-    Ack {
-        client: usize,
-        filter: &'static str,
-        number: u64,
-    },
-    Nack {
-        client: usize,
-        filter: &'static str,
-        number: u64,
-        what: Nack,
-    },
-    Evict {
-        session: usize,
-    },
-    Drop {
-        session: usize,
-    },
-    Hold {
-        session: usize,
-    },
-    Extend {
-        session: usize,
-        by_ms: u64,
-    },
-    Purge {
-        session: usize,
-        filter: &'static str,
-    },
-    Redeliver {
-        session: usize,
-        filter: &'static str,
-    },
-    Kill {
-        topic: &'static str,
-    },
-    Pass {
-        ms: u64,
-    },
+/// After how long without an acknowledgement messages come again: what a client asks for, and the broker's own.
+pub(super) fn ack_timeout(filter: &str) -> (Option<u64>, u64) {
+    if filter == "a" { (Some(40_007), 40_007) } else { (None, 20_003) }
 }
 
-/// What a client hears, but for deliveries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Heard {
-    Registered { session: usize, resumed: bool, epoch: u64, settled: u64, subscriptions: Vec<(&'static str, u32)> },
-    Refused { code: Code, why: &'static str },
-    Subscribed { filter: &'static str, handle: u32, existing: bool },
-    Unsubscribed { existed: bool },
-    Acked(u64),
-    Ended { filter: &'static str, lost: u64 },
-    Displaced,
-    Evicted,
-    Closed,
-}
-
-/// What an operator is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    Done { lost: u64 },
-    AlreadyGone,
-    Refused,
-}
+/// What whoever wants something forbidden hears.
+const FORBIDDEN: Heard = Heard::Refused { code: Code::Forbidden, why: "forbidden" };
 
 #[derive(Debug, Clone)]
 pub(super) enum Life {
@@ -127,6 +47,17 @@ pub(super) struct Session {
     pub(super) published: u64,
 }
 
+impl Session {
+    /// When time alone changes something next.
+    fn due(&self) -> Option<u64> {
+        let reclaim = match self.life {
+            Life::Away { deadline, held: false } => Some(deadline),
+            Life::Away { held: true, .. } | Life::Here { .. } | Life::Gone { .. } => None,
+        };
+        self.subscriptions.values().filter_map(|(_, queue)| queue.due()).chain(reclaim).min()
+    }
+}
+
 /// Everything, and what was heard in the last step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reference {
@@ -136,13 +67,15 @@ pub(super) struct Reference {
     pub(super) lines: [Option<usize>; CLIENTS],
     /// Topics that are there, with what waits for a first subscriber.
     pub(super) topics: BTreeMap<&'static str, Vec<u64>>,
+    pub(super) forbidden: BTreeSet<&'static str>,
+    pub(super) all_forbidden: bool,
     published: u64,
     pub(super) heard: [Vec<Heard>; CLIENTS],
     /// By client and handle.
     pub(super) delivered: BTreeMap<(usize, u32), Vec<Message>>,
     pub(super) answer: Option<Answer>,
-    /// Messages lost so far, counted with a reason.
-    pub(super) lost: u64,
+    /// Messages lost so far with what held them, or from a backlog.
+    lost: u64,
 }
 
 impl Reference {
@@ -158,43 +91,62 @@ impl Reference {
             Transition::Publish { client, topic, count } => self.publish(client, topic, count),
             Transition::Subscribe { client, filter } => self.subscribe(client, filter),
             Transition::Unsubscribe { client, filter } => self.unsubscribe(client, filter),
-            Transition::Ack { client, filter, number } => self.with_queue(client, filter, |queue| queue.ack(number)),
+            Transition::Ack { client, filter, number } => self.ack(client, filter, number),
             Transition::Nack { client, filter, number, what: Nack::Again } => {
                 self.with_queue(client, filter, |queue| queue.again(number));
             }
             Transition::Nack { client, filter, number, what: Nack::Poison } => {
                 self.with_queue(client, filter, |queue| queue.poison(number));
             }
-            Transition::Evict { session } => self.evict(session),
+            Transition::Evict { session } => self.answer = Some(self.evict(session, "was evicted by an operator")),
             Transition::Drop { session } => self.drop_line(session),
             Transition::Hold { session } => self.hold(session),
             Transition::Extend { session, by_ms } => self.extend(session, by_ms),
             Transition::Purge { session, filter } => self.purge(session, filter),
             Transition::Redeliver { session, filter } => self.redeliver(session, filter),
-            Transition::Kill { topic } => self.kill(topic),
+            Transition::Kill { topic } => self.answer = Some(self.kill(topic, Code::Gone)),
+            Transition::Forbid { topic } => self.forbid(topic),
+            Transition::Allow { topic } => {
+                self.answer = Some(if self.forbidden.remove(topic) { Answer::DONE } else { Answer::AlreadyGone });
+            }
+            Transition::ForbidAll => self.forbid_all(),
+            Transition::AllowAll => {
+                let was = std::mem::take(&mut self.all_forbidden);
+                self.answer = Some(if was { Answer::DONE } else { Answer::AlreadyGone });
+            }
             Transition::Pass { ms } => self.pass(ms),
         }
         self.pass(STEP_MS);
-        self.send();
     }
 
     /// Everyone who is there is sent what there is room for.
     fn send(&mut self) {
         for session in &mut self.sessions {
-            let Life::Here { client } = session.life else { continue };
             for (handle, queue) in session.subscriptions.values_mut() {
-                let sent = queue.send();
-                if !sent.is_empty() {
-                    self.delivered.insert((client, *handle), sent);
+                let sent = queue.send(self.now);
+                if let Life::Here { client } = session.life
+                    && !sent.is_empty()
+                {
+                    self.delivered.entry((client, *handle)).or_default().extend(sent);
                 }
             }
         }
     }
 
     fn register(&mut self, client: usize) {
+        if self.is_turned_away(client) {
+            return;
+        }
         let life = Life::Here { client };
         self.sessions.push(Session { epoch: 1, life, subscriptions: BTreeMap::new(), handles: 0, published: 0 });
         self.welcome(client, self.sessions.len() - 1, false);
+    }
+
+    fn is_turned_away(&mut self, client: usize) -> bool {
+        if self.all_forbidden {
+            self.heard[client].extend([FORBIDDEN, Heard::Closed]);
+        }
+        self.all_forbidden
     }
 
     fn welcome(&mut self, client: usize, session: usize, resumed: bool) {
@@ -209,6 +161,9 @@ impl Reference {
     /// A session that is there is given to whoever asks last; one that is not is remembered with its reason, and the line may
     /// ask for a new one.
     fn claim(&mut self, client: usize, session: usize) {
+        if self.is_turned_away(client) {
+            return;
+        }
         match self.sessions[session].life {
             Life::Gone { why } => {
                 self.heard[client].push(Heard::Refused { code: Code::Gone, why });
@@ -221,7 +176,10 @@ impl Reference {
             Life::Away { .. } => {}
         }
         let it = &mut self.sessions[session];
-        it.subscriptions.values_mut().for_each(|(_, queue)| queue.park());
+        for (_, queue) in it.subscriptions.values_mut() {
+            queue.park();
+            queue.go_live();
+        }
         (it.epoch, it.life) = (it.epoch + 1, Life::Here { client });
         self.welcome(client, session, true);
     }
@@ -246,13 +204,24 @@ impl Reference {
     fn end(&mut self, session: usize, why: &'static str) -> u64 {
         let it = &mut self.sessions[session];
         it.life = Life::Gone { why };
-        let lost = std::mem::take(&mut it.subscriptions).values().map(|(_, queue)| queue.held()).sum();
-        self.lost += lost;
-        lost
+        let ended = std::mem::take(&mut it.subscriptions);
+        ended.into_values().map(|(_, queue)| self.end_queue(&queue)).sum()
+    }
+
+    /// A queue ends. What it held.
+    fn end_queue(&mut self, queue: &Queue) -> u64 {
+        self.lost += queue.held() + queue.dropped;
+        queue.held()
     }
 
     fn publish(&mut self, client: usize, topic: &'static str, count: u64) {
         let Some(session) = self.lines[client] else { return };
+        self.sessions[session].published += count;
+        let acked = Heard::Acked(self.sessions[session].published);
+        if self.forbidden.contains(topic) {
+            self.published += count;
+            return self.heard[client].extend([FORBIDDEN, acked]);
+        }
         for _ in 0..count {
             self.published += 1;
             let payload = self.published;
@@ -260,26 +229,35 @@ impl Reference {
             let mut nobody = true;
             for (filter, (_, queue)) in self.sessions.iter_mut().flat_map(|session| &mut session.subscriptions) {
                 if *filter == "#" || *filter == topic {
-                    queue.append(topic, payload, false);
+                    queue.publish(topic, payload, self.now);
                     nobody = false;
                 }
             }
             if nobody {
                 backlog.push(payload);
             }
+            if backlog.len() > BACKLOG {
+                backlog.remove(0);
+                self.lost += 1;
+            }
         }
-        self.sessions[session].published += count;
-        self.heard[client].push(Heard::Acked(self.sessions[session].published));
+        self.heard[client].push(acked);
     }
 
     fn subscribe(&mut self, client: usize, filter: &'static str) {
         let Some(session) = self.lines[client] else { return };
         let it = &mut self.sessions[session];
+        let (_, ack_timeout) = ack_timeout(filter);
         if let Some((handle, _)) = it.subscriptions.get(filter) {
-            return self.heard[client].push(Heard::Subscribed { filter, handle: *handle, existing: true });
+            let heard = Heard::Subscribed { filter, handle: *handle, existing: true, ack_timeout };
+            return self.heard[client].push(heard);
         }
         it.handles += 1;
-        let mut queue = Queue::default();
+        if self.forbidden.contains(filter) {
+            return self.heard[client].push(FORBIDDEN);
+        }
+        let mut queue = Queue::new(ack_timeout);
+        queue.go_live();
         if filter != "#" {
             // What waited for a first subscriber is its.
             for payload in std::mem::take(self.topics.entry(filter).or_default()) {
@@ -287,14 +265,21 @@ impl Reference {
             }
         }
         it.subscriptions.insert(filter, (it.handles, queue));
-        self.heard[client].push(Heard::Subscribed { filter, handle: it.handles, existing: false });
+        self.heard[client].push(Heard::Subscribed { filter, handle: it.handles, existing: false, ack_timeout });
     }
 
     fn unsubscribe(&mut self, client: usize, filter: &'static str) {
         let Some(session) = self.lines[client] else { return };
         let ended = self.sessions[session].subscriptions.remove(filter);
-        self.lost += ended.as_ref().map_or(0, |(_, queue)| queue.held());
         self.heard[client].push(Heard::Unsubscribed { existed: ended.is_some() });
+        if let Some((_, queue)) = ended {
+            self.end_queue(&queue);
+        }
+    }
+
+    fn ack(&mut self, client: usize, filter: &'static str, number: u64) {
+        let now = self.now;
+        self.with_queue(client, filter, |queue| queue.ack(number, now));
     }
 
     fn with_queue(&mut self, client: usize, filter: &'static str, change: impl FnOnce(&mut Queue)) {
@@ -304,16 +289,16 @@ impl Reference {
         }
     }
 
-    fn evict(&mut self, session: usize) {
-        self.answer = Some(match self.sessions[session].life {
-            Life::Gone { .. } => Answer::AlreadyGone,
-            Life::Away { .. } => Answer::Done { lost: self.end(session, "was evicted by an operator") },
+    fn evict(&mut self, session: usize, why: &'static str) -> Answer {
+        match self.sessions[session].life {
+            Life::Gone { .. } => return Answer::AlreadyGone,
+            Life::Away { .. } => {}
             Life::Here { client } => {
                 self.heard[client].extend([Heard::Evicted, Heard::Closed]);
                 self.lines[client] = None;
-                Answer::Done { lost: self.end(session, "was evicted by an operator") }
             }
-        });
+        }
+        Answer::Done { lost: self.end(session, why) }
     }
 
     fn drop_line(&mut self, session: usize) {
@@ -321,7 +306,7 @@ impl Reference {
             Life::Here { client } => {
                 self.heard[client].extend([Heard::Refused { code: Code::Unavailable, why: "dropped" }, Heard::Closed]);
                 self.lose(client);
-                Answer::Done { lost: 0 }
+                Answer::DONE
             }
             Life::Away { .. } | Life::Gone { .. } => Answer::AlreadyGone,
         });
@@ -332,7 +317,7 @@ impl Reference {
             Life::Away { held: true, .. } | Life::Gone { .. } => Answer::AlreadyGone,
             Life::Away { held, .. } => {
                 *held = true;
-                Answer::Done { lost: 0 }
+                Answer::DONE
             }
             Life::Here { .. } => Answer::Refused,
         });
@@ -342,7 +327,7 @@ impl Reference {
         self.answer = Some(match &mut self.sessions[session].life {
             Life::Away { deadline, held } => {
                 (*deadline, *held) = ((*deadline).max(self.now) + by_ms, false);
-                Answer::Done { lost: 0 }
+                Answer::DONE
             }
             Life::Here { .. } => Answer::Refused,
             Life::Gone { .. } => Answer::AlreadyGone,
@@ -358,40 +343,78 @@ impl Reference {
 
     fn redeliver(&mut self, session: usize, filter: &'static str) {
         let some = self.sessions[session].subscriptions.get_mut(filter).is_some_and(|(_, queue)| queue.redeliver());
-        self.answer = Some(if some { Answer::Done { lost: 0 } } else { Answer::AlreadyGone });
+        self.answer = Some(if some { Answer::DONE } else { Answer::AlreadyGone });
     }
 
-    fn kill(&mut self, topic: &'static str) {
-        let Some(backlog) = self.topics.remove(topic) else {
-            self.answer = Some(Answer::AlreadyGone);
-            return;
-        };
+    /// A topic ends with its exact subscriptions.
+    fn kill(&mut self, topic: &'static str, code: Code) -> Answer {
+        let Some(backlog) = self.topics.remove(topic) else { return Answer::AlreadyGone };
         let mut all = backlog.len() as u64;
-        for session in &mut self.sessions {
-            let Some((_, queue)) = session.subscriptions.remove(topic) else { continue };
-            let lost = queue.held();
+        self.lost += all;
+        for session in 0..self.sessions.len() {
+            let Some((_, queue)) = self.sessions[session].subscriptions.remove(topic) else { continue };
+            let lost = self.end_queue(&queue);
             all += lost;
-            if let Life::Here { client } = session.life {
-                self.heard[client].push(Heard::Ended { filter: topic, lost });
+            if let Life::Here { client } = self.sessions[session].life {
+                self.heard[client].push(Heard::Ended { filter: topic, code, lost });
             }
         }
-        self.lost += all;
+        Answer::Done { lost: all }
+    }
+
+    fn forbid(&mut self, topic: &'static str) {
+        let killed = self.forbidden.insert(topic).then(|| self.kill(topic, Code::Forbidden));
+        self.answer = Some(match killed {
+            None => Answer::AlreadyGone,
+            // There was nothing to kill, and yet it is forbidden now.
+            Some(Answer::AlreadyGone) => Answer::DONE,
+            Some(killed) => killed,
+        });
+    }
+
+    /// Every session is its user's.
+    fn forbid_all(&mut self) {
+        if std::mem::replace(&mut self.all_forbidden, true) {
+            self.answer = Some(Answer::AlreadyGone);
+            return;
+        }
+        let mut all = 0;
+        for session in 0..self.sessions.len() {
+            if let Answer::Done { lost } = self.evict(session, "was evicted by an operator: this user was forbidden") {
+                all += lost;
+            }
+        }
         self.answer = Some(Answer::Done { lost: all });
     }
 
-    /// Time passes; whoever has been away for too long is gone.
+    /// Time passes: what is due happens, in its order.
     fn pass(&mut self, ms: u64) {
-        self.now += ms;
-        for session in 0..self.sessions.len() {
-            if matches!(self.sessions[session].life, Life::Away { deadline, held: false } if deadline <= self.now) {
-                self.end(session, "was reclaimed: its client was away for too long");
+        self.send();
+        let end = self.now + ms;
+        while let Some(due) = self.sessions.iter().filter_map(Session::due).min().filter(|due| *due <= end) {
+            self.now = due;
+            for session in 0..self.sessions.len() {
+                if matches!(self.sessions[session].life, Life::Away { deadline, held: false } if deadline <= due) {
+                    self.end(session, "was reclaimed: its client was away for too long");
+                }
+                self.sessions[session].subscriptions.values_mut().for_each(|(_, queue)| queue.pass(due));
             }
+            self.send();
         }
+        self.now = end;
+    }
+
+    /// Messages that are lost, and counted as that.
+    pub(super) fn counted(&self) -> u64 {
+        self.lost + self.queues().map(|queue| queue.dropped).sum::<u64>()
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Queue> {
+        self.sessions.iter().flat_map(|session| session.subscriptions.values()).map(|(_, queue)| queue)
     }
 
     /// Messages in all queues and backlogs.
     pub(super) fn held(&self) -> u64 {
-        let queues = self.sessions.iter().flat_map(|session| session.subscriptions.values());
-        queues.map(|(_, queue)| queue.held()).sum::<u64>() + self.topics.values().map(|backlog| backlog.len() as u64).sum::<u64>()
+        self.queues().map(Queue::held).sum::<u64>() + self.topics.values().map(|backlog| backlog.len() as u64).sum::<u64>()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cordboard::{
-    Handle,
+    Config, Handle,
     board::{Attachment, Course},
     control::{Control, Outcome},
     events::{CloseReason, Event, StopPhase},
@@ -24,6 +24,23 @@ fn phases(broker: &Handle) -> Vec<StopPhase> {
         .collect();
     all.dedup();
     all
+}
+
+/// A subscriber who acknowledges nothing, and a publisher of twice as many messages as its queue may hold: a receipt is held.
+async fn held_up(change: impl FnOnce(&mut Config)) -> (Handle, Raw, Raw) {
+    let broker = broker_with(|config| {
+        (config.queues.max_messages, config.queues.window_messages) = (4, 2);
+        change(config);
+    })
+    .await;
+    let (mut sub, _) = Raw::register(&broker, "sub").await;
+    sub.subscribe("t").await;
+    let (mut publisher, _) = Raw::register(&broker, "pub").await;
+    for n in 0..8_u8 {
+        publisher.enqueue("t", [n]).await;
+    }
+    eventually(&broker, "the last is taken", |board| board.broker.sample.published == 8).await;
+    (broker, sub, publisher)
 }
 
 /// Everybody is sent away and told to come back; the broker, its sessions and what they hold live on.
@@ -62,18 +79,7 @@ async fn a_drained_broker_lives_and_takes_clients_again_when_it_is_told() {
 /// A queue over its bound holds a receipt for 2 s: a drain gives it that time, and the publisher its answer, before goodbye.
 #[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_held_receipts() {
-    let broker = broker_with(|config| {
-        config.queues.max_messages = 4;
-        config.queues.window_messages = 2;
-    })
-    .await;
-    let (mut sub, _) = Raw::register(&broker, "sub").await;
-    sub.subscribe("t").await;
-    let (mut publisher, _) = Raw::register(&broker, "pub").await;
-    for n in 0..8_u8 {
-        publisher.enqueue("t", [n]).await;
-    }
-    eventually(&broker, "the last is taken", |board| board.broker.sample.published == 8).await;
+    let (broker, _sub, mut publisher) = held_up(|_| {}).await;
     assert!(broker.counters().unsettled > 0, "a receipt is held");
     let (outcome, last) = tokio::join!(order(&broker, Control::Drain), async {
         let mut settled = 0;
@@ -93,20 +99,11 @@ async fn a_drain_waits_for_held_receipts() {
 /// Whatever holds a receipt for longer than the deadline does not hold the broker.
 #[tokio::test(start_paused = true)]
 async fn a_drain_and_a_shutdown_have_a_deadline_and_tell_their_phases() {
-    let broker = broker_with(|config| {
-        config.queues.max_messages = 4;
-        config.queues.window_messages = 2;
+    let (broker, _sub, mut publisher) = held_up(|config| {
         config.queues.hold_publisher = Duration::from_hours(1);
         config.connections.drain_deadline = Duration::from_secs(4);
     })
     .await;
-    let (mut sub, _) = Raw::register(&broker, "sub").await;
-    sub.subscribe("t").await;
-    let (mut publisher, _) = Raw::register(&broker, "pub").await;
-    for n in 0..8_u8 {
-        publisher.enqueue("t", [n]).await;
-    }
-    eventually(&broker, "the last is taken", |board| board.broker.sample.published == 8).await;
     let began = tokio::time::Instant::now();
     let lost = broker.shutdown().await;
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
@@ -132,19 +129,7 @@ async fn a_drain_and_a_shutdown_have_a_deadline_and_tell_their_phases() {
 /// A shutdown does not wait behind a drain, and the drain's operator hears of it.
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_takes_over_from_a_drain() {
-    let broker = broker_with(|config| {
-        config.queues.max_messages = 4;
-        config.queues.window_messages = 2;
-        config.queues.hold_publisher = Duration::from_hours(1);
-    })
-    .await;
-    let (mut sub, _) = Raw::register(&broker, "sub").await;
-    sub.subscribe("t").await;
-    let (mut publisher, _) = Raw::register(&broker, "pub").await;
-    for n in 0..8_u8 {
-        publisher.enqueue("t", [n]).await;
-    }
-    eventually(&broker, "the last is taken", |board| board.broker.sample.published == 8).await;
+    let (broker, _sub, _publisher) = held_up(|config| config.queues.hold_publisher = Duration::from_hours(1)).await;
     let drain = tokio::spawn({
         let broker = broker.clone();
         async move { order(&broker, Control::Drain).await }

@@ -188,6 +188,12 @@ impl Console {
         master.resize(size(columns, rows)).unwrap();
     }
 
+    /// The terminal says that it is as large as one can say, whatever is seen of it.
+    pub(super) fn exaggerate(&self) {
+        let (_, master) = self.terminal.as_ref().unwrap();
+        master.resize(size(u16::MAX, u16::MAX)).unwrap();
+    }
+
     /// The terminal is closed, as when a window is.
     pub(super) fn hang_up(&mut self) {
         self.tape.let_go.store(true, Relaxed);

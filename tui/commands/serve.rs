@@ -135,20 +135,21 @@ fn announce(handle: &Handle, logging: &Logging, demo: bool) {
 
 /// Does what signals ask for: the first drains, a second interrupt ends the process.
 async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst, has_file: bool) {
-    loop {
+    let by = loop {
         match signals.next().await {
             Signal::HangUp if has_file => drop(tokio::spawn(reload(handle.clone()))),
             Signal::HangUp => tracing::info!("hang-up: there is no configuration file to read again, as --config names none"),
             Signal::Interrupt if ask_first.take(Instant::now()) => {
                 say("the broker is running: Enter opens the console, Ctrl-C again shuts the broker down");
             }
-            Signal::Interrupt | Signal::Terminate => break,
+            Signal::Interrupt => break "SIGINT",
+            Signal::Terminate => break "SIGTERM",
         }
-    }
+    };
     tracing::info!("shutting down");
     let draining = async {
         // What it cost is the chronicle's last line.
-        handle.shutdown().await;
+        handle.shutdown_by(by).await;
     };
     unless_interrupted(draining, &mut signals).await;
 }

@@ -4,6 +4,7 @@
 //! a function of the state. Keys, drawing and sorting have their own OS thread and never a runtime worker; the bus never
 //! waits for any of it. The console has no door to the broker but its handle.
 
+mod backend;
 mod keymap;
 mod keys;
 mod msg;

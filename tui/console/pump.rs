@@ -8,6 +8,7 @@ use std::{io::Write as _, os::unix::net::UnixStream, sync::mpsc, time::Duration}
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
+    backend,
     msg::{Msg, News},
     source::{Ear, Source},
 };
@@ -120,7 +121,7 @@ async fn size_changed(resized: &mut Option<tokio::signal::unix::Signal>) {
 }
 
 async fn send_size(outbox: &Outbox) -> Result<(), Gone> {
-    match crossterm::terminal::size() {
+    match backend::size() {
         Ok((width, height)) => outbox.send(Msg::Resize(width, height)).await,
         Err(_) => Ok(()),
     }

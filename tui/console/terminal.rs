@@ -17,8 +17,10 @@ use crossterm::{
     cursor, event, execute,
     terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::Terminal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::backend::Bounded;
 
 /// Bytes of keys that are read at once.
 const KEYS_BYTES: usize = 1_024;
@@ -27,7 +29,7 @@ type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
 /// The terminal while the console has it. Dropping gives it back.
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<Output>>,
+    terminal: Terminal<Bounded<Output>>,
     hook: Option<Arc<Hook>>,
 }
 
@@ -52,7 +54,7 @@ impl Screen {
         // Cleared here and not by ratatui, which would ask for the cursor's position first: not every terminal answers.
         let clear = Clear(ClearType::All);
         let set_up = execute!(io::stdout(), EnterAlternateScreen, clear, event::EnableBracketedPaste, cursor::Hide);
-        match set_up.and_then(|()| Terminal::new(CrosstermBackend::new(Output::default()))) {
+        match set_up.and_then(|()| Terminal::new(Bounded::new(Output::default()))) {
             Ok(terminal) => Ok(Self { terminal, hook: Some(take_hook()) }),
             Err(error) => {
                 give_back();
@@ -66,7 +68,7 @@ impl Screen {
         self.terminal.draw(render).map(|_| ())
     }
 
-    /// The terminal's size.
+    /// The terminal's size, as far as it is drawn on.
     pub(crate) fn size(&self) -> io::Result<(u16, u16)> {
         self.terminal.size().map(|size| (size.width, size.height))
     }

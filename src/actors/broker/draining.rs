@@ -11,8 +11,8 @@ use tokio::time::{self, Instant};
 
 use super::{ListenerManagerMsg, Managers, SubscriberManagerMsg, TopicManagerMsg};
 use crate::{
+    commons::Commons,
     events::{Event, Lost, StopPhase},
-    shared::Shared,
 };
 
 /// How often it is looked whether receipts are still held.
@@ -24,14 +24,14 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// A drain under way.
 pub(super) struct Draining {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     managers: Managers,
     deadline: Instant,
 }
 
 impl Draining {
     /// Takes nothing more in, from now on. Behind it the broker `ends`, or waits for an order.
-    pub(super) fn begin(shared: &Arc<Shared>, managers: &Managers, ends: bool) -> Self {
+    pub(super) fn begin(shared: &Arc<Commons>, managers: &Managers, ends: bool) -> Self {
         let deadline = Instant::now() + shared.config.connections.drain_deadline;
         shared.emit(Event::Draining { deadline: shared.clock.at(deadline), ends });
         let draining = Self { shared: Arc::clone(shared), managers: managers.clone(), deadline };

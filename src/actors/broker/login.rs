@@ -15,10 +15,10 @@ use crate::{
         session_manager::{Claim, SessionManagerMsg},
     },
     auth::Credentials,
+    commons::Commons,
     limits::Limit,
     logins::{Logins, Refusal},
     name::Principal,
-    shared::Shared,
     throttle::network,
     wire::Code,
 };
@@ -31,7 +31,7 @@ pub(super) fn credentials(register: &Register) -> Credentials {
     Credentials { user: request.user.clone(), password: request.password.as_deref().map(str::to_owned), peer: connection.peer }
 }
 
-pub(super) fn refuse(shared: &Shared, register: &Register, refused: Refused) {
+pub(super) fn refuse(shared: &Commons, register: &Register, refused: Refused) {
     // A listener that has ended needs no answer.
     let _ = shared.tell(&register.connection.listener, ListenerMsg::Refused(refused));
 }
@@ -43,9 +43,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn take(shared: &Shared, logins: &Arc<Mutex<Logins>>, register: &Register) -> Result<Self, Refused> {
+    pub(super) fn take(shared: &Commons, logins: &Arc<Mutex<Logins>>, register: &Register) -> Result<Self, Refused> {
         let address = network(register.connection.peer.ip());
-        let entered = lock(logins).enter(address, &shared.config.logins, Shared::now());
+        let entered = lock(logins).enter(address, &shared.config.logins, Commons::now());
         entered.map_err(|refusal| refused(shared, address, &refusal))?;
         Ok(Self { logins: Arc::clone(logins), address })
     }
@@ -53,21 +53,21 @@ impl Place {
     /// Checks the password, on the pool of blocking threads. An error comes with how late it is to be told.
     pub(super) async fn log_in(
         &self,
-        shared: &Arc<Shared>,
+        shared: &Arc<Commons>,
         users: &Arc<Users>,
         credentials: Credentials,
     ) -> Result<Principal, (Refused, Duration)> {
         let limits = &shared.config.logins;
-        let may_try = lock(&self.logins).may_try(self.address, limits, Shared::now());
+        let may_try = lock(&self.logins).may_try(self.address, limits, Commons::now());
         may_try.map_err(|refusal| (refused(shared, self.address, &refusal), Duration::ZERO))?;
         let name = credentials.user.clone().unwrap_or_default();
-        let (users, stats, now) = (Arc::clone(users), Arc::clone(&shared.stats), Shared::now());
+        let (users, stats, now) = (Arc::clone(users), Arc::clone(&shared.stats), Commons::now());
         let why = match tokio::task::spawn_blocking(move || users.verify(&credentials, now, &stats.hashed)).await {
             Ok(Ok(principal)) => return Ok(principal),
             Ok(Err(why)) => why,
             Err(_) => return Err((Refused::new(Code::Internal, "the password could not be checked"), Duration::ZERO)),
         };
-        let late = lock(&self.logins).failed(self.address, &name, limits, Shared::now());
+        let late = lock(&self.logins).failed(self.address, &name, limits, Commons::now());
         if late.is_some() {
             shared.limit_hit(Limit::FailedLoginsOfName, &self.address.to_string());
         }
@@ -86,7 +86,7 @@ pub(super) fn lock(logins: &Mutex<Logins>) -> MutexGuard<'_, Logins> {
 }
 
 /// What a client is told whose password nobody checks.
-fn refused(shared: &Shared, address: IpAddr, refusal: &Refusal) -> Refused {
+fn refused(shared: &Commons, address: IpAddr, refusal: &Refusal) -> Refused {
     shared.limit_hit(refusal.limit(), &address.to_string());
     let code = match refusal {
         Refusal::Full => Code::Unavailable,
@@ -98,19 +98,19 @@ fn refused(shared: &Shared, address: IpAddr, refusal: &Refusal) -> Refused {
 /// Who this is, if it was verified lately. An address that was wrong too often is kept from what is remembered, too: it could
 /// try passwords against that for nothing.
 pub(super) fn recall(
-    shared: &Shared,
+    shared: &Commons,
     logins: &Mutex<Logins>,
     users: &Users,
     register: &Register,
 ) -> Result<Option<Principal>, Refused> {
-    let (address, now) = (network(register.connection.peer.ip()), Shared::now());
+    let (address, now) = (network(register.connection.peer.ip()), Commons::now());
     let may_try = lock(logins).may_try(address, &shared.config.logins, now);
     may_try.map_err(|refusal| refused(shared, address, &refusal))?;
     Ok(users.recall(&credentials(register), now))
 }
 
 /// A client is who it says: asks for its session.
-pub(super) fn claim(shared: &Shared, sessions: &ActorRef<SessionManagerMsg>, register: Register, principal: Principal) {
+pub(super) fn claim(shared: &Commons, sessions: &ActorRef<SessionManagerMsg>, register: Register, principal: Principal) {
     let Register { request, client, connection } = register;
     let limits = (&shared.config.connections, &shared.config.sessions);
     let wished = |ms: Option<u64>, default: Duration| ms.map_or(default, Duration::from_millis);

@@ -13,9 +13,9 @@ use ractor::ActorRef;
 
 use crate::{
     actors::listener::{Line, ListenerMsg},
+    commons::Commons,
     limits::Limit,
     name::ListenerId,
-    shared::Shared,
     throttle::Throttle,
 };
 
@@ -58,7 +58,7 @@ impl Places {
     }
 
     /// Tells one who says nothing to go, because `limit` was hit. False if there is none.
-    pub(super) fn make_one(&mut self, shared: &Shared, limit: Limit) -> bool {
+    pub(super) fn make_one(&mut self, shared: &Commons, limit: Limit) -> bool {
         self.unregistered.retain(|_, waiting| !waiting.line.settled.load(Relaxed));
         let idle = self.unregistered.iter().filter(|(_, waiting)| waiting.line.idle.load(Relaxed));
         let Some(id) = whose_turn(idle.map(|(id, waiting)| (*id, waiting.address))) else { return false };

@@ -26,12 +26,12 @@ use super::{
     watch::{Doing, kinds},
 };
 use crate::{
+    commons::Commons,
     connection::{Chunk, Delivery, Request, Requests},
     events::{Action, CloseReason, Event},
     limits::Limit,
     name::{Epoch, Filter, NameError, Principal, SessionId, TopicName},
     receipt::Refusal,
-    shared::Shared,
     stats::Counter,
     subscription::SubscriptionQueue,
     wire::{Code, Disconnect, ErrorFrame, ServerFrame, SubscribeAck},
@@ -100,7 +100,7 @@ pub(crate) struct Flow {
 
 /// A session's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) id: SessionId,
     pub(crate) principal: Principal,
     pub(crate) flow: Arc<Flow>,
@@ -114,7 +114,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Session;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     id: SessionId,
     principal: Principal,
     judge: Judge,
@@ -148,7 +148,7 @@ impl Actor for Session {
 
     async fn pre_start(&self, myself: ActorRef<SessionMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, id, principal, flow, topics, subscribers, ends, doing } = args;
-        let (alive, requests) = (alive(&shared), Requests::new(Shared::now()));
+        let (alive, requests) = (alive(&shared), Requests::new(Commons::now()));
         let judge = Judge::new(&shared.access, &principal);
         Ok(State {
             shared,
@@ -285,12 +285,10 @@ impl State {
         }
     }
 
-    /// A right was refused: told on the bus, but not for each of a flood.
     fn right_refused(&self, action: Action, name: &str) {
-        if let Some(times) = self.shared.limits.told("rights", &self.id.to_string(), Shared::now()) {
-            let (session, principal) = (self.id, self.principal.clone());
-            self.shared.emit(Event::RightRefused { session, principal, action, name: name.to_owned(), times });
-        }
+        let (session, principal) = (self.id, self.principal.clone());
+        let event = || Event::RightRefused { session, principal, action, name: name.to_owned(), times: 1 };
+        self.shared.repeated("rights", &session.to_string(), event);
     }
 
     /// A name was refused; where a bound was the reason, it was hit.

@@ -218,7 +218,7 @@ impl State {
         let message = match self.routes.get_mut(topic) {
             Some(Route::LookingUp(waiting)) => return waiting.groups.push(message),
             Some(Route::Known(known)) if known.cell.life() == Life::Open => {
-                match crate::shared::tell(&self.shared.stats, &known.actor, message) {
+                match crate::commons::tell(&self.shared.stats, &known.actor, message) {
                     Ok(()) => return,
                     Err(message) => message,
                 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason, takeovers::Takeovers};
+use super::{Claim, Client, Connection, Entry, SessionManagerMsg, State, ending::reason, failed_resumes, takeovers::Takeovers};
 use crate::{
     actors::{
         Doing, Door, SessionMsg,
@@ -13,11 +13,10 @@ use crate::{
         session::{Arguments as SessionArguments, Attach, Flow, Lease, Session},
     },
     auth,
-    bucket::Pace,
+    commons::Commons,
     events::{CloseReason, Event},
     limits::Limit,
     name::{Epoch, SessionId},
-    shared::Shared,
     stats::Rate,
     throttle::network,
     wire::Code,
@@ -34,7 +33,7 @@ impl State {
             return self.refuse(&claim, Refused::new(Code::Forbidden, reason));
         }
         let Some(id) = claim.session else { return self.create(claim).await };
-        let now = Shared::now();
+        let now = Commons::now();
         let own = self.sessions.get(&id).is_some_and(|entry| entry.principal == claim.principal);
         if own {
             return self.attach(id, claim);
@@ -63,9 +62,7 @@ impl State {
     /// guess keeps a client of the same address from its own.
     fn too_many_guesses(&mut self, claim: &Claim, now: Instant) -> Option<Refused> {
         let address = network(claim.connection.peer.ip());
-        let limits = &self.shared.config.sessions;
-        let pace = Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second);
-        let wait = self.failed_resumes.take(&address, pace, now).err()?;
+        let wait = self.failed_resumes.take(&address, failed_resumes(&self.shared.config.sessions), now).err()?;
         self.shared.limit_hit(Limit::FailedResumes, &address.to_string());
         let why = "too many sessions that are not there were asked for from your address (sessions.failed_resumes_per_second); \
             register without one, or wait";
@@ -145,7 +142,7 @@ impl State {
     pub(super) fn attach(&mut self, id: SessionId, claim: Claim) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
         if matches!(entry.client, Client::Here { .. })
-            && let Err(wait) = entry.takeovers.count(&self.shared.config.sessions, Shared::now())
+            && let Err(wait) = entry.takeovers.count(&self.shared.config.sessions, Commons::now())
         {
             return self.taken_over_too_often(id, &claim, wait);
         }

@@ -11,11 +11,11 @@ use crate::{
         subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     },
     clock::UnixMillis,
+    commons::{Commons, tell},
     control::Outcome,
     events::{CloseReason, Event, SessionEnd},
     limits::Limit,
     name::{Epoch, Principal, Printable, SessionId},
-    shared::{Shared, tell},
     tombstones::Tombstone,
     wire::Code,
 };
@@ -28,7 +28,7 @@ impl State {
         if entry.epoch != gone.epoch || matches!(entry.client, Client::Away { .. }) {
             return self.shared.stats.stale.add(1);
         }
-        let deadline = Shared::now() + entry.reclaim;
+        let deadline = Commons::now() + entry.reclaim;
         entry.client = Client::Away { deadline, held: false };
         let _ = self.shared.tell(&entry.actor, SessionMsg::Detach { epoch: gone.epoch });
         self.shared.emit(Event::SessionDetached {
@@ -83,14 +83,14 @@ impl State {
         *self.shared.stopping.borrow()
     }
 
-    /// One timer is out, for the soonest deadline, however often that changes.
+    /// One timer is out, for the soonest deadline or before it, however often that changes.
     pub(super) fn arm(&mut self) {
         let soonest = if self.is_stopping() { None } else { self.deadlines.first().copied() };
         let Some((soonest, _)) = soonest else {
             self.armed = None;
             return self.alarm.clear();
         };
-        if self.armed == Some(soonest) {
+        if self.armed.is_some_and(|armed| armed <= soonest) {
             return;
         }
         self.armed = Some(soonest);
@@ -102,15 +102,15 @@ impl State {
 
     /// A timer fired: a hint. Whose deadline, as it is held now, has passed, is reclaimed.
     pub(super) fn reclaim(&mut self) {
-        let now = Shared::now();
-        if self.armed.is_some_and(|armed| armed <= now) {
-            self.armed = None;
-        }
+        let now = Commons::now();
         while let Some((deadline, id)) = self.deadlines.first().copied()
             && deadline <= now
             && !self.is_stopping()
         {
             self.end(id, SessionEnd::Reclaimed, Told::Nobody);
+        }
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
         }
         self.arm();
     }
@@ -187,7 +187,7 @@ impl State {
         let Some(Ending { principal, why, told, .. }) = self.ending.remove(&ended.session) else { return };
         let at: UnixMillis = self.shared.clock.now().wall;
         let stone = Tombstone { principal, reason: reason(&why), at };
-        self.tombstones.add(ended.session, stone, Shared::now());
+        self.tombstones.add(ended.session, stone, Commons::now());
         self.shared.emit(Event::SessionEnded { id: ended.session, why, lost: ended.lost });
         match told {
             Told::Nobody => {}

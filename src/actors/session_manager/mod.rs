@@ -27,11 +27,12 @@ use super::{
 };
 use crate::{
     bucket::Pace,
+    commons::Commons,
+    config::Sessions,
     connection::Outbound,
     control::{Order, Outcome},
-    events::{Event, Sample, SessionEnd, SessionSample},
+    events::{Sample, SessionEnd, SessionSample},
     name::{ClientName, Epoch, ListenerId, Principal, SessionId},
-    shared::Shared,
     stats::Rate,
     throttle::Throttle,
     timers::Alarm,
@@ -88,7 +89,7 @@ pub(crate) struct Connection {
 
 /// The session manager's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     pub(crate) topics: ActorRef<TopicManagerMsg>,
     pub(crate) subscribers: ActorRef<SubscriberManagerMsg>,
     /// What this manager is doing.
@@ -98,7 +99,7 @@ pub(crate) struct Arguments {
 pub(crate) struct SessionManager;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     topics: ActorRef<TopicManagerMsg>,
     subscribers: ActorRef<SubscriberManagerMsg>,
     myself: ActorRef<SessionManagerMsg>,
@@ -240,9 +241,7 @@ impl Actor for SessionManager {
 
 impl State {
     fn sample(&mut self) {
-        let limits = &self.shared.config.sessions;
-        let pace = Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second);
-        self.failed_resumes.forget_full(pace, Shared::now());
+        self.failed_resumes.forget_full(failed_resumes(&self.shared.config.sessions), Commons::now());
         let mut rows = Vec::new();
         for (id, entry) in &mut self.sessions {
             let changed =
@@ -251,8 +250,11 @@ impl State {
                 rows.push(SessionSample { id: *id, publish_rate: entry.published.last, deliver_rate: entry.delivered.last });
             }
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { sessions: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |sessions| Sample { sessions, ..Sample::default() });
     }
+}
+
+/// How often one address may ask for sessions that are not there.
+fn failed_resumes(limits: &Sessions) -> Pace {
+    Pace::per_second(limits.failed_resumes_burst, limits.failed_resumes_per_second)
 }

@@ -8,10 +8,10 @@ use super::{Client, Entry, State, Told};
 use crate::{
     actors::{SessionMsg, session::Goodbye},
     bans::told,
+    commons::Commons,
     control::{Control, MAX_EXTENSION, Order, Outcome},
     events::{Event, Lost, SessionEnd},
     name::{Principal, SessionId},
-    shared::Shared,
     wire::Code,
 };
 
@@ -67,7 +67,10 @@ impl State {
         let its: Vec<_> = self.sessions.iter().filter(is_its).map(|(id, _)| *id).collect();
         let loss = its.iter().map(|id| self.shared.held_by(*id)).sum();
         let allowed = order.precondition.check(None, loss).and_then(|()| {
-            self.shared.bans.forbid_principal(principal, &order.reason).map_err(|not| not.outcome(&self.shared, &order.operator))
+            self.shared
+                .bans
+                .forbid_principal(principal, &order.reason)
+                .map_err(|not| self.shared.not_forbidden(not, &order.operator))
         });
         if let Err(refused) = allowed {
             let _ = reply.send(refused);
@@ -137,7 +140,7 @@ impl State {
             return Outcome::Refused { why: "its client is connected; no timer runs".to_owned() };
         };
         self.deadlines.remove(&(*deadline, id));
-        let now = Shared::now();
+        let now = Commons::now();
         *deadline = ((*deadline).max(now) + by.min(MAX_EXTENSION)).min(now + MAX_EXTENSION);
         *held = false;
         let deadline = *deadline;

@@ -14,10 +14,10 @@ use crate::{
         subscriber_manager::{EndExact, ExactEnded},
         topic::{TopicMsg, TopicRef},
     },
+    commons::Commons,
     control::Outcome,
     events::{Event, Lost},
     name::TopicName,
-    shared::Shared,
     topic_cell::Life,
     wire::Code,
 };
@@ -37,7 +37,7 @@ impl State {
         let failures = &self.shared.config.failures;
         let (limit, window) = (failures.leaf_restarts, failures.leaf_window);
         while let Some(entry) = self.topics.get_mut(topic) {
-            let restarts = entry.failures.count(Shared::now(), window);
+            let restarts = entry.failures.count(Commons::now(), window);
             let cell = Arc::clone(&entry.topic.cell);
             if restarts > limit {
                 let by = format!("the broker: it failed {restarts} times, the last time it {why}");

@@ -10,10 +10,10 @@ use ractor::{ActorRef, RpcReplyPort};
 use crate::{
     actors::{Failures, SessionMsg, topic::TopicRef},
     clock::{Moment, UnixMillis, Uptime},
+    commons::Commons,
     control::Outcome,
     events::{Lost, TopicSample},
     name::{Principal, TopicName},
-    shared::Shared,
     stats::Rate,
     topic_cell::Life,
 };
@@ -70,7 +70,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn sample(&mut self, shared: &Shared, topic: &TopicName, now: Instant) -> Option<TopicSample> {
+    pub(super) fn sample(&mut self, shared: &Commons, topic: &TopicName, now: Instant) -> Option<TopicSample> {
         let cell = &self.topic.cell;
         // Cleared before anything is read: what changes from here on is for the next sample.
         let changed = cell.changed.swap(false, Relaxed);

@@ -23,12 +23,12 @@ use super::{
 use crate::{
     backlog::Backlog,
     bucket::Pace,
+    commons::Commons,
     config::Topics,
     control::{Order, Outcome},
     events::{Action, Event, Lost, Sample},
     limits::Limit,
     name::{Principal, TopicName},
-    shared::Shared,
     throttle::Throttle,
     topic_cell::{Life, TopicCell},
     wire::Code,
@@ -57,7 +57,7 @@ kinds! { TopicManagerMsg: Find ExactEnded MakeRoom RoomMade Order Tick Close }
 
 /// The topic manager's references, in dependency order.
 pub(crate) struct Arguments {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Commons>,
     /// To the subscriber manager, through the broker.
     pub(crate) end_exact: Door<EndExact>,
     /// To the subscriber manager, through the broker.
@@ -69,7 +69,7 @@ pub(crate) struct Arguments {
 pub(crate) struct TopicManager;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    shared: Arc<Commons>,
     myself: ActorRef<TopicManagerMsg>,
     end_exact: Door<EndExact>,
     make_room: Door<MakeRoom>,
@@ -186,7 +186,7 @@ impl State {
             let why = format!("you have created {} topics (topics.max_per_principal); use one of them", limits.max_per_principal);
             return Some((Code::TooMany, why));
         }
-        if let Err(wait) = self.creations.take(principal, creations(limits), Shared::now()) {
+        if let Err(wait) = self.creations.take(principal, creations(limits), Commons::now()) {
             self.shared.limit_hit(Limit::TopicCreation, principal.as_str());
             let why = format!("you create too many topics (topics.create_per_second); the next one in {} ms", wait.as_millis());
             return Some((Code::TooMany, why));
@@ -235,7 +235,7 @@ impl State {
     }
 
     fn tick(&mut self) {
-        let now = Shared::now();
+        let now = Commons::now();
         let idle_after = self.shared.config.topics.idle_after;
         self.creations.forget_full(creations(&self.shared.config.topics), now);
         let mut rows = Vec::new();
@@ -245,9 +245,7 @@ impl State {
                 rows.push(row);
             }
         }
-        for rows in rows.chunks(Sample::MAX_ROWS) {
-            self.shared.emit(Event::Sample(Sample { topics: rows.to_vec(), ..Sample::default() }));
-        }
+        self.shared.emit_rows(rows, |topics| Sample { topics, ..Sample::default() });
     }
 
     /// The broker is full: the oldest backlogs go first, then parked queues are asked.

@@ -61,7 +61,7 @@ impl State {
     fn forbid(&mut self, topic: &TopicName, order: Order, reply: RpcReplyPort<Outcome>) {
         let kills = self.can_be_killed(topic);
         let forbidden = order.precondition.check(None, if kills { self.held(topic) } else { 0 }).and_then(|()| {
-            self.shared.bans.forbid_topic(topic, &order.reason).map_err(|not| not.outcome(&self.shared, &order.operator))
+            self.shared.bans.forbid_topic(topic, &order.reason).map_err(|not| self.shared.not_forbidden(not, &order.operator))
         });
         if let Err(refused) = forbidden {
             let _ = reply.send(refused);

@@ -196,18 +196,19 @@ impl Model {
         }
     }
 
-    fn give_up_one(&mut self, number: u64) -> bool {
+    fn give_up_one(&mut self, number: u64) -> Option<GivenUp> {
         if number > self.taken {
-            return false;
+            return None;
         }
         let is = |message: &Message| message.number == number;
-        let found = match (self.flight.iter().position(is), self.waiting.iter().position(is)) {
-            (Some(at), _) => self.flight.remove(at),
-            (None, Some(at)) => self.waiting.remove(at),
-            (None, None) => return false,
+        let (found, attempt) = match (self.flight.iter().position(is), self.waiting.iter().position(is)) {
+            (Some(at), _) => (self.flight.remove(at), 1),
+            (None, Some(at)) => (self.waiting.remove(at), 0),
+            (None, None) => return None,
         };
+        let attempts = found.attempts + attempt;
         self.push_poison(found);
-        true
+        Some(GivenUp { number, attempts })
     }
 
     /// Whole runs go; how much that is, the queue says. The model looks whether it was enough and not more than there is.

@@ -1,9 +1,12 @@
-//! What every actor of one broker can see: its configuration, its bus, its counters, its budgets, and the filter table.
+//! What every actor of one broker can see: its configuration, its bus, its counters, its budgets and its tables.
 //! Nothing here belongs to one actor, and nothing here waits for another.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use ractor::{ActorRef, Message, MessagingErr};
@@ -11,32 +14,34 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     access::Access,
-    bans::Bans,
+    bans::{Bans, NotForbidden},
     bus::Bus,
     clock::Clock,
     config::Config,
+    control::Outcome,
     entropy::Entropy,
-    events::{BrokerSample, Event, Lost},
+    events::{BrokerSample, Event, Lost, Sample},
     faults::Faults,
-    filters::Filters,
+    filter_table::FilterTable,
     limits::{Limit, Limits},
-    name::{Epoch, Filter, NameRules, SessionId, TopicName},
+    name::{Epoch, Filter, NameRules, SessionId},
+    repeats::Repeats,
     room::Room,
     stats::Stats,
-    subscription::SubscriptionQueue,
     timers::Timers,
     topic_cell::CellTable,
 };
 
 /// What every actor of one broker can see.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Commons {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) bus: Bus,
     pub(crate) stats: Arc<Stats>,
     pub(crate) timers: Timers,
     pub(crate) limits: Limits,
+    pub(crate) repeats: Repeats,
     pub(crate) filters: FilterTable,
     pub(crate) topics: CellTable,
     /// What all queues and backlogs hold.
@@ -60,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
 }
 
-impl Shared {
+impl Commons {
     pub(crate) fn emit(&self, event: Event) {
         self.bus.emit(event);
     }
@@ -90,10 +95,34 @@ impl Shared {
         lost
     }
 
-    /// A limit was hit by `who`: counted, and told at most once a second.
+    /// Tells what has changed of many rows, in samples of a bounded size.
+    pub(crate) fn emit_rows<T>(&self, mut rows: Vec<T>, sample: impl Fn(Vec<T>) -> Sample) {
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(Sample::MAX_ROWS));
+            self.emit(Event::Sample(sample(mem::replace(&mut rows, rest))));
+        }
+    }
+
+    /// A limit was hit by `who`: counted, and told if it is one to be told.
     pub(crate) fn limit_hit(&self, limit: Limit, who: &str) {
-        if let Some(times) = self.limits.hit(limit, who, Self::now()) {
-            self.emit(Event::LimitHit { limit: limit.key().to_owned(), who: who.to_owned(), times });
+        self.limits.count(limit, 1);
+        if limit.is_told() {
+            self.repeated(limit.key(), who, || Event::LimitHit { limit: limit.key().to_owned(), who: who.to_owned(), times: 1 });
+        }
+    }
+
+    /// What to answer `operator`, whose order could not forbid.
+    pub(crate) fn not_forbidden(&self, not: NotForbidden, operator: &str) -> Outcome {
+        if matches!(not, NotForbidden::Full { .. }) {
+            self.limit_hit(Limit::Forbidden, operator);
+        }
+        not.into()
+    }
+
+    /// Something happened that `who` may make happen again and again: told at most once a second, with how often it was.
+    pub(crate) fn repeated(&self, what: &'static str, who: &str, event: impl FnOnce() -> Event) {
+        if let Some(event) = self.repeats.count(what, who, Self::now(), event) {
+            self.emit(event);
         }
     }
 
@@ -163,56 +192,5 @@ pub(crate) fn tell<M: Message>(stats: &Stats, actor: &ActorRef<M>, message: M) -
         Err(MessagingErr::SendErr(message)) => Err(message),
         // A reference is typed, so the message always fits the mailbox.
         Ok(()) | Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => Ok(()),
-    }
-}
-
-/// All subscriptions, by filter. A topic looks again only when the generation has moved on.
-#[derive(Debug, Default)]
-pub(crate) struct FilterTable {
-    generation: AtomicU64,
-    trie: RwLock<Filters<Arc<SubscriptionQueue>>>,
-}
-
-impl FilterTable {
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn insert(&self, filter: &Filter, session: SessionId, queue: Arc<SubscriptionQueue>) {
-        self.trie.write().unwrap_or_else(PoisonError::into_inner).insert(filter, session, queue);
-        self.generation.fetch_add(1, Ordering::Release);
-    }
-
-    pub(crate) fn remove(&self, filter: &Filter, session: SessionId) {
-        self.trie.write().unwrap_or_else(PoisonError::into_inner).remove(filter, session);
-        self.generation.fetch_add(1, Ordering::Release);
-    }
-
-    pub(crate) fn get(&self, filter: &Filter, session: SessionId) -> Option<Arc<SubscriptionQueue>> {
-        self.trie.read().unwrap_or_else(PoisonError::into_inner).get(filter, session).cloned()
-    }
-
-    /// All queues.
-    pub(crate) fn all(&self) -> Vec<Arc<SubscriptionQueue>> {
-        self.trie.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
-    /// Forgets everything: all managers have ended. The queues of them all.
-    pub(crate) fn take_all(&self) -> Vec<Arc<SubscriptionQueue>> {
-        let all = std::mem::take(&mut *self.trie.write().unwrap_or_else(PoisonError::into_inner));
-        self.generation.fetch_add(1, Ordering::Release);
-        all.into_values()
-    }
-
-    /// The queues that match `topic`, and the generation they are of.
-    pub(crate) fn matches(&self, topic: &TopicName) -> (u64, Vec<Arc<SubscriptionQueue>>) {
-        let trie = self.trie.read().unwrap_or_else(PoisonError::into_inner);
-        // Read under the lock: a change after this raises it again.
-        (self.generation(), trie.matches(topic))
-    }
-
-    /// The queues of exact subscriptions to `topic`.
-    pub(crate) fn exact(&self, topic: &TopicName) -> Vec<Arc<SubscriptionQueue>> {
-        self.trie.read().unwrap_or_else(PoisonError::into_inner).exact(topic).cloned().collect()
     }
 }

@@ -30,7 +30,7 @@ const ACK_DELAY: Duration = Duration::from_millis(5);
 const WRITE_BYTES: usize = 1 << 20;
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct Hub {
     state: Mutex<State>,
     /// There is something to write, or the client is to be closed.
     work: Notify,
@@ -49,7 +49,7 @@ pub(super) struct Output {
     pub(super) goodbye: bool,
 }
 
-impl Shared {
+impl Hub {
     pub(super) fn new(state: State) -> Self {
         let events = broadcast::Sender::new(event::KEPT);
         Self { state: Mutex::new(state), work: Notify::new(), room: Notify::new(), progress: Notify::new(), events }
