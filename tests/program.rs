@@ -34,6 +34,8 @@ pub(crate) struct Serve {
     log: BufReader<ChildStderr>,
     state: tempfile::TempDir,
     pub(crate) address: String,
+    /// The first line it says.
+    pub(crate) greeting: String,
 }
 
 impl Serve {
@@ -41,7 +43,7 @@ impl Serve {
         Self::start_with(&["serve"])
     }
 
-    fn start_with(command: &[&str]) -> Self {
+    pub(crate) fn start_with(command: &[&str]) -> Self {
         Self::spawn(command, "127.0.0.1:0", "")
     }
 
@@ -77,11 +79,11 @@ impl Serve {
         program.args(command).args(["--listen", address]);
         let mut child = program.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        log.read_line(&mut line).unwrap();
-        let address = line.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
-        let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Self { child, log, state, address }
+        let mut greeting = String::new();
+        log.read_line(&mut greeting).unwrap();
+        let address = greeting.strip_prefix("cordboard listens on ").and_then(|rest| rest.split([';', ',']).next());
+        let address = address.unwrap_or_else(|| panic!("{greeting:?}")).to_owned();
+        Self { child, log, state, address, greeting }
     }
 
     /// A client of it.
@@ -101,8 +103,20 @@ impl Serve {
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
 
+    /// Waits for a line of the log that has all `words`; the log up to there.
+    pub(crate) fn log_until(&mut self, words: &[&str]) -> String {
+        let mut log = String::new();
+        loop {
+            let before = log.len();
+            assert!(self.log.read_line(&mut log).unwrap() > 0, "it ended without a line with {words:?}: {log}");
+            if words.iter().all(|word| log[before..].contains(word)) {
+                return log;
+            }
+        }
+    }
+
     /// Sends a signal and waits for the end: exit code and the rest of the log.
-    fn end_by(mut self, signal: Signal) -> (Option<i32>, String) {
+    pub(crate) fn end_by(mut self, signal: Signal) -> (Option<i32>, String) {
         signal_to(&self.child, signal);
         self.end()
     }

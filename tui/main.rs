@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 #[cfg(feature = "console")]
 mod console;
+mod demo;
 mod logging;
 mod signals;
 mod state_dir;

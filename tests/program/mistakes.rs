@@ -43,6 +43,8 @@ fn a_command_line_that_makes_no_sense_is_told_what_would() {
         ("--listen nowhere", &["'nowhere'", "give an IP address"]),
         ("serve --listen 127.0.0.1:1 --listen 127.0.0.1:1", &["make no sense", "127.0.0.1:1 twice"]),
         ("--listen 192.0.2.1:1", &["192.0.2.1:1, which other machines reach", "add [[users]] or use 127.0.0.1"]),
+        ("pub t x --demo", &["--demo belongs to console and serve, not to pub"]),
+        ("serve --demo --listen 192.0.2.1:1", &["add --listen 127.0.0.1"]),
         ("pub t x --user ana", &["there is no password for user ana", "CORDBOARD_PASSWORD"]),
         ("ping --user ana", &["there is no password for user ana", "CORDBOARD_PASSWORD"]),
         ("pub t --count 2", &["--count repeats one message", "lines are read once"]),
@@ -100,7 +102,7 @@ fn an_address_that_is_taken_is_told_by_whom() {
     let words = ["cannot listen on", "a broker (cordboard/", "is there already", "with --listen"];
     fails(program(state.path(), &format!("serve --listen {}", serve.address)), 1, &words);
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    let line = format!("serve --listen {}", other.local_addr().unwrap());
+    let line = format!("serve --demo --listen {}", other.local_addr().unwrap());
     fails(program(state.path(), &line), 1, &["another program is there already", "with --listen"]);
 }
 
@@ -119,6 +121,8 @@ fn who_is_refused_is_told_why() {
     let file = state.path().join("users.toml");
     let made = cordboard(state.path(), "").args(["passwd", "ana"]).stdin(password(state.path())).output().unwrap();
     std::fs::write(&file, made.stdout).unwrap();
+    let demo = program(state.path(), "--demo --config users.toml");
+    fails(demo, 2, &["no passwords, and the configuration has users"]);
     let serve = Serve::start_with(&["serve", "--config", file.to_str().unwrap()]);
     let client = |line: &str, password: &str| {
         let mut command = serve.client(&line.split(' ').collect::<Vec<_>>());

@@ -22,6 +22,13 @@ pub(crate) struct ServeArgs {
     pub(crate) listen: Vec<SocketAddr>,
     #[arg(long, value_name = "DIR", help = STATE_DIR)]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Bring synthetic clients along that publish, slow down, die and come back, to watch and to practise on; all
+    /// their names begin with demo-
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Let the demo draw other lots
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) demo_seed: Option<u64>,
 }
 
 /// For a broker that runs with an operator in front of it.
@@ -41,7 +48,13 @@ impl ServeArgs {
     /// With what stood before the command.
     fn after(self, before: Self) -> Self {
         let listen = before.listen.into_iter().chain(self.listen).collect();
-        Self { config: self.config.or(before.config), listen, state_dir: self.state_dir.or(before.state_dir) }
+        Self {
+            config: self.config.or(before.config),
+            listen,
+            state_dir: self.state_dir.or(before.state_dir),
+            demo: self.demo || before.demo,
+            demo_seed: self.demo_seed.or(before.demo_seed),
+        }
     }
 
     /// With what the environment says where the command line says nothing. An empty variable says nothing.
@@ -81,6 +94,8 @@ impl ConsoleArgs {
             (self.serve.config.is_some(), "--config"),
             (!self.serve.listen.is_empty(), "--listen"),
             (self.serve.state_dir.is_some(), "--state-dir"),
+            (self.serve.demo, "--demo"),
+            (self.serve.demo_seed.is_some(), "--demo-seed"),
             (self.operator.is_some(), "--operator"),
             (self.read_only, "--read-only"),
         ]
@@ -115,6 +130,7 @@ mod tests {
             config: Some("c.toml".into()),
             listen: vec!["127.0.0.1:9".parse().unwrap()],
             state_dir: Some("s".into()),
+            ..ServeArgs::default()
         };
         assert_eq!(said.clone().or_environment(environment).unwrap(), said);
         let error = ServeArgs::default().or_environment(|_| Some("nowhere".into())).unwrap_err().to_string();

@@ -9,18 +9,17 @@ use super::say;
 use crate::{
     chronicle,
     cli::Exit,
-    console::{self, Leave},
+    console::{self, Leave, Options},
     logging::Screen,
     signals::AskFirst,
 };
 
 /// Shows the console on this thread until the operator shuts the broker down, or nobody can see it any more.
-pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_first: &AskFirst, operator: &str) {
+pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_first: &AskFirst, options: &Options) {
     loop {
         // Nothing may write on the terminal while the console draws on it.
         screen.show(false);
-        let options = console::Options { operator: operator.to_owned() };
-        match console::run(handle, runtime.handle().clone(), options) {
+        match console::run(handle, runtime.handle().clone(), options.clone()) {
             Ok(Leave::Detach) => {
                 screen.show(true);
                 ask_first.set(true);

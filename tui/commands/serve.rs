@@ -13,9 +13,12 @@ use cordboard::{Broker, Config, Handle, Printable, config::ConfigError, control:
 use tokio::runtime::Runtime;
 
 use super::{listening, runtime, say};
+#[cfg(feature = "console")]
+use crate::console::Options;
 use crate::{
     chronicle,
     cli::{ConsoleArgs, Exit, ServeArgs, UsageError},
+    demo,
     logging::{self, Logging},
     signals::{AskFirst, Signal, Signals},
     state_dir::StateDir,
@@ -58,9 +61,13 @@ pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitC
     let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
     runtime.spawn(obey(signals, handle.clone(), ask_first.clone(), args.config.is_some()));
     // The first line is where the broker is: whoever started it may wait for that.
-    announce(&handle, &logging);
+    announce(&handle, &logging, args.demo);
+    if args.demo {
+        let _context = runtime.enter();
+        demo::start(&handle, args.demo_seed.unwrap_or(demo::SEED))?;
+    }
     if with_console {
-        attend(&handle, &runtime, &logging, &ask_first, operator);
+        attend(&handle, &runtime, &logging, &ask_first, operator, args.demo);
     } else {
         logging.screen.show(true);
     }
@@ -114,6 +121,9 @@ fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
     if !args.listen.is_empty() {
         config.listen.clone_from(&args.listen);
     }
+    if args.demo {
+        demo::permit(&config).map_err(|error| UsageError(error.to_string()))?;
+    }
     let senseless = |error| UsageError(format!("the configuration and the command line together make no sense: {error}"));
     config.validate().map_err(senseless)?;
     Ok(config)
@@ -142,10 +152,12 @@ fn keep_audit(config: &mut Config, state: &Path) {
 }
 
 /// Says where the broker can be reached and where it writes.
-fn announce(handle: &Handle, logging: &Logging) {
+fn announce(handle: &Handle, logging: &Logging, demo: bool) {
     let addresses: Vec<String> = handle.endpoints().iter().map(ToString::to_string).collect();
     let read_only = if handle.is_read_only() { ", read-only" } else { "" };
-    say(format_args!("cordboard listens on {}{read_only}; logs are in {}", addresses.join(", "), logging.directory.display()));
+    let company = if demo { format!(", a DEMO with {}", demo::company()) } else { String::new() };
+    let (addresses, directory) = (addresses.join(", "), logging.directory.display());
+    say(format_args!("cordboard listens on {addresses}{read_only}{company}; logs are in {directory}"));
 }
 
 /// Does what signals ask for: the first drains, a second interrupt ends the process.
@@ -194,19 +206,22 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
 
 /// Puts the console in front of the broker, or says why there is none.
 #[cfg(feature = "console")]
-fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>) {
+fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>, demo: bool) {
     match no_console() {
         Some(why) => {
             say(format_args!("no console: {why}; running as \"cordboard serve\""));
             logging.screen.show(true);
         }
-        None => super::attend::attend(handle, runtime, &logging.screen, ask_first, &operator.unwrap_or_else(user)),
+        None => {
+            let options = Options { operator: operator.unwrap_or_else(user), demo };
+            super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
+        }
     }
 }
 
 /// Says that there is no console.
 #[cfg(not(feature = "console"))]
-fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: Option<String>) {
+fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: Option<String>, _: bool) {
     say("no console: this program was built without it; running as \"cordboard serve\"");
     logging.screen.show(true);
 }
