@@ -53,7 +53,8 @@
 //! `queue`, `backlog`, `room`, `bucket`, `throttle`, `repeats`, `limits`, `logins`, `bans` and `tombstones` are vocabulary and pure
 //! cores: values in, values out. `receipt` is a publisher's way to its answer, `subscription` a queue, `topic_cell` a topic, `filter_table` all filters, with those who share it; [`net`] is what a
 //! socket is, `connection` all I/O on one; `access` is who may do what as of now, [`reload`] what another
-//! configuration would change; `commons` is what all actors can see, `actors` has one actor a file; `gate` takes orders, `handle` is the door.
+//! configuration would change; `words` says errors of the system to people; `commons` is what all actors can see, `actors` has
+//! one actor a file; `gate` takes orders, `handle` is the door.
 
 mod access;
 mod actors;
@@ -98,6 +99,7 @@ mod timers;
 mod tombstones;
 mod topic_cell;
 pub mod wire;
+mod words;
 
 pub use board::Board;
 pub use bus::{Bus, Follower, News};
@@ -106,3 +108,4 @@ pub use config::Config;
 pub use handle::{Broker, Handle, Platform, StartError};
 pub use name::Printable;
 pub use stats::Counters;
+pub use words::InWords;

@@ -35,7 +35,7 @@ impl Repeats {
         let mut causes = self.lock();
         let mut key = (what, who.to_owned());
         if causes.len() >= CAUSES && !causes.contains_key(&key) {
-            key.1 = "many".to_owned();
+            key = (what, "many".to_owned());
         }
         let Some(cause) = causes.get_mut(&key) else {
             causes.insert(key, Cause { told: now, untold: None });

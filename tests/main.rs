@@ -5,6 +5,7 @@ mod board;
 mod chaos;
 mod client;
 mod data_plane;
+mod demo;
 mod failures;
 mod faults;
 mod fixture;

@@ -71,6 +71,32 @@ async fn an_evicted_client_is_told() {
     console.eventually(&["billing-7", "evicted by ana", "nothing lost"]);
 }
 
+/// The first minute of somebody who has just found this: it lives, it says that it is played, and a plug can be pulled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_is_there_to_be_practised_on() {
+    let mut console = Console::open_demo();
+    console.resize(120, 50);
+    console.press("2");
+    for name in ["demo-shop", "demo-audit", "demo-stock"] {
+        console.eventually(&[name, "live"]);
+    }
+    console.press("/demo-shop\r");
+    console.eventually(&["1 shown by: demo-shop"]);
+    console.eventually(&[">", "demo-shop", "live"]);
+    console.press("x");
+    console.eventually(&["SIDE EFFECT", "its client is told"]);
+    console.eventually(&["DEMO", "RW"]);
+    console.press("y");
+    console.eventually(&["demo-shop", "evicted by"]);
+    console.press("7/evicted\r");
+    console.eventually(&["session.ended", "demo-shop"]);
+    console.resize(40, 10);
+    console.eventually(&["DEMO", "LIVE"]);
+    console.signal(Signal::TERM);
+    assert_eq!(console.eventually_ended(), 0);
+    console.eventually_given_back();
+}
+
 /// Its name must be typed; its subscribers are told, and it is gone from the list.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_is_killed_by_its_name() {

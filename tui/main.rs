@@ -8,21 +8,38 @@ mod cli;
 mod commands;
 #[cfg(feature = "console")]
 mod console;
+mod demo;
 mod logging;
 mod signals;
 mod state_dir;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use cli::{Cli, Exit};
 
 fn main() -> ExitCode {
-    let arguments = cli::Cli::try_parse().unwrap_or_else(|error| cli::printable(error).exit());
-    match commands::run(arguments) {
+    let command = match Cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(asked) => return mistaken(asked),
+    };
+    match commands::run(command) {
         Ok(code) => code,
         Err(error) => {
             commands::say(format_args!("cordboard: {error:#}"));
-            cli::Exit::of(&error).into()
+            Exit::of(&error).into()
+        }
+    }
+}
+
+/// Help was asked for, or the command line makes no sense.
+fn mistaken(asked: clap::Error) -> ExitCode {
+    // A closed output does not want to know.
+    let _ = (!asked.use_stderr()).then(|| asked.print());
+    match cli::in_words(asked, std::env::args_os(), &cli::table()) {
+        None => Exit::Done.into(),
+        Some(words) => {
+            commands::say(format_args!("cordboard: {words}"));
+            Exit::Usage.into()
         }
     }
 }

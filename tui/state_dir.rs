@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cordboard::name::SessionId;
+use cordboard::{InWords, name::SessionId};
 use etcetera::BaseStrategy;
 
 /// Why the state directory cannot be used.
@@ -18,7 +18,7 @@ pub(crate) enum StateDirError {
     #[error("there is no home directory to keep state in; name a directory with --state-dir")]
     Homeless,
     /// It is there, or should be, and cannot be written.
-    #[error("cannot write to the state directory {}: {why}; name another with --state-dir", path.display())]
+    #[error("cannot write to the state directory {}: {}; name another with --state-dir", path.display(), InWords(.why))]
     Unwritable {
         /// Which.
         path: PathBuf,
@@ -26,10 +26,16 @@ pub(crate) enum StateDirError {
         why: io::Error,
     },
     /// Logs and audit records of two brokers in one file would be nobody's.
-    #[error("another broker uses the state directory {}; stop it, or name another directory with --state-dir", path.display())]
+    #[error(
+        "another broker{} uses the state directory {}; stop it, or name another directory with --state-dir",
+        process.as_ref().map_or_else(String::new, |process| format!(" (process {process})")),
+        path.display()
+    )]
     Taken {
         /// Which.
         path: PathBuf,
+        /// Whose, if it can be read.
+        process: Option<u32>,
     },
 }
 
@@ -57,10 +63,19 @@ impl StateDir {
     /// Takes it for the one broker that may log here, until the lock is dropped or the process ends, however it does.
     pub(crate) fn lock(&self) -> Result<Lock, StateDirError> {
         let unwritable = |why| StateDirError::Unwritable { path: self.0.clone(), why };
-        let file = private().open(self.0.join("broker.lock")).map_err(unwritable)?;
+        let path = self.0.join("broker.lock");
+        let mut file = private().open(&path).map_err(unwritable)?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) => Err(StateDirError::Taken { path: self.0.clone() }),
+            // Whoever comes second is told who was first.
+            Ok(()) => {
+                let pid = std::process::id();
+                file.set_len(0).and_then(|()| writeln!(file, "{pid}")).map_err(unwritable)?;
+                Ok(Lock(file))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let process = fs::read_to_string(path).ok().and_then(|pid| pid.trim().parse().ok());
+                Err(StateDirError::Taken { path: self.0.clone(), process })
+            }
             Err(TryLockError::Error(why)) => Err(unwritable(why)),
         }
     }
@@ -82,7 +97,7 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "held, not used: dropped, it
 /// How to open a file that only its user may read.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
@@ -151,7 +166,7 @@ impl SessionFile {
         let directory = self.0.parent().unwrap_or(Path::new("."));
         make_private(directory)?;
         let new = directory.join(format!(".new-{}", std::process::id()));
-        let mut file = private().open(&new)?;
+        let mut file = private().truncate(true).open(&new)?;
         writeln!(file, "{session}")?;
         fs::rename(&new, &self.0)
     }
@@ -206,7 +221,9 @@ mod tests {
         let (_root, state) = state_dir();
         let lock = state.lock().unwrap();
         let refused = state.lock().unwrap_err().to_string();
-        assert!(refused.contains(&state.path().display().to_string()) && refused.contains("--state-dir"), "{refused}");
+        let who = format!("another broker (process {}) uses", std::process::id());
+        assert!(refused.starts_with(&who) && refused.contains("--state-dir"), "{refused}");
+        assert!(refused.contains(&state.path().display().to_string()), "{refused}");
         drop(lock);
         assert!(state.lock().is_ok());
     }

@@ -29,6 +29,7 @@ use super::{
 use crate::{
     net::{ReadHalf, Socket, WriteHalf},
     wire::{self, ClientFrame, Code, ErrorFrame, MAX_DELIVER_FRAME, ServerFrame},
+    words::InWords,
 };
 
 /// Room for one read. A frame below a quarter of it is copied out, so that no small message holds a large buffer.
@@ -155,7 +156,7 @@ async fn serve(shared: &Hub, mut connection: Connection) -> Stop {
         (_, Ok(Stop::Over(end))) => Stop::Over(end),
         (Ok(()), _) => Stop::Over(ClientEnd::Closed),
         (Err(_), Ok(lost)) => lost,
-        (Err(error), Err(_)) => Stop::Lost(format!("writing failed: {error}")),
+        (Err(error), Err(_)) => Stop::Lost(format!("writing failed: {}", InWords(&error))),
     }
 }
 
@@ -250,7 +251,7 @@ impl Reader<'_> {
             match self.read.read_buf(self.received).await {
                 Ok(0) => return Stop::Lost("the broker closed the connection".to_owned()),
                 Ok(_) => self.heard.store(true, Relaxed),
-                Err(error) => return Stop::Lost(error.to_string()),
+                Err(error) => return Stop::Lost(InWords(&error).to_string()),
             }
         }
     }
@@ -307,7 +308,11 @@ impl Reader<'_> {
                 self.shared.send(&ClientFrame::Pong(token));
                 return Ok(());
             }
-            ServerFrame::Pong(_) | ServerFrame::Deliver(_) => None,
+            ServerFrame::Pong(token) => {
+                state.ponged(token);
+                None
+            }
+            ServerFrame::Deliver(_) => None,
             ServerFrame::SubscribeAck(ack) => state.subscribed(&ack),
             ServerFrame::UnsubscribeAck(ack) => {
                 state.unsubscribed(&ack);

@@ -7,13 +7,14 @@ use std::{io, sync::Arc, time::Duration};
 use crate::{
     name::{Filter, NameError, Printable},
     wire::{Code, WireError},
+    words::InWords,
 };
 
 /// Why no connection came about.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody answered at the address.
-    #[error("cannot connect to {address}: {}; is a broker running there?", in_words(why))]
+    #[error("cannot connect to {address}: {}; is a broker running there?", InWords(why))]
     Unreachable {
         /// Where.
         address: String,
@@ -21,12 +22,12 @@ pub enum ConnectError {
         why: Arc<io::Error>,
     },
     /// Not connected and registered in time.
-    #[error("no broker answered at {address} within {seconds} s; is the address right?")]
+    #[error("no broker answered at {address} within {}; is the address right?", humantime::format_duration(*.within))]
     TimedOut {
         /// Where.
         address: String,
         /// How long it was tried.
-        seconds: u64,
+        within: Duration,
     },
     /// The connection ended before the broker had answered.
     #[error("{address} closed the connection before it answered; is it a cordboard broker?")]
@@ -55,12 +56,6 @@ pub enum ConnectError {
     /// The client's own name breaks a rule.
     #[error(transparent)]
     Name(#[from] NameError),
-}
-
-/// What an error of the operating system is called, without its number where it has a name.
-fn in_words(error: &io::Error) -> String {
-    let kind = error.kind().to_string();
-    if error.raw_os_error().is_some() && !kind.starts_with("uncategorized") { kind } else { error.to_string() }
 }
 
 impl ConnectError {
@@ -168,6 +163,17 @@ pub enum SubscribeError {
         /// The broker's words.
         reason: String,
     },
+    /// The client is over.
+    #[error(transparent)]
+    Ended(#[from] ClientEnd),
+}
+
+/// Why a ping was not answered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PingError {
+    /// There is no connection, or it was lost before the answer came. The client comes back by itself; ask again then.
+    #[error("the connection was lost before the broker had answered")]
+    Lost,
     /// The client is over.
     #[error(transparent)]
     Ended(#[from] ClientEnd),

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    error::{ClientEnd, FlushError, PublishError, SubscribeError},
+    error::{ClientEnd, FlushError, PingError, PublishError, SubscribeError},
     event::{self, ClientEvent, LostSession},
     inbox::{AckDue, Inbox},
     settlement::Pending,
@@ -154,6 +154,20 @@ impl Hub {
         let answer = self.state().unsubscribe(filter)?;
         self.work.notify_one();
         self.answer(answer).await
+    }
+
+    /// How long the broker takes to answer.
+    pub(super) async fn ping(&self) -> Result<Duration, PingError> {
+        let asked = Instant::now();
+        let answer = self.state().ping()?;
+        self.work.notify_one();
+        if answer.await.is_ok() {
+            return Ok(asked.elapsed());
+        }
+        match &self.state().link {
+            Link::Over(end) => Err(end.clone().into()),
+            Link::Up | Link::Down => Err(PingError::Lost),
+        }
     }
 
     async fn answer<T>(&self, answer: Answered<T>) -> Result<T, SubscribeError> {

@@ -49,12 +49,12 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub use backoff::Backoff;
 pub use builder::Builder;
 pub use delivery::{Delivery, Held};
-pub use error::{ClientEnd, ConnectError, FlushError, PublishError, SubscribeError};
+pub use error::{ClientEnd, ConnectError, FlushError, PingError, PublishError, SubscribeError};
 pub use event::{ClientEvent, Events, LostSession, SubscriptionOver};
 pub use publisher::Publisher;
 pub use settlement::Pending;
@@ -261,6 +261,25 @@ impl Client {
         self.door.shared.ended().await;
         // What could not be settled has failed by now.
         settled.and(self.door.shared.flush(false).await)
+    }
+
+    /// Asks the broker whether it is there, and answers how long it took to say so: a round trip through the connection and the
+    /// broker's own tasks, with no message involved. It waits as long as the connection lives; put a time on it if that matters.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = cordboard::Config { listen: vec!["127.0.0.1:0".parse()?], ..Default::default() };
+    /// # let broker = cordboard::Broker::start(config).await?;
+    /// # let client = cordboard::Client::connect(&broker.endpoints()[0].to_string()).await?;
+    /// let took = client.ping().await?;
+    /// println!("the broker answered in {took:?}");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// There is no connection now, or the client is over.
+    pub async fn ping(&self) -> Result<Duration, PingError> {
+        self.door.shared.ping().await
     }
 
     /// Resolves when the client is over, and says why.

@@ -72,7 +72,7 @@ pub(super) async fn register(
     };
     timeout(settings.connect_timeout, attempt)
         .await
-        .unwrap_or_else(|_| Err(ConnectError::TimedOut { address: address.clone(), seconds: settings.connect_timeout.as_secs() }))
+        .unwrap_or_else(|_| Err(ConnectError::TimedOut { address: address.clone(), within: settings.connect_timeout }))
 }
 
 impl Connection {

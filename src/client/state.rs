@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    error::{ClientEnd, PublishError, SubscribeError},
+    error::{ClientEnd, PingError, PublishError, SubscribeError},
     event::{ClientEvent, LostSession, SubscriptionOver},
     hub::Output,
     inbox::{Inbox, Window},
@@ -31,6 +31,9 @@ pub struct SubscribeOptions {
     /// After how long without an acknowledgement the broker delivers again; none: as the broker is configured.
     pub ack_timeout: Option<Duration>,
 }
+
+/// Tokens of pings that a user waits for begin here; those that keep the connection alive are far below.
+const FIRST_PING: u64 = 1 << 63;
 
 /// The handle of a subscription that has none yet.
 const NO_HANDLE: SubscriptionHandle = SubscriptionHandle(u32::MAX);
@@ -108,6 +111,9 @@ pub(super) struct State {
     handles: HashMap<SubscriptionHandle, Arc<Inbox>>,
     requests: BTreeMap<u32, Request>,
     next_request: u32,
+    /// Who waits for an answer to a ping, by its token.
+    pings: BTreeMap<u64, oneshot::Sender<()>>,
+    next_ping: u64,
     /// Inboxes with something to acknowledge, when that is due, and whether it is.
     pub(super) acks: Vec<Arc<Inbox>>,
     pub(super) acks_at: Option<Instant>,
@@ -132,6 +138,8 @@ impl State {
             handles: HashMap::new(),
             requests: BTreeMap::new(),
             next_request: 1,
+            pings: BTreeMap::new(),
+            next_ping: FIRST_PING,
             acks: Vec::new(),
             acks_at: None,
             acks_now: false,
@@ -194,6 +202,21 @@ impl State {
         Ok(receiver)
     }
 
+    /// Asks whether the broker is there. The answer's sender is dropped when the connection is lost.
+    pub(super) fn ping(&mut self) -> Result<oneshot::Receiver<()>, PingError> {
+        match &self.link {
+            Link::Over(end) => return Err(end.clone().into()),
+            Link::Down => return Err(PingError::Lost),
+            Link::Up => {}
+        }
+        self.pings.retain(|_, answer| !answer.is_closed());
+        let (answer, receiver) = oneshot::channel();
+        ClientFrame::Ping(self.next_ping).encode(&mut self.control);
+        self.pings.insert(self.next_ping, answer);
+        self.next_ping += 1;
+        Ok(receiver)
+    }
+
     fn request(&mut self, request: Request) -> Result<(), SubscribeError> {
         match &self.link {
             Link::Over(end) => return Err(end.clone().into()),
@@ -241,6 +264,7 @@ impl State {
     pub(super) fn down(&mut self) {
         self.link = Link::Down;
         self.control.clear();
+        self.pings.clear();
         for inbox in std::mem::take(&mut self.acks) {
             inbox.take_ack();
         }
@@ -375,6 +399,13 @@ impl State {
             }
             Request::Resubscribe { filter, lost, .. } => Some(ClientEvent::Resubscribed { filter, lost }),
             Request::Unsubscribe { .. } => None,
+        }
+    }
+
+    pub(super) fn ponged(&mut self, token: u64) {
+        if let Some(answer) = self.pings.remove(&token) {
+            // Whoever has stopped waiting does not miss it.
+            let _ = answer.send(());
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Fault {
     pub why: String,
     /// Which of several keys of that path, in the order of the file.
     pub(super) nth: usize,
+    /// The key it cannot go with, if it is one of two.
+    pub(super) against: Option<&'static str>,
 }
 
 impl fmt::Display for Fault {
@@ -30,10 +32,15 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-type Checked = Result<(), Fault>;
+impl Fault {
+    fn new(key: &str, why: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), why: why.into(), nth: 0, against: None }
+    }
 
-fn fault(key: &str, why: String) -> Checked {
-    Err(Fault { key: key.to_owned(), why, nth: 0 })
+    /// It is what it is because of another key.
+    fn against(self, key: &'static str) -> Self {
+        Self { against: Some(key), ..self }
+    }
 }
 
 impl Config {
@@ -45,16 +52,23 @@ impl Config {
         self.check().map_err(|fault| ConfigError::Invalid { place: String::new(), fault })
     }
 
-    pub(super) fn check(&self) -> Checked {
-        self.check_counts()?;
-        self.check_times()?;
-        self.check_sizes()?;
-        self.check_names()?;
-        self.check_users()?;
-        self.check_listen()
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        self.faults().into_iter().next().map_or(Ok(()), Err)
     }
 
-    fn check_counts(&self) -> Checked {
+    /// Everything that makes no sense.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.check_counts(&mut faults);
+        self.check_times(&mut faults);
+        self.check_sizes(&mut faults);
+        self.check_names(&mut faults);
+        self.check_users(&mut faults);
+        self.check_listen(&mut faults);
+        faults
+    }
+
+    fn check_counts(&self, faults: &mut Vec<Fault>) {
         let Self { connections, logins, sessions, publishing, topics, queues, orders, .. } = self;
         for (key, count) in [
             ("connections.max", connections.max),
@@ -93,23 +107,21 @@ impl Config {
             ("orders.max_waiting", orders.max_waiting),
         ] {
             if count == 0 {
-                return fault(key, "is 0; use at least 1".to_owned());
+                faults.push(Fault::new(key, "is 0; use at least 1"));
             }
             // Counts go to clients as u32.
             if u32::try_from(count).is_err() {
-                return fault(key, format!("is {count}; use at most {}", u32::MAX));
+                faults.push(Fault::new(key, format!("is {count}; use at most {}", u32::MAX)));
             }
         }
         if queues.window_messages > queues.max_messages {
-            return fault(
-                "queues.window_messages",
-                format!("is {}, more than queues.max_messages; use at most {}", queues.window_messages, queues.max_messages),
-            );
+            let why =
+                format!("is {}, more than queues.max_messages; use at most {}", queues.window_messages, queues.max_messages);
+            faults.push(Fault::new("queues.window_messages", why).against("queues.max_messages"));
         }
-        Ok(())
     }
 
-    fn check_times(&self) -> Checked {
+    fn check_times(&self, faults: &mut Vec<Fault>) {
         let Self { connections, logins, sessions, topics, queues, failures, orders, .. } = self;
         for (key, time) in [
             ("connections.registration_deadline", connections.registration_deadline),
@@ -132,39 +144,38 @@ impl Config {
             ("orders.max_delay", orders.max_delay),
         ] {
             if time < Duration::from_millis(1) {
-                return fault(key, "is less than a millisecond; use at least \"1ms\"".to_owned());
+                faults.push(Fault::new(key, "is less than a millisecond; use at least \"1ms\""));
             }
             if time > MAX_TIME {
-                return fault(key, "is too long; use at most \"30days\"".to_owned());
+                faults.push(Fault::new(key, "is too long; use at most \"30days\""));
             }
         }
-        if failures.hang_after < Duration::from_secs(1) {
-            return fault(
-                "failures.hang_after",
-                "is less than a second, which is how often it is looked at; use at least \"1s\"".to_owned(),
-            );
+        if (Duration::from_millis(1)..Duration::from_secs(1)).contains(&failures.hang_after) {
+            let why = "is less than a second, which is how often it is looked at; use at least \"1s\"";
+            faults.push(Fault::new("failures.hang_after", why));
         }
         if logins.slow_answer >= connections.registration_deadline {
-            return fault(
-                "logins.slow_answer",
-                "is not less than connections.registration_deadline, so nobody would hear the answer; lower it, or raise that"
-                    .to_owned(),
-            );
+            let why =
+                "is not less than connections.registration_deadline, so nobody would hear the answer; lower it, or raise that";
+            faults.push(Fault::new("logins.slow_answer", why).against("connections.registration_deadline"));
         }
         if queues.hold_publisher > MAX_TIME {
-            return fault("queues.hold_publisher", "is too long; use at most \"30days\"".to_owned());
+            faults.push(Fault::new("queues.hold_publisher", "is too long; use at most \"30days\""));
         }
         if sessions.reclaim_after > sessions.max_reclaim_after {
-            return fault("sessions.reclaim_after", "is longer than sessions.max_reclaim_after; raise that too".to_owned());
+            let why = "is longer than sessions.max_reclaim_after; raise that too";
+            faults.push(Fault::new("sessions.reclaim_after", why).against("sessions.max_reclaim_after"));
         }
-        Ok(())
     }
 
-    fn check_sizes(&self) -> Checked {
+    fn check_sizes(&self, faults: &mut Vec<Fault>) {
         let Self { connections, publishing, topics, queues, .. } = self;
         let frame = connections.max_frame_bytes;
         if !(KIB..=16 * MIB).contains(&frame) {
-            return fault("connections.max_frame_bytes", format!("is {}; use \"1KiB\" to \"16MiB\"", size::format(frame)));
+            let why = format!("is {}; use \"1KiB\" to \"16MiB\"", size::format(frame));
+            faults.push(Fault::new("connections.max_frame_bytes", why));
+            // What is measured by it would be measured by a mistake.
+            return;
         }
         // A bound below the largest frame would refuse, or hold for ever, a message that the frame limit allows.
         for (key, bytes, least, whose) in [
@@ -178,57 +189,53 @@ impl Config {
         ] {
             if bytes < least {
                 let (bytes, least) = (size::format(bytes), size::format(least));
-                return fault(key, format!("is {bytes}, less than {whose}; use at least \"{least}\""));
+                let why = format!("is {bytes}, less than {whose}; use at least \"{least}\"");
+                faults.push(Fault::new(key, why).against(whose));
             }
         }
-        Ok(())
     }
 
-    fn check_names(&self) -> Checked {
+    fn check_names(&self, faults: &mut Vec<Fault>) {
         for (key, value, max) in [
             ("topics.max_name_bytes", self.topics.max_name_bytes, MAX_TOPIC_BYTES),
             ("topics.max_levels", self.topics.max_levels, MAX_TOPIC_LEVELS),
         ] {
             if !(1..=max).contains(&value) {
-                return fault(key, format!("is {value}; use 1 to {max}"));
+                faults.push(Fault::new(key, format!("is {value}; use 1 to {max}")));
             }
         }
-        Ok(())
     }
 
-    fn check_users(&self) -> Checked {
+    fn check_users(&self, faults: &mut Vec<Fault>) {
         let mut names = BTreeSet::new();
         for (nth, user) in self.users.iter().enumerate() {
-            let refused = |why| Err(Fault { key: "users.name".to_owned(), why, nth });
+            let mut refuse = |why: String| faults.push(Fault { nth, ..Fault::new("users.name", why) });
             if user.name.is_local() {
-                return refused("is local, which is who everyone is while there are no users; use another".to_owned());
+                refuse("is local, which is who everyone is while there are no users; use another".to_owned());
             }
             if !names.insert(&user.name) {
-                return refused(format!("is {} a second time; keep one of them", user.name));
+                refuse(format!("is {} a second time; keep one of them", user.name));
             }
             if let Err(error) = Rights::for_user(&user.name, &user.allow, &user.deny) {
-                return refused(error.to_string());
+                refuse(error.to_string());
             }
         }
-        Ok(())
     }
 
-    fn check_listen(&self) -> Checked {
+    fn check_listen(&self, faults: &mut Vec<Fault>) {
         if self.listen.is_empty() {
-            return fault("listen", "is empty; give at least one address, as in [\"127.0.0.1:2673\"]".to_owned());
+            faults.push(Fault::new("listen", "is empty; give at least one address, as in [\"127.0.0.1:2673\"]"));
         }
         let mut addresses = BTreeSet::new();
         for address in &self.listen {
             if address.port() != 0 && !addresses.insert(address) {
-                return fault("listen", format!("has {address} twice; keep one of them"));
+                faults.push(Fault::new("listen", format!("has {address} twice; keep one of them")));
             }
             if self.users.is_empty() && !address.ip().to_canonical().is_loopback() {
-                return fault(
-                    "listen",
-                    format!("has {address}, which other machines reach, and there are no users; add [[users]] or use 127.0.0.1"),
-                );
+                let why =
+                    format!("has {address}, which other machines reach, and there are no users; add [[users]] or use 127.0.0.1");
+                faults.push(Fault::new("listen", why).against("users"));
             }
         }
-        Ok(())
     }
 }

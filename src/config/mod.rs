@@ -5,6 +5,7 @@
 
 mod changes;
 mod check;
+mod examine;
 mod password;
 mod places;
 mod read;
@@ -27,7 +28,7 @@ pub use changes::{Changes, Names};
 pub use check::Fault;
 pub use password::{HashError, PasswordHash};
 pub use places::Places;
-pub use read::{ConfigError, MAX_FILE_BYTES};
+pub use read::{ConfigError, MANUAL, MAX_FILE_BYTES};
 
 /// The port of an endpoint: C-O-R-D on a telephone.
 pub const DEFAULT_PORT: u16 = 2673;

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{Config, Fault, Places};
-use crate::name::Printable;
+use crate::{name::Printable, words::InWords};
 
 /// The largest configuration file. Twelve thousand users fit; a wrong path to something huge is noticed early.
 pub const MAX_FILE_BYTES: usize = 4 << 20;
@@ -17,7 +17,7 @@ pub const MAX_FILE_BYTES: usize = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is not there, is a directory, or may not be read.
-    #[error("{origin} cannot be read: {why}")]
+    #[error("{origin} cannot be read: {}", InWords(.why))]
     Unreadable {
         /// The file.
         origin: String,
@@ -126,7 +126,7 @@ impl Config {
 }
 
 /// The text of a file that can be trusted to be a configuration.
-fn read_file(path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read_file(path: &Path) -> Result<String, ConfigError> {
     let origin = path.display().to_string();
     let unreadable = |why| ConfigError::Unreadable { origin: origin.clone(), why };
     let file = File::open(path).map_err(unreadable)?;
@@ -168,8 +168,8 @@ fn in_section(section: &str) -> String {
     if section.is_empty() { String::new() } else { format!(" in [{section}]") }
 }
 
-/// The default configuration, which is the manual.
-const MANUAL: &str = include_str!("../../assets/cordboard.toml");
+/// The default configuration as a file, each key with its reason: `assets/cordboard.toml`.
+pub const MANUAL: &str = include_str!("../../assets/cordboard.toml");
 
 /// The manual with the settings that are not set by default, which it shows as comments without a space after the `#`.
 /// Its keys are all there are, and its values are the examples.
@@ -180,19 +180,19 @@ pub(super) fn manual_in_full() -> String {
 }
 
 /// A text that is TOML, with what errors about it need: where each key is.
-struct Document<'a> {
+pub(super) struct Document<'a> {
     text: &'a str,
     origin: &'a str,
     /// Every key, with the path of the table it is in.
-    keys: Vec<Key>,
+    pub(super) keys: Vec<Key>,
     /// What the manual says in their places.
     known: Table,
 }
 
-struct Key {
+pub(super) struct Key {
     section: String,
     name: String,
-    at: usize,
+    pub(super) at: usize,
     value: Range<usize>,
 }
 
@@ -203,7 +203,7 @@ impl Key {
 }
 
 impl<'a> Document<'a> {
-    fn read(text: &'a str, origin: &'a str) -> Result<Self, ConfigError> {
+    pub(super) fn read(text: &'a str, origin: &'a str) -> Result<Self, ConfigError> {
         let root = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
             origin: origin.to_owned(),
             line: line_at(text.as_bytes(), error.span().map_or(0, |span| span.start)),
@@ -217,32 +217,42 @@ impl<'a> Document<'a> {
 
     fn config(&self) -> Result<Config, ConfigError> {
         if let Some(key) = self.keys.iter().find(|key| self.is_unknown(key)) {
-            return Err(ConfigError::UnknownKey {
-                origin: self.origin.to_owned(),
-                line: self.line(key.at),
-                key: key.name.clone(),
-                section: key.section.clone(),
-                hint: self.hint(key),
-            });
+            return Err(self.unknown_key(key));
         }
         let config: Config = toml::from_str(self.text).map_err(|error| self.wrong_value(&error))?;
         config.check().map_err(|fault| ConfigError::Invalid { place: self.place_of(&fault), fault })?;
         Ok(config)
     }
 
-    fn line(&self, at: usize) -> usize {
+    pub(super) fn unknown_key(&self, key: &Key) -> ConfigError {
+        ConfigError::UnknownKey {
+            origin: self.origin.to_owned(),
+            line: self.line(key.at),
+            key: key.name.clone(),
+            section: key.section.clone(),
+            hint: self.hint(key),
+        }
+    }
+
+    pub(super) fn line(&self, at: usize) -> usize {
         line_at(self.text.as_bytes(), at)
     }
 
-    fn place_of(&self, fault: &Fault) -> String {
-        match self.keys.iter().filter(|key| key.path() == fault.key).nth(fault.nth) {
-            Some(key) => format!("{}:{}: ", self.origin, self.line(key.at)),
+    pub(super) fn place_of(&self, fault: &Fault) -> String {
+        match self.line_of(fault) {
+            Some(line) => format!("{}:{line}: ", self.origin),
             None => format!("{}: ", self.origin),
         }
     }
 
+    /// None if the text leaves the key to its default.
+    pub(super) fn line_of(&self, fault: &Fault) -> Option<usize> {
+        let key = self.keys.iter().filter(|key| key.path() == fault.key).nth(fault.nth)?;
+        Some(self.line(key.at))
+    }
+
     /// Keys of a table that is itself unknown are not told: its own name is.
-    fn is_unknown(&self, key: &Key) -> bool {
+    pub(super) fn is_unknown(&self, key: &Key) -> bool {
         known_table(&self.known, &key.section).is_some_and(|table| !table.contains_key(&key.name))
     }
 
@@ -263,7 +273,7 @@ impl<'a> Document<'a> {
     }
 
     /// The toml crate's own text would quote the line, and with it whatever secret is there.
-    fn wrong_value(&self, error: &toml::de::Error) -> ConfigError {
+    pub(super) fn wrong_value(&self, error: &toml::de::Error) -> ConfigError {
         let at = error.span().map_or(0, |span| span.start);
         let key = self.keys.iter().rfind(|key| key.value.contains(&at));
         let message = error.message().trim_end();

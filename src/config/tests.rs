@@ -6,7 +6,6 @@ use toml::{Table, Value};
 use super::{read::manual_in_full, *};
 
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
-const MANUAL: &str = include_str!("../../assets/cordboard.toml");
 
 fn read(text: &str) -> Result<Config, String> {
     Config::parse(text, "cordboard.toml").map_err(|error| error.to_string())

@@ -303,7 +303,7 @@ async fn what_the_system_does_not_grant_is_said_and_tried_again() {
     let platform = Platform { endpoints: vec![Arc::clone(&exhausted) as Arc<dyn Accept>], entropy: Arc::new(OsEntropy) };
     let broker = Broker::start_on(config(), platform).await.unwrap();
     let (mut raw, _) = Raw::register(&broker, "late").await;
-    is_told(&broker, "accept", "system").await;
+    is_told(&broker, "accept", "the system: Too many open files (os error 24)").await;
     assert_eq!(hits(&broker, "accept"), 3);
     exhausted.refusals.store(2, Relaxed);
     // The endpoint waits for this one already; the two behind it are refused for now.

@@ -216,7 +216,9 @@ impl Queue {
         let is = |message: &Message| message.number == number;
         let (flying, waits) = (self.flight.iter().position(is), self.waiting.iter().position(is));
         let found = flying.and_then(|at| self.flight.remove(at)).or_else(|| waits.and_then(|at| self.waiting.remove(at)));
-        found.into_iter().for_each(|message| self.put_aside(message));
+        if let Some(message) = found {
+            self.put_aside(message);
+        }
     }
 
     /// What was put aside is appended anew, marked. False if there was nothing.

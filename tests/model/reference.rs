@@ -363,12 +363,12 @@ impl Reference {
     }
 
     fn forbid(&mut self, topic: &'static str) {
-        self.answer = Some(match self.forbidden.insert(topic) {
-            true => match self.kill(topic, Code::Forbidden) {
-                Answer::AlreadyGone => Answer::DONE,
-                killed => killed,
-            },
-            false => Answer::AlreadyGone,
+        let killed = self.forbidden.insert(topic).then(|| self.kill(topic, Code::Forbidden));
+        self.answer = Some(match killed {
+            None => Answer::AlreadyGone,
+            // There was nothing to kill, and yet it is forbidden now.
+            Some(Answer::AlreadyGone) => Answer::DONE,
+            Some(killed) => killed,
         });
     }
 

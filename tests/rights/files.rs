@@ -125,7 +125,7 @@ fn a_wrong_file_ends_the_start_with_its_line() {
         std::fs::write(&file, bytes).unwrap();
         let output = cordboard(state.path()).args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file).output().unwrap();
         let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(why) && !said.contains("hunter2"), "{said}");
     }
 }

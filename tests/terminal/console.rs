@@ -86,6 +86,13 @@ impl Console {
         Self::start(None, faults)
     }
 
+    /// With synthetic clients.
+    pub(super) fn open_demo() -> Self {
+        let mut console = Self::spawn(&["--listen", "127.0.0.1:0", "--demo"], tempfile::tempdir().unwrap(), "");
+        console.started();
+        console
+    }
+
     fn start(config: Option<&str>, faults: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut args: Vec<OsString> = ["--listen", "127.0.0.1:0", "--operator", "ana"].map(OsString::from).into();
@@ -95,11 +102,16 @@ impl Console {
             args.extend(["--config".into(), file.into()]);
         }
         let mut console = Self::spawn(&args, state, faults);
-        console.eventually(&["Needs attention"]);
-        let written = String::from_utf8_lossy(&console.written()).into_owned();
-        let address = written.strip_prefix("cordboard listens on ").and_then(|rest| rest.split(';').next());
-        address.unwrap_or_else(|| panic!("{written:?}")).clone_into(&mut console.address);
+        console.started();
         console
+    }
+
+    /// Waits for the first frame; what was said before it is where the broker is.
+    fn started(&mut self) {
+        self.eventually(&["Needs attention"]);
+        let written = String::from_utf8_lossy(&self.written()).into_owned();
+        let address = written.strip_prefix("cordboard listens on ").and_then(|rest| rest.split([';', ',']).next());
+        address.unwrap_or_else(|| panic!("{written:?}")).clone_into(&mut self.address);
     }
 
     /// The program in a terminal, with these arguments.
@@ -111,11 +123,10 @@ impl Console {
         let pair = native_pty_system().openpty(size(80, 24)).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_cordboard"));
         command.args(args);
-        command.arg("--state-dir");
-        command.arg(state.path());
+        command.env("CORDBOARD_STATE_DIR", state.path());
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
-        for variable in ["CORDBOARD_LOG", "NO_COLOR"] {
+        for variable in ["CORDBOARD_LOG", "CORDBOARD_CONFIG", "CORDBOARD_LISTEN", "NO_COLOR"] {
             command.env_remove(variable);
         }
         if !faults.is_empty() {

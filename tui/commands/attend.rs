@@ -8,18 +8,18 @@ use tokio::{runtime::Runtime, sync::oneshot};
 use super::say;
 use crate::{
     chronicle,
-    console::{self, Leave},
+    cli::Exit,
+    console::{self, Leave, Options},
     logging::Screen,
     signals::AskFirst,
 };
 
 /// Shows the console on this thread until the operator shuts the broker down, or nobody can see it any more.
-pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_first: &AskFirst, operator: &str) {
+pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_first: &AskFirst, options: &Options) {
     loop {
         // Nothing may write on the terminal while the console draws on it.
         screen.show(false);
-        let options = console::Options { operator: operator.to_owned() };
-        match console::run(handle, runtime.handle().clone(), options) {
+        match console::run(handle, runtime.handle().clone(), options.clone()) {
             Ok(Leave::Detach) => {
                 screen.show(true);
                 ask_first.set(true);
@@ -36,7 +36,7 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
             }
             Ok(Leave::EndNow) => {
                 say("ended at once");
-                std::process::exit(super::serve::INTERRUPTED);
+                std::process::exit(Exit::Interrupted as i32);
             }
             Ok(Leave::TerminalGone) => {
                 screen.show(true);

@@ -2,11 +2,15 @@
 
 #[cfg(feature = "console")]
 mod attend;
+mod config;
+mod listening;
 mod passwd;
+mod ping;
 mod publish;
 mod rights;
 mod serve;
 mod subscribe;
+mod table;
 
 use std::{
     fmt,
@@ -18,40 +22,24 @@ use cordboard::client::{Backoff, Builder, Client};
 use tokio::runtime::Runtime;
 
 use crate::{
-    cli::{BrokerArgs, Cli, Command, NotConnected, ServerArgs, UsageError},
+    cli::{Command, NotConnected, ServerArgs, UsageError},
     signals::Signals,
-    state_dir::StateDir,
 };
 
 /// Does what the command line asks for.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let Cli { command, broker, state_dir } = cli;
-    if let Some(why) = command.as_ref().and_then(|command| out_of_place(command, &broker)) {
-        return Err(UsageError(why).into());
-    }
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let environment = |name: &str| std::env::var_os(name);
     match command {
-        None | Some(Command::Console) => serve::run(broker, &StateDir::open(state_dir)?, true),
-        Some(Command::Serve) => serve::run(broker, &StateDir::open(state_dir)?, false),
-        Some(Command::Pub(args)) => runtime()?.block_on(publish::run(args)),
-        Some(Command::Passwd(args)) => runtime()?.block_on(passwd::run(args)),
-        Some(Command::Rights(args)) => rights::run(&broker, &args),
-        Some(Command::Sub(args)) => runtime()?.block_on(subscribe::run(args, state_dir)),
-    }
-}
-
-/// Options of the broker were given to a command that runs none.
-fn out_of_place(command: &Command, broker: &BrokerArgs) -> Option<String> {
-    match command {
-        Command::Console | Command::Serve => None,
-        Command::Pub(_) | Command::Sub(_) => {
-            let option = broker.given()?;
-            Some(format!("{option} is for the broker; a client says --server to choose the broker it talks to"))
-        }
-        Command::Passwd(_) => Some(format!("{} is for the broker; passwd takes a name and nothing else", broker.given()?)),
-        Command::Rights(_) => {
-            let others = BrokerArgs { config: None, ..broker.clone() };
-            Some(format!("{} is for the broker; rights reads --config and runs none", others.given()?))
-        }
+        Command::Console(args) => serve::run(args.or_environment(environment)?, true),
+        Command::Serve(args) => serve::run(args.or_environment(environment)?.into(), false),
+        Command::Pub(args) => runtime()?.block_on(publish::run(args)),
+        Command::Sub(args) => runtime()?.block_on(subscribe::run(args)),
+        Command::Ping(args) => runtime()?.block_on(ping::run(args)),
+        Command::Config(args) => config::run(&args),
+        Command::Passwd(args) => runtime()?.block_on(passwd::run(args)),
+        Command::Rights(args) => rights::run(&args),
+        Command::Completions(args) => table::completions(&args),
+        Command::Man(args) => table::manual(&args),
     }
 }
 
@@ -64,19 +52,58 @@ pub(crate) fn say(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Writes all of it to the standard output.
+fn print(text: &[u8]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    unless_nobody_reads(output.write_all(text).and_then(|()| output.flush()))
+}
+
+/// A reader that has gone is how `| head` ends, and no failure.
+fn unless_nobody_reads(written: io::Result<()>) -> io::Result<()> {
+    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+/// `1 message`, `1,234 messages`.
+fn messages(count: u64) -> String {
+    format!("{} message{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
 /// A client for the broker of the command line.
-fn builder(server: &ServerArgs, name: &str, backoff: Backoff) -> Builder {
+fn builder(server: &ServerArgs, name: &str, backoff: Backoff) -> Result<Builder, UsageError> {
     let builder = Client::builder(&server.server).name(name).reconnect(backoff);
-    match &server.user {
-        Some(user) => builder.credentials(user, std::env::var("CORDBOARD_PASSWORD").unwrap_or_default()),
-        None => builder,
+    let Some(user) = &server.user else { return Ok(builder) };
+    match std::env::var("CORDBOARD_PASSWORD") {
+        Ok(password) if !password.is_empty() => Ok(builder.credentials(user, password)),
+        _ => {
+            let user = cordboard::Printable(user);
+            Err(UsageError(format!("there is no password for user {user}; put it into the environment as CORDBOARD_PASSWORD")))
+        }
     }
 }
 
 /// Connects, unless an interrupt comes first.
-async fn connect(builder: Builder, signals: &mut Signals) -> anyhow::Result<Client> {
+async fn connect(builder: Builder, server: &ServerArgs, signals: &mut Signals) -> anyhow::Result<Client> {
     tokio::select! {
-        connected = builder.connect() => Ok(connected.map_err(NotConnected::from)?),
+        connected = builder.connect() => Ok(connected.map_err(|error| NotConnected::new(error, server))?),
         _ = signals.next() => anyhow::bail!("interrupted before there was a connection"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
+        assert!(cases.iter().all(|(number, text)| grouped(*number) == *text));
+        assert_eq!((messages(1), messages(2_000)), ("1 message".to_owned(), "2,000 messages".to_owned()));
     }
 }

@@ -15,14 +15,14 @@ use cordboard::{
     name::{Filter, Principal},
 };
 
-use crate::cli::{BrokerArgs, Exit, RightsArgs, UsageError, Wish};
+use crate::cli::{Exit, RightsArgs, UsageError, Wish};
 
 /// Explains one decision. Exit codes are those of a question: yes, no, or no answer.
-pub(super) fn run(broker: &BrokerArgs, args: &RightsArgs) -> anyhow::Result<ExitCode> {
-    let Some(file) = &broker.config else {
+pub(super) fn run(args: &RightsArgs) -> anyhow::Result<ExitCode> {
+    let Some(file) = &args.config else {
         return Err(UsageError("whose rights? name the configuration with --config FILE".to_owned()).into());
     };
-    let (config, places) = Config::load_with_places(file).map_err(|error| UsageError(error.to_string()))?;
+    let (config, places) = Config::load_with_places(file)?;
     if args.wish.is_of_topic() && args.what.exact().is_none() {
         let why = format!("{} is a filter; to {} takes one topic, without + and #", Printable(args.what.as_str()), args.wish);
         return Err(UsageError(why).into());
@@ -63,7 +63,7 @@ fn explain(config: &Config, places: &Places, file: &Path, args: &RightsArgs) -> 
 
 impl Case<'_> {
     fn explained(&self, is_allowed: bool, reasons: &[String]) -> Explained {
-        let RightsArgs { name, wish, what } = self.args;
+        let RightsArgs { name, wish, what, .. } = self.args;
         let may = if is_allowed { "may" } else { "may not" };
         let head = format!("{} {may} {wish} {}", Printable(name.as_str()), Printable(what.as_str()));
         let text = reasons.iter().fold(head, |text, reason| format!("{text}\n  {reason}"));
@@ -160,7 +160,7 @@ subscribe = [\"orders/secret/#\", \"orders/+/key\"]
         let file = directory.path().join("c.toml");
         std::fs::write(&file, text).unwrap();
         let (config, places) = Config::load_with_places(&file).unwrap();
-        let args = RightsArgs { name: name.parse().unwrap(), wish, what: what.parse().unwrap() };
+        let args = RightsArgs { config: None, name: name.parse().unwrap(), wish, what: what.parse().unwrap() };
         let explained = explain(&config, &places, Path::new("c.toml"), &args);
         assert_eq!(explained.is_allowed, !explained.text.lines().next().unwrap().contains(" may not "));
         explained.text

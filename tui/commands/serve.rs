@@ -2,19 +2,23 @@
 
 use std::{
     future::Future,
+    io,
     path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
-use cordboard::{Broker, Config, Handle, Printable, control::Outcome};
+use cordboard::{Broker, Config, Handle, Printable, config::ConfigError, control::Outcome};
 use tokio::runtime::Runtime;
 
-use super::{runtime, say};
+use super::{listening, runtime, say};
+#[cfg(feature = "console")]
+use crate::console::Options;
 use crate::{
     chronicle,
-    cli::{BrokerArgs, Exit, UsageError},
+    cli::{ConsoleArgs, Exit, ServeArgs, UsageError},
+    demo,
     logging::{self, Logging},
     signals::{AskFirst, Signal, Signals},
     state_dir::StateDir,
@@ -25,12 +29,14 @@ const LAST_TASKS: Duration = Duration::from_secs(1);
 /// Descriptors for what is no connection: the runtime's own, logs, endpoints.
 #[cfg(unix)]
 const OWN_DESCRIPTORS: u64 = 64;
-/// The exit code of a program that an interrupt has ended at once, by the shells' convention.
-pub(super) const INTERRUPTED: i32 = 130;
 
 /// Runs the broker to its end, with a console in front of it if one is wanted and there is a terminal for it.
-pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> anyhow::Result<ExitCode> {
-    let config = configure(&args, state.path())?;
+pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitCode> {
+    let ConsoleArgs { serve: args, operator, read_only } = args;
+    // A mistake in it is worth saying before anything is made.
+    let mut config = configure(&args)?;
+    let state = &StateDir::open(args.state_dir.clone())?;
+    keep_audit(&mut config, state.path());
     let _lock = state.lock()?;
     let logging = logging::start(state)?;
     ask_for_descriptors(config.connections.max);
@@ -40,21 +46,28 @@ pub(super) fn run(args: BrokerArgs, state: &StateDir, with_console: bool) -> any
         let _context = runtime.enter();
         Signals::catch().context("cannot catch signals")?
     };
-    let handle = runtime.block_on(Broker::start(config))?;
+    let handle = match runtime.block_on(Broker::start(config)) {
+        Ok(handle) => handle,
+        Err(error) => return Err(runtime.block_on(listening::explain(error))),
+    };
     #[cfg(feature = "faults")]
     plan_faults(&handle)?;
-    handle.set_read_only(args.read_only);
+    handle.set_read_only(read_only);
     if args.config.is_some() {
         let (args, state) = (args.clone(), state.path().to_owned());
-        handle.reload_from(move || configure(&args, &state).map_err(|error| format!("{error:#}")));
+        handle.reload_from(move || read_again(&args, &state).map_err(|error| format!("{error:#}")));
     }
     let ask_first = AskFirst::default();
     let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
     runtime.spawn(obey(signals, handle.clone(), ask_first.clone(), args.config.is_some()));
     // The first line is where the broker is: whoever started it may wait for that.
-    announce(&handle, &logging);
+    announce(&handle, &logging, args.demo);
+    if args.demo {
+        let _context = runtime.enter();
+        demo::start(&handle, args.demo_seed.unwrap_or(demo::SEED))?;
+    }
     if with_console {
-        attend(&handle, &runtime, &logging, &ask_first, args.operator);
+        attend(&handle, &runtime, &logging, &ask_first, operator, args.demo);
     } else {
         logging.screen.show(true);
     }
@@ -100,25 +113,51 @@ fn plan_faults(handle: &Handle) -> anyhow::Result<()> {
 }
 
 /// The configuration: the file's or the default, with what the command line says instead.
-fn configure(args: &BrokerArgs, state: &Path) -> anyhow::Result<Config> {
+fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
     let mut config = match &args.config {
-        Some(path) => Config::load(path)?,
+        Some(path) => Config::load(path).map_err(|error| with_a_start(error, path))?,
         None => Config::default(),
     };
     if !args.listen.is_empty() {
         config.listen.clone_from(&args.listen);
     }
-    config.audit.file.get_or_insert_with(|| state.join("audit.jsonl"));
+    if args.demo {
+        demo::permit(&config).map_err(|error| UsageError(error.to_string()))?;
+    }
     let senseless = |error| UsageError(format!("the configuration and the command line together make no sense: {error}"));
     config.validate().map_err(senseless)?;
     Ok(config)
 }
 
+/// A file that is not there can be made.
+fn with_a_start(error: ConfigError, path: &Path) -> anyhow::Error {
+    match &error {
+        ConfigError::Unreadable { why, .. } if why.kind() == io::ErrorKind::NotFound => {
+            UsageError(format!("{error}; \"cordboard config > {}\" makes one", path.display())).into()
+        }
+        _ => error.into(),
+    }
+}
+
+/// As [`configure`], for a broker that runs already.
+fn read_again(args: &ServeArgs, state: &Path) -> anyhow::Result<Config> {
+    let mut config = configure(args)?;
+    keep_audit(&mut config, state);
+    Ok(config)
+}
+
+/// Orders are recorded in the state directory, unless the configuration says where.
+fn keep_audit(config: &mut Config, state: &Path) {
+    config.audit.file.get_or_insert_with(|| state.join("audit.jsonl"));
+}
+
 /// Says where the broker can be reached and where it writes.
-fn announce(handle: &Handle, logging: &Logging) {
+fn announce(handle: &Handle, logging: &Logging, demo: bool) {
     let addresses: Vec<String> = handle.endpoints().iter().map(ToString::to_string).collect();
     let read_only = if handle.is_read_only() { ", read-only" } else { "" };
-    say(format_args!("cordboard listens on {}{read_only}; logs are in {}", addresses.join(", "), logging.directory.display()));
+    let company = if demo { format!(", a DEMO with {}", demo::company()) } else { String::new() };
+    let (addresses, directory) = (addresses.join(", "), logging.directory.display());
+    say(format_args!("cordboard listens on {addresses}{read_only}{company}; logs are in {directory}"));
 }
 
 /// Does what signals ask for: the first drains, a second interrupt ends the process.
@@ -159,7 +198,7 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
         tokio::select! {
             () = &mut draining => return,
             signal = signals.next() => if signal == Signal::Interrupt {
-                std::process::exit(INTERRUPTED);
+                std::process::exit(Exit::Interrupted as i32);
             },
         }
     }
@@ -167,19 +206,22 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
 
 /// Puts the console in front of the broker, or says why there is none.
 #[cfg(feature = "console")]
-fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>) {
+fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>, demo: bool) {
     match no_console() {
         Some(why) => {
             say(format_args!("no console: {why}; running as \"cordboard serve\""));
             logging.screen.show(true);
         }
-        None => super::attend::attend(handle, runtime, &logging.screen, ask_first, &operator.unwrap_or_else(user)),
+        None => {
+            let options = Options { operator: operator.unwrap_or_else(user), demo };
+            super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
+        }
     }
 }
 
 /// Says that there is no console.
 #[cfg(not(feature = "console"))]
-fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: Option<String>) {
+fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: Option<String>, _: bool) {
     say("no console: this program was built without it; running as \"cordboard serve\"");
     logging.screen.show(true);
 }
@@ -187,7 +229,7 @@ fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: Option<St
 /// What stands in the console's way.
 #[cfg(feature = "console")]
 fn no_console() -> Option<&'static str> {
-    use std::io::{self, IsTerminal};
+    use std::io::IsTerminal;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Some("the standard input and output are no terminal");
     }
@@ -235,8 +277,8 @@ mod tests {
     #[test]
     fn a_configuration_that_makes_no_sense_is_a_usage_error() {
         let address = "127.0.0.1:7001".parse().unwrap();
-        let args = BrokerArgs { listen: vec![address, address], ..BrokerArgs::default() };
-        let error = configure(&args, Path::new("/")).unwrap_err();
+        let args = ServeArgs { listen: vec![address, address], ..ServeArgs::default() };
+        let error = configure(&args).unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage, "{error}");
     }
 
@@ -245,12 +287,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("cordboard.toml");
         std::fs::write(&file, "listen = [\"127.0.0.1:7000\"]\n").unwrap();
-        let args = BrokerArgs { config: Some(file), ..BrokerArgs::default() };
-        let config = configure(&args, directory.path()).unwrap();
+        let args = ServeArgs { config: Some(file), ..ServeArgs::default() };
+        let config = read_again(&args, directory.path()).unwrap();
         assert_eq!(config.listen, ["127.0.0.1:7000".parse().unwrap()]);
         assert_eq!(config.audit.file, Some(directory.path().join("audit.jsonl")));
-        let args = BrokerArgs { listen: vec!["127.0.0.1:7001".parse().unwrap()], ..args };
-        assert_eq!(configure(&args, directory.path()).unwrap().listen, args.listen);
+        let args = ServeArgs { listen: vec!["127.0.0.1:7001".parse().unwrap()], ..args };
+        assert_eq!(configure(&args).unwrap().listen, args.listen);
     }
 
     #[test]
@@ -258,7 +300,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("cordboard.toml");
         std::fs::write(&file, "[audit]\nfile = \"orders.jsonl\"\n").unwrap();
-        let args = BrokerArgs { config: Some(file), ..BrokerArgs::default() };
-        assert_eq!(configure(&args, directory.path()).unwrap().audit.file, Some("orders.jsonl".into()));
+        let args = ServeArgs { config: Some(file), ..ServeArgs::default() };
+        assert_eq!(read_again(&args, directory.path()).unwrap().audit.file, Some("orders.jsonl".into()));
     }
 }

@@ -33,6 +33,8 @@ pub(crate) use msg::Leave;
 pub(crate) struct Options {
     /// Who gives orders here: what the audit calls them.
     pub(crate) operator: String,
+    /// Not all that is seen is real.
+    pub(crate) demo: bool,
 }
 
 /// Opens the console on this thread, which must not be a worker of `runtime`, and returns when it is left; the terminal has

@@ -1,7 +1,7 @@
 //! Losing connections and sessions, and what survives.
 
 use super::*;
-use crate::client::{ClientEnd, LostSession, PublishError};
+use crate::client::{ClientEnd, LostSession, PingError, PublishError};
 
 async fn connected_again(events: &mut Events) -> bool {
     event(events, |event| match event {
@@ -299,4 +299,28 @@ async fn a_client_waits_as_long_as_the_broker_asks() {
     assert_eq!(event(&mut events, waited).await, patience);
     let (_peer, request) = broker.accept_registration().await;
     assert_eq!(request.session, Some(welcome().session));
+}
+
+/// An answer belongs to the ping that asked for it, and no answer at all to a connection that is gone.
+#[tokio::test]
+async fn a_ping_is_answered_or_its_connection_is_lost() {
+    let broker = Broker::start().await;
+    let (client, mut peer) = broker.connected().await;
+    let asking = {
+        let client = client.clone();
+        tokio::spawn(async move { client.ping().await })
+    };
+    let Said::Ping(token) = peer.hear().await else { panic!("no ping") };
+    peer.say(ServerFrame::Pong(token + 1)).await;
+    peer.say(ServerFrame::Pong(token)).await;
+    assert!(soon(asking).await.unwrap().is_ok());
+    let asking = {
+        let client = client.clone();
+        tokio::spawn(async move { client.ping().await })
+    };
+    assert_ne!(peer.hear().await, Said::Ping(token));
+    drop(peer);
+    assert!(matches!(soon(asking).await.unwrap(), Err(PingError::Lost)));
+    client.door.shared.end(&ClientEnd::Displaced);
+    assert!(matches!(client.ping().await, Err(PingError::Ended(ClientEnd::Displaced))));
 }

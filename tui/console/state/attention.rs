@@ -72,7 +72,7 @@ impl Rule {
             Self::Failed => "actor failed",
             Self::Busy => "busy",
             Self::Poison => "poison",
-            Self::Stalled => "stalled reader",
+            Self::Stalled => "stalled",
             Self::NoSubscriber => "no subscriber",
             Self::Limit => "limit hit",
             Self::Refusals => "refused",
@@ -173,7 +173,7 @@ fn listeners(model: &Model, lines: &mut Vec<Attention>) {
                 urgent: millis >= limit / 2,
                 rule: Rule::Stalled,
                 subject: Subject::Listener(*id),
-                what: format!("took nothing for {}, {} wait; cut off at {}", age(millis), bytes(waits), age(limit)),
+                what: format!("took nothing for {} of {}; {} wait", age(millis), age(limit), bytes(waits)),
             });
         }
     }

@@ -136,6 +136,8 @@ pub(crate) const QUIT_ANSWERS: usize = 4;
 pub(crate) struct State {
     /// Who gives orders here.
     pub(crate) operator: String,
+    /// The broker has synthetic clients, and every screen says so.
+    pub(crate) demo: bool,
     /// What the screen may look like.
     pub(crate) theme: Theme,
     /// The terminal's size.
@@ -195,6 +197,7 @@ impl State {
     pub(crate) fn new(operator: String, theme: Theme, size: (u16, u16)) -> Self {
         Self {
             operator,
+            demo: false,
             theme,
             size,
             clock: Moment::default(),

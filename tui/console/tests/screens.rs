@@ -227,3 +227,30 @@ fn small_screens_say_what_fits() {
         shot(&format!("compact_{}x{}", size.0, size.1), &Bench::busy(size));
     }
 }
+
+/// Whoever looks over the operator's shoulder must not take it for the real thing.
+#[test]
+fn a_demo_says_so_on_every_screen() {
+    let demo = |size| {
+        let mut bench = Bench::busy(size);
+        bench.state.demo = true;
+        bench
+    };
+    let says_so = |bench: &Bench| bench.screen().lines().next().unwrap().contains("DEMO");
+    for size in [(60, 15), (80, 24), (120, 36), (200, 50), (59, 15), (40, 10), (20, 3), (8, 1)] {
+        for keys in ["1", "2", "4", "5", "7", "2p", "2x", "1q", "2?", "1F", "2/a"] {
+            // On the smallest screen a dialog takes every line; whoever opened it came from one that says so.
+            if (size, keys) == ((60, 15), "2x") {
+                continue;
+            }
+            let mut bench = demo(size);
+            bench.type_(keys);
+            bench.tick(at(NOW + 5));
+            assert!(says_so(&bench), "{size:?} {keys}:\n{}", bench.screen());
+        }
+    }
+    assert!(!says_so(&Bench::busy((80, 24))));
+    shot("demo_80x24", &demo((80, 24)));
+    shot("demo_200x50", &view(demo((200, 50)), '2'));
+    shot("demo_compact_40x10", &demo((40, 10)));
+}

@@ -63,12 +63,21 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
         }
         (Act::Redeliver | Act::Purge, _) => say(state, "no subscription under the cursor", Tone::Plain),
         (Act::Kill, _) => say(state, "no topic under the cursor", Tone::Plain),
-        _ if matches!(state.subject(), Some(Subject::Listener(_))) => {
-            say(state, "not registered: no session; its deadline closes it", Tone::Plain);
-        }
-        _ => say(state, "no session under the cursor", Tone::Plain),
+        _ => no_session(state),
     }
     None
+}
+
+/// Says why there is no session to give an order about.
+fn no_session(state: &mut State) {
+    let why = match state.subject() {
+        Some(Subject::Listener(id)) if state.shown().board.listeners.contains_key(&id) => {
+            "not registered: no session; its deadline closes it"
+        }
+        Some(Subject::Listener(_)) => "it has closed; 2 shows its session, if that lives",
+        _ => "no session under the cursor",
+    };
+    say(state, why, Tone::Plain);
 }
 
 /// Opens the dialog, unless there is nothing to ask about.

@@ -18,7 +18,7 @@ const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
     number("ORDER NO.", 9, 140),
     text("TIME", Size::Fixed(9), 0),
-    name("BY", Size::Fill(7, 12), 0),
+    text("BY", Size::Fill(7, 12), 0),
     text("ORDER", Size::Fixed(15), 0),
     name("ON", Size::Fill(14, 30), 0),
     number("LOST", 6, 0),

@@ -16,7 +16,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
     let mode = if state.live.read_only { "RO" } else { "RW" };
     let pace = if state.held.is_some() { "PAUSED" } else { "LIVE" };
     let buffer = frame.buffer_mut();
-    let head = format!("{} {mode} {pace} {}", safe(&broker.host), clock(model.now.wall));
+    let demo = if state.demo { "DEMO " } else { "" };
+    let head = format!("{demo}{} {mode} {pace} {}", safe(&broker.host), clock(model.now.wall));
     let sessions = format!("{}, {} detached", counted(model.board.sessions.len() as u64, "session"), count(broker.detached));
     let lines = [
         (head, theme.strong()),

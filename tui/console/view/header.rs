@@ -1,7 +1,11 @@
 //! The first line: which broker this is, and how much of it the screen knows. Never hidden by anything.
 
 use cordboard::board::Course;
-use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+};
 
 use super::{put, put_right};
 use crate::console::state::{
@@ -27,11 +31,15 @@ fn identity(state: &State) -> Vec<(u8, String)> {
     parts
 }
 
-/// What the screen knows: read-only or not, frozen or not, behind or not, and the time.
+/// What the screen knows: played or real, read-only or not, frozen or not, behind or not, and the time.
 fn honesty(state: &State, wide: bool) -> Vec<(String, Style)> {
     let (theme, model) = (state.theme, state.shown());
     let hearing = model.hearing;
-    let mut parts = vec![if state.live.read_only { ("RO".into(), theme.warning()) } else { ("RW".into(), theme.strong()) }];
+    let mut parts = Vec::new();
+    if state.demo {
+        parts.push(("DEMO".into(), theme.warning().add_modifier(Modifier::REVERSED)));
+    }
+    parts.push(if state.live.read_only { ("RO".into(), theme.warning()) } else { ("RW".into(), theme.strong()) });
     match state.held_back() {
         None => parts.push(("LIVE".into(), theme.good())),
         Some(0) => parts.push(("PAUSED".into(), theme.warning())),

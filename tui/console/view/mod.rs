@@ -1,7 +1,7 @@
 //! The views: the screen as a function of the state. One file a region, one function a file that the others may call.
 //!
 //! ```text
-//! header       prod-eu1  127.0.0.1:2673              RW LIVE lag 0 lost 0 14:22:07Z
+//! header       prod-eu1  127.0.0.1:2673         DEMO RW LIVE lag 0 lost 0 14:22:07Z
 //! tabs        [1 Overview]  2 Sessions  3 Listeners …                      no users
 //! the view     overview, sessions, listeners, topics, dead_letters, actors, events, audit; detail, page
 //! footer       the last order's outcome; keys

@@ -3,91 +3,123 @@
 //! A message is acknowledged once its line is written. So what a closed pipe or a killed process had not written comes again to
 //! the next `sub` of the same name.
 
+mod output;
+
 use std::{
-    io::{self, BufWriter, IsTerminal, Stdout, Write},
-    path::PathBuf,
+    io,
     pin::Pin,
     process::ExitCode,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use cordboard::{
     Printable,
-    client::{Backoff, Client, ClientEnd, ClientEvent, Delivery, Events, ExplicitSubscription, Held, LostSession},
+    client::{Backoff, Client, ClientEnd, ClientEvent, Events, ExplicitSubscription, Held, LostSession},
     name::Filter,
     wire::Code,
 };
 use futures_core::Stream;
+use tokio::time::Instant;
 
-use super::{builder, connect, say};
+use super::{builder, connect, grouped, messages, say, unless_nobody_reads};
 use crate::{
     cli::{Exit, SubArgs},
     signals::Signals,
     state_dir::{SessionFile, StateDir},
 };
+use output::Output;
 
-pub(super) async fn run(args: SubArgs, state_dir: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+/// How long connecting may take where nothing is said about it.
+const CONNECT: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(args: SubArgs) -> anyhow::Result<ExitCode> {
+    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    let output = Output::new(&args)?;
     let file = match &args.name {
         Some(name) => {
-            let state = StateDir::open(state_dir)?;
+            let state = StateDir::open(args.state_dir.clone())?;
             Some(state.session_file(&args.server.server, args.server.user.as_deref(), name.as_str()))
         }
         None => None,
     };
     let label = args.name.as_ref().map_or("cordboard-sub", |name| name.as_str());
-    let mut builder = builder(&args.server, label, Backoff::default());
+    let mut builder = builder(&args.server, label, Backoff::default())?;
+    builder = builder.connect_timeout(args.timeout.map_or(CONNECT, |timeout| timeout.min(CONNECT)));
     if let Some(session) = file.as_ref().and_then(SessionFile::read) {
         builder = builder.session(session);
     }
     let mut signals = Signals::catch()?;
-    let client = connect(builder, &mut signals).await?;
-    let outcome = print_messages(&client, &args, file.as_ref(), &mut signals).await;
+    let client = connect(builder, &args.server, &mut signals).await?;
+    let watching = Watching { events: client.events(), file, quiet: args.quiet };
+    let keep = args.name.is_some();
+    let outcome = print_messages(&client, &args, output, watching, deadline, &mut signals).await;
     // After a failure, too: nobody comes back for a session without a name.
     tokio::select! {
-        () = leave(client, file.is_some()) => {}
+        () = leave(client, keep) => {}
         // Whoever asks twice does not want to wait for a goodbye.
         _ = signals.next() => {}
     }
     outcome
 }
 
-/// Prints what comes until there is enough of it, an interrupt comes, or nothing more can come.
+/// Prints what comes until there is enough of it, its time is over, an interrupt comes, or nothing more can come.
 async fn print_messages(
     client: &Client,
     args: &SubArgs,
-    file: Option<&SessionFile>,
+    output: Output,
+    mut watching: Watching,
+    deadline: Option<Instant>,
     signals: &mut Signals,
 ) -> anyhow::Result<ExitCode> {
-    let events = client.events();
-    if let Some(file) = file {
-        file.write(client.session())?;
-        say(greeting(client, client.lost_session().as_ref()));
-    }
+    watching.greet(client)?;
     let streams = tokio::select! {
-        streams = subscribe(client, &args.filters) => streams?,
+        streams = subscribe(client, &args.filters, args.quiet) => streams?,
+        () = until(deadline) => return Ok(out_of_time(args, 0).into()),
         _ = signals.next() => return Ok(Exit::Done.into()),
     };
-    let mut printing = Printing::new(streams, Output::new(args.with_topic()), args.count);
+    let mut printing = Printing::new(streams, output, args.count, args.quiet);
     let ended = tokio::select! {
         ended = printing.run() => ended?,
-        end = watch(events, file) => return Err(end.into()),
+        end = watching.run() => return Err(end.into()),
+        () = until(deadline) => End::OutOfTime,
         _ = signals.next() => End::Asked,
     };
     unless_nobody_reads(printing.settle())?;
     let over = printing.streams.iter().find_map(ExplicitSubscription::over);
     match (ended, over) {
         (End::Asked, _) => Ok(Exit::Done.into()),
+        (End::OutOfTime, _) => Ok(out_of_time(args, printing.printed).into()),
         (End::Streams, Some(over)) => Err(anyhow::anyhow!("nothing more can come: {} ({})", Printable(&over.reason), over.code)),
         (End::Streams, None) => Err(client.ended().await.into()),
     }
 }
 
+/// Resolves at `deadline`; never if there is none.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The time was all that was asked for, or it was too short for what was.
+fn out_of_time(args: &SubArgs, printed: u64) -> Exit {
+    let Some(count) = args.count else { return Exit::Done };
+    if !args.quiet {
+        say(format_args!("{} of {} came in time", grouped(printed), messages(count)));
+    }
+    Exit::TimedOut
+}
+
 /// Subscribes to what was asked for, and to nothing else that an earlier run of the same name had.
-async fn subscribe(client: &Client, filters: &[Filter]) -> anyhow::Result<Vec<ExplicitSubscription>> {
+async fn subscribe(client: &Client, filters: &[Filter], quiet: bool) -> anyhow::Result<Vec<ExplicitSubscription>> {
     for filter in client.unclaimed() {
         if !filters.contains(&filter) {
             client.unsubscribe(&filter).await?;
-            say(format_args!("no longer subscribed to {}", Printable(filter.as_str())));
+            if !quiet {
+                say(format_args!("no longer subscribed to {}", Printable(filter.as_str())));
+            }
         }
     }
     let mut streams: Vec<ExplicitSubscription> = Vec::new();
@@ -124,36 +156,60 @@ fn farewell(lost: &LostSession) -> String {
     }
 }
 
-/// Says what happens to the connection, and keeps the session's file true. Resolves when the client is over.
-async fn watch(mut events: Events, file: Option<&SessionFile>) -> ClientEnd {
-    loop {
-        match events.next().await {
-            Some(ClientEvent::Ended(end)) => return end,
-            None => return ClientEnd::Closed,
-            Some(event) => tell(&event, file),
-        }
-    }
+/// Says what happens to the session and its connection, and keeps the session's file true.
+struct Watching {
+    events: Events,
+    file: Option<SessionFile>,
+    quiet: bool,
 }
 
-fn tell(event: &ClientEvent, file: Option<&SessionFile>) {
-    match event {
-        ClientEvent::Lost { why } => say(format_args!("connection lost: {}; trying again", Printable(why))),
-        ClientEvent::SessionLost(lost) => say(farewell(lost)),
-        ClientEvent::Connected { session, resumed } => {
-            say(format_args!("{} session {}", if *resumed { "resumed" } else { "new" }, session.short()));
-            if let Some(Err(error)) = file.map(|file| file.write(*session)) {
-                say(error);
+impl Watching {
+    /// A named client learns what became of its session.
+    fn greet(&self, client: &Client) -> anyhow::Result<()> {
+        if let Some(file) = &self.file {
+            file.write(client.session())?;
+            self.say(greeting(client, client.lost_session().as_ref()));
+        }
+        Ok(())
+    }
+
+    /// Resolves when the client is over.
+    async fn run(&mut self) -> ClientEnd {
+        loop {
+            match self.events.next().await {
+                Some(ClientEvent::Ended(end)) => return end,
+                None => return ClientEnd::Closed,
+                Some(event) => self.tell(&event),
             }
         }
-        ClientEvent::Resubscribed { filter, lost } => {
-            let lost = lost.map_or_else(|| "an unknown number of".to_owned(), |lost| lost.to_string());
-            say(format_args!("subscribed to {} again; {lost} messages were lost", Printable(filter.as_str())));
+    }
+
+    fn tell(&self, event: &ClientEvent) {
+        match event {
+            ClientEvent::Lost { why } => self.say(format_args!("connection lost: {}; trying again", Printable(why))),
+            ClientEvent::SessionLost(lost) => self.say(farewell(lost)),
+            ClientEvent::Connected { session, resumed } => {
+                self.say(format_args!("{} session {}", if *resumed { "resumed" } else { "new" }, session.short()));
+                if let Some(Err(error)) = self.file.as_ref().map(|file| file.write(*session)) {
+                    say(error);
+                }
+            }
+            ClientEvent::Resubscribed { filter, lost } => {
+                let lost = lost.map_or_else(|| "an unknown number of".to_owned(), |lost| lost.to_string());
+                self.say(format_args!("subscribed to {} again; {lost} messages were lost", Printable(filter.as_str())));
+            }
+            ClientEvent::SubscriptionEnded { filter, ended } => {
+                let (filter, reason) = (Printable(filter.as_str()), Printable(&ended.reason));
+                self.say(format_args!("{filter} has ended: {reason} ({}), {} messages lost", ended.code, ended.lost));
+            }
+            ClientEvent::Missed(_) | ClientEvent::Reconnecting { .. } | ClientEvent::Ended(_) => {}
         }
-        ClientEvent::SubscriptionEnded { filter, ended } => {
-            let filter = Printable(filter.as_str());
-            say(format_args!("{filter} has ended: {} ({}), {} messages lost", Printable(&ended.reason), ended.code, ended.lost));
+    }
+
+    fn say(&self, line: impl std::fmt::Display) {
+        if !self.quiet {
+            say(line);
         }
-        ClientEvent::Missed(_) | ClientEvent::Reconnecting { .. } | ClientEvent::Ended(_) => {}
     }
 }
 
@@ -164,6 +220,8 @@ enum End {
     Asked,
     /// All streams are over.
     Streams,
+    /// There was a time for it.
+    OutOfTime,
 }
 
 /// Messages on their way from the streams to the output.
@@ -172,7 +230,10 @@ struct Printing {
     /// Whose turn it is: a busy stream does not starve the others.
     turn: usize,
     output: Output,
-    left: Option<u64>,
+    printed: u64,
+    /// How many are wanted.
+    count: Option<u64>,
+    quiet: bool,
     /// The last message of each stream that was printed, and not yet known to be written.
     unsettled: Vec<Option<Held>>,
     /// Printed messages that an earlier run, or an earlier connection, may have printed too, and nothing was said about yet.
@@ -180,13 +241,13 @@ struct Printing {
 }
 
 impl Printing {
-    fn new(streams: Vec<ExplicitSubscription>, output: Output, left: Option<u64>) -> Self {
+    fn new(streams: Vec<ExplicitSubscription>, output: Output, count: Option<u64>, quiet: bool) -> Self {
         let unsettled = streams.iter().map(|_| None).collect();
-        Self { streams, turn: 0, output, left, unsettled, again: 0 }
+        Self { streams, turn: 0, output, printed: 0, count, quiet, unsettled, again: 0 }
     }
 
     async fn run(&mut self) -> io::Result<End> {
-        while self.left != Some(0) {
+        while self.count != Some(self.printed) {
             match std::future::poll_fn(|cx| self.poll_print(cx)).await {
                 Ok(Some(())) => {}
                 Ok(None) => return Ok(End::Streams),
@@ -205,7 +266,7 @@ impl Printing {
             match Pin::new(&mut self.streams[index]).poll_next(cx) {
                 Poll::Ready(Some(held)) => {
                     self.turn = index + 1;
-                    self.left = self.left.map(|left| left - 1);
+                    self.printed += 1;
                     return Poll::Ready(self.print(index, held).map(Some));
                 }
                 Poll::Ready(None) => over += 1,
@@ -232,6 +293,7 @@ impl Printing {
     /// before the line.
     fn tell_again(&mut self) {
         match std::mem::take(&mut self.again) {
+            _ if self.quiet => {}
             0 => {}
             1 => say("1 message may have come before"),
             again => say(format_args!("{again} messages may have come before")),
@@ -252,82 +314,9 @@ impl Printing {
     }
 }
 
-/// A reader that has gone is how `| head` ends, and no failure.
-fn unless_nobody_reads(written: io::Result<()>) -> io::Result<()> {
-    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
-}
-
-/// Where messages are printed, and how.
-struct Output {
-    lines: BufWriter<Stdout>,
-    printed: usize,
-    with_topic: bool,
-    escape: bool,
-}
-
-impl Output {
-    /// Lines written at once; they are acknowledged together.
-    const LINES: usize = 256;
-
-    fn new(with_topic: bool) -> Self {
-        let stdout = io::stdout();
-        let escape = stdout.is_terminal();
-        Self { lines: BufWriter::new(stdout), printed: 0, with_topic, escape }
-    }
-
-    fn print(&mut self, delivery: &Delivery) -> io::Result<()> {
-        self.printed += 1;
-        print_line(&mut self.lines, delivery.topic.as_str(), &delivery.payload, self.with_topic, self.escape)
-    }
-
-    fn is_full(&self) -> bool {
-        self.printed >= Self::LINES
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.printed = 0;
-        self.lines.flush()
-    }
-}
-
-/// One line. No byte of a payload reaches a terminal as it is (I7).
-fn print_line(out: &mut impl Write, topic: &str, payload: &[u8], with_topic: bool, escape: bool) -> io::Result<()> {
-    if with_topic {
-        // A topic has no tabs and nothing unprintable: it was checked where it came in.
-        write!(out, "{topic}\t")?;
-    }
-    if escape {
-        writeln!(out, "{}", Printable(&String::from_utf8_lossy(payload)))
-    } else {
-        out.write_all(payload)?;
-        out.write_all(b"\n")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn line(payload: &[u8], with_topic: bool, escape: bool) -> Vec<u8> {
-        let mut out = Vec::new();
-        print_line(&mut out, "t/1", payload, with_topic, escape).unwrap();
-        out
-    }
-
-    #[test]
-    fn a_line_is_the_payload_after_its_topic_where_that_is_wanted() {
-        assert_eq!(line(b"x", false, false), b"x\n");
-        assert_eq!(line(b"x", true, false), b"t/1\tx\n");
-        assert_eq!(line(b"", true, true), b"t/1\t\n");
-    }
-
-    /// A pipe gets the bytes as they are, a terminal none of them that could move its cursor.
-    #[test]
-    fn only_a_terminal_is_protected() {
-        let hostile = b"\x1b[2Ja\xff\xe2\x80\xae\n";
-        assert_eq!(line(hostile, false, false), [&hostile[..], b"\n"].concat());
-        assert_eq!(line(hostile, false, true), "\\u{1b}[2Ja\u{fffd}\\u{202e}\\u{a}\n".as_bytes());
-    }
 
     #[test]
     fn a_lost_session_is_told_by_what_is_known_of_it() {
