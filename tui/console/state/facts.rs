@@ -9,6 +9,7 @@ use super::{
     orders,
     page::LOOKED_AT,
     price::Price,
+    room_facts::order_facts,
     subject::Subject,
     tables::{
         audit::Ordered,
@@ -61,7 +62,7 @@ impl State {
             Subject::Listener(id) => {
                 Listener::find(self.shown(), *id).map_or_else(Vec::new, |listener| self.listener_facts(&listener))
             }
-            Subject::Order(number) => Ordered::find(self.shown(), *number).map_or_else(Vec::new, |row| self.order_facts(&row)),
+            Subject::Order(number) => Ordered::find(self.shown(), *number).map_or_else(Vec::new, |row| order_facts(&row)),
             Subject::Actor(actor) => self.actor_facts(actor),
             Subject::Broker => Vec::new(),
         }

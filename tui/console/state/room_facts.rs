@@ -24,7 +24,7 @@ impl State {
             return vec![("closed", Saying::Loud(ended.last_word(self.shown().now))), ("was", text(socket))];
         }
         let Some((id, session)) = listener.session else {
-            return vec![("socket", text(socket)), self.registration(listener)];
+            return vec![("socket", text(socket)), registration(listener)];
         };
         let (read, written) = listener.rates();
         let price = Price::of(&Deed::Evict(id), &self.shown().board);
@@ -38,34 +38,11 @@ impl State {
         vec![
             ("socket", text(socket)),
             ("flow", text(format!("{}/s in   {}/s out", bytes(read), bytes(written)))),
-            ("waits", self.waits(listener)),
+            ("waits", waits(listener)),
             ("session", text(whose)),
             ("D drops", text(format!("the connection: the session lives, its {} timer starts", left(session.reclaim_ms)))),
             ("x evicts", text(format!("the session: it ends, and so does this; {} lost", counted(price.loss, "message")))),
         ]
-    }
-
-    fn registration(&self, listener: &Listener<'_>) -> Line {
-        let taken = match listener.pace() {
-            Pace::Registering(millis) => millis,
-            Pace::Closed | Pace::Stuck(_) | Pace::Behind | Pace::Fine => 0,
-        };
-        let limit = listener.terms.registration_ms;
-        let said = format!("not registered for {}, closed at {}; there is no session yet", age(taken), age(limit));
-        ("state", Saying::Loud(said))
-    }
-
-    fn waits(&self, listener: &Listener<'_>) -> Saying {
-        let (waits, queued, in_flight) = (bytes(listener.waits()), count(listener.queued()), count(listener.in_flight()));
-        let messages = format!("{in_flight} in flight, {queued} waiting");
-        match listener.pace() {
-            Pace::Stuck(millis) => {
-                let limit = age(listener.terms.stall_ms);
-                Saying::Loud(format!("{waits}, nothing taken for {} of {limit}   {messages}", age(millis)))
-            }
-            Pace::Behind => Saying::Loud(format!("{waits}   {messages}: more than a second's worth")),
-            Pace::Closed | Pace::Registering(_) | Pace::Fine => text(format!("{waits}   {messages}")),
-        }
     }
 
     /// The lines on what the tree's cursor is on.
@@ -123,39 +100,64 @@ impl State {
         lines.extend(how.map(|how| ("how", Saying::Loud(how))));
         lines
     }
+}
 
-    /// The whole record of an order, what is asked first first.
-    pub(crate) fn order_facts(&self, row: &Ordered<'_>) -> Vec<Line> {
-        let order = row.order;
-        let (on, target) = (row.on(), safe(order.control.target()));
-        let on = if on == target { on } else { format!("{on}   {target}") };
-        let reason = if order.reason.is_empty() { "none given".to_owned() } else { safe(&order.reason) };
-        let mut lines = vec![
-            ("order", text(format!("{}   {}", count(row.number), order.control.verb()))),
-            ("on", text(on)),
-            ("by", text(safe(&order.operator))),
-            ("why", text(reason)),
-        ];
-        lines.extend(end_facts(row));
-        lines.push(("given", text(format!("{}Z   up {}", clock_millis(row.given.wall), age(row.given.up.0)))));
-        if let Course::Ended(record) = row.course {
-            let (before, after) = record.queued;
-            lines.push(("ended", text(format!("{}Z", clock_millis(record.ended.wall)))));
-            lines.push(("queued", text(format!("{} in the whole broker before, {} after", count(before), count(after)))));
+/// The whole record of an order, what is asked first first.
+pub(crate) fn order_facts(row: &Ordered<'_>) -> Vec<Line> {
+    let order = row.order;
+    let (on, target) = (row.on(), safe(order.control.target()));
+    let on = if on == target { on } else { format!("{on}   {target}") };
+    let reason = if order.reason.is_empty() { "none given".to_owned() } else { safe(&order.reason) };
+    let mut lines = vec![
+        ("order", text(format!("{}   {}", count(row.number), order.control.verb()))),
+        ("on", text(on)),
+        ("by", text(safe(&order.operator))),
+        ("why", text(reason)),
+    ];
+    lines.extend(end_facts(row));
+    lines.push(("given", text(format!("{}Z   up {}", clock_millis(row.given.wall), age(row.given.up.0)))));
+    if let Course::Ended(record) = row.course {
+        let (before, after) = record.queued;
+        lines.push(("ended", text(format!("{}Z", clock_millis(record.ended.wall)))));
+        lines.push(("queued", text(format!("{} in the whole broker before, {} after", count(before), count(after)))));
+    }
+    let seen = order.precondition;
+    let seen = [
+        seen.epoch.map(|epoch| format!("epoch {epoch}")),
+        seen.loss.map(|loss| format!("{} to be lost", counted(loss, "message"))),
+    ];
+    let seen: Vec<_> = seen.into_iter().flatten().collect();
+    if !seen.is_empty() {
+        lines.push(("seen", text(format!("{}: else it is refused", seen.join(", ")))));
+    }
+    if order.delay_ms > 0 {
+        lines.push(("delay", text(format!("{}, in which it can be stopped", age(order.delay_ms)))));
+    }
+    lines
+}
+
+/// How much of its time to register a connection has taken.
+fn registration(listener: &Listener<'_>) -> Line {
+    let taken = match listener.pace() {
+        Pace::Registering(millis) => millis,
+        Pace::Closed | Pace::Stuck(_) | Pace::Behind | Pace::Fine => 0,
+    };
+    let limit = listener.terms.registration_ms;
+    let said = format!("not registered for {}, closed at {}; there is no session yet", age(taken), age(limit));
+    ("state", Saying::Loud(said))
+}
+
+/// What waits for a connection's client, loudly if that is for its slowness.
+fn waits(listener: &Listener<'_>) -> Saying {
+    let (waits, queued, in_flight) = (bytes(listener.waits()), count(listener.queued()), count(listener.in_flight()));
+    let messages = format!("{in_flight} in flight, {queued} waiting");
+    match listener.pace() {
+        Pace::Stuck(millis) => {
+            let limit = age(listener.terms.stall_ms);
+            Saying::Loud(format!("{waits}, nothing taken for {} of {limit}   {messages}", age(millis)))
         }
-        let seen = order.precondition;
-        let seen = [
-            seen.epoch.map(|epoch| format!("epoch {epoch}")),
-            seen.loss.map(|loss| format!("{} to be lost", counted(loss, "message"))),
-        ];
-        let seen: Vec<_> = seen.into_iter().flatten().collect();
-        if !seen.is_empty() {
-            lines.push(("seen", text(format!("{}: else it is refused", seen.join(", ")))));
-        }
-        if order.delay_ms > 0 {
-            lines.push(("delay", text(format!("{}, in which it can be stopped", age(order.delay_ms)))));
-        }
-        lines
+        Pace::Behind => Saying::Loud(format!("{waits}   {messages}: more than a second's worth")),
+        Pace::Closed | Pace::Registering(_) | Pace::Fine => text(format!("{waits}   {messages}")),
     }
 }
 

@@ -317,7 +317,7 @@ impl Table for Actors {
     const SORTS: &'static [Sort] = &[Sort { name: "TREE", descending: false }];
     const FIELDS: &'static [&'static str] = &[];
 
-    fn rows<'a>(model: &'a Model, folds: &Folds) -> impl Iterator<Item = Place> {
+    fn rows(model: &Model, folds: &Folds) -> impl Iterator<Item = Place> {
         let mut nodes = Vec::new();
         let mut problems = problems(model);
         let root = Node::Actor(ActorName::Broker);

@@ -2,7 +2,7 @@
 
 use cordboard::{
     clock::{Moment, UnixMillis, Uptime},
-    control::{Control, Order, OrderRecord, Outcome},
+    control::{Order, OrderRecord, Outcome},
 };
 
 use super::{number, text};
@@ -106,12 +106,8 @@ impl<'a> Ordered<'a> {
     /// What it is about, as a person calls it.
     pub(crate) fn on(&self) -> String {
         match Subject::of_control(&self.order.control) {
-            subject @ Subject::Session(_) => subject.label_in(self.model),
-            subject @ Subject::Subscription(_) => subject.label_in(self.model),
-            _ => match &self.order.control {
-                Control::Cancel { number } => format!("order {number}"),
-                control => safe(control.target()),
-            },
+            subject @ (Subject::Session(_) | Subject::Subscription(_)) => subject.label_in(self.model),
+            _ => safe(self.order.control.target()),
         }
     }
 }
