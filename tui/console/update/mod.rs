@@ -149,7 +149,7 @@ fn key(state: &mut State, event: &KeyEvent) -> Option<Effect> {
     if input::edit(state, event) {
         return None;
     }
-    let act = keymap::act(state.context(), event)?;
+    let act = keymap::act(&state.contexts(), event)?;
     if matches!(state.modal, Modal::None) { body(state, act) } else { modal::act(state, act) }
 }
 
@@ -157,7 +157,9 @@ fn key(state: &mut State, event: &KeyEvent) -> Option<Effect> {
 fn body(state: &mut State, act: Act) -> Option<Effect> {
     match act {
         Act::Go(view) => moves::go(state, view),
-        Act::Pane => moves::other_pane(state),
+        Act::NextPane => state.turn(true),
+        Act::PreviousPane => state.turn(false),
+        Act::Zoom => moves::zoom(state),
         Act::Open => moves::open(state),
         Act::Back => moves::back(state),
         Act::PreviousView => state.go_back(),
@@ -190,7 +192,7 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
         Act::Fold => moves::fold(state),
         Act::Unfold => moves::unfold(state),
         Act::Problems => {
-            let folds = state.actors.lens_mut();
+            let folds = state.tree_mut().lens_mut();
             folds.problems = !folds.problems;
         }
         Act::Forbidden => state.modal = Modal::Forbidden(None),

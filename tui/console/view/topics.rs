@@ -7,7 +7,7 @@ use super::{
     table::{self, Column, Row, Size, name, number, text},
 };
 use crate::console::state::{
-    State,
+    State, View,
     geometry::Geometry,
     subject::Subject,
     tables::topics::Topic,
@@ -17,15 +17,15 @@ use crate::console::state::{
 const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
     name("TOPIC", Size::Fill(14, 60), 0),
-    number("EXACT", 6, 0),
-    number("MATCH", 6, 0),
+    number("EXACT", 6, 60),
+    number("MATCH", 6, 70),
     number("PUB/s", 7, 0),
     number("FAN-OUT/s", 10, 90),
     text("60 s", Size::Fill(10, 30), 0),
-    number("BACKLOG", 8, 0),
+    number("BACKLOG", 8, 64),
     number("HELD", 8, 0),
     number("POISON", 7, 115),
-    number("LAST", 6, 0),
+    number("LAST", 6, 78),
 ];
 
 /// The column from which a row that ended says why.
@@ -44,7 +44,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let rows = names.iter().map(|name| row(state, name, columns));
     table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
     if names.is_empty() {
-        detail::nothing(state, frame, geometry.list);
+        detail::nothing(state, View::Topics, frame, geometry.list);
     }
     if let (Some(area), Some(name)) = (geometry.detail, list.cursor()) {
         detail::draw(state, &Subject::Topic(name.clone()), frame.buffer_mut(), area);
