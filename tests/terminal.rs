@@ -2,6 +2,7 @@
 #![cfg(all(unix, feature = "console"))]
 
 mod console;
+mod leaving;
 mod reload;
 
 use cordboard::{
@@ -203,17 +204,6 @@ async fn leaving_is_a_question_with_three_answers() {
     console.eventually(&["the broker has stopped, 1 message"]);
     let end = soon(shop.ended()).await;
     assert!(matches!(&end, ClientEnd::Lost { why } if why.contains("503")), "{end:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_signal_to_stop_gives_the_terminal_back() {
-    let mut console = Console::open();
-    let shop = Client::builder(&console.address).name("shop").reconnect(Backoff::NEVER).connect().await.unwrap();
-    console.signal(Signal::TERM);
-    assert!(matches!(soon(shop.ended()).await, ClientEnd::Lost { .. }));
-    assert_eq!(console.eventually_ended(), 0);
-    console.eventually_given_back();
-    console.eventually(&["the broker has stopped"]);
 }
 
 /// The window is closed: the broker is none the worse for it, and no thread spins on a terminal that is not there.

@@ -1,8 +1,13 @@
 //! The console in front of a running broker: opened, left, opened again; the broker does not depend on it.
 
-use std::io;
+use std::{
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use cordboard::Handle;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::say;
@@ -10,6 +15,7 @@ use crate::{
     chronicle,
     cli::Exit,
     console::{self, Leave, Options},
+    job::{self, Stops},
     logging::Screen,
     signals::AskFirst,
 };
@@ -65,15 +71,45 @@ async fn wait(handle: &Handle) -> bool {
     let (pressed, enter) = oneshot::channel();
     // A thread nobody waits for: a read of a terminal cannot be taken back, and ends with the process.
     std::thread::spawn(move || {
-        let mut line = String::new();
-        let read = io::stdin().read_line(&mut line);
         // The broker may have ended first.
-        let _ = pressed.send(matches!(read, Ok(1..)));
+        let _ = pressed.send(read_line().is_ok_and(|read| read > 0));
     });
     let again = tokio::select! {
         again = enter => again.unwrap_or(false),
         _ = handle.stopped() => false,
+        () = obey_stops() => false,
     };
     // A broker that is on its way out has nothing more to be asked for: the end of the log is what there is to see.
     again && handle.bus().board().broker.draining.is_none()
+}
+
+/// Reads a line once there is one, and only while the terminal is ours: who reads from it behind a shell is stopped, the broker
+/// with it.
+fn read_line() -> io::Result<usize> {
+    const LOOK_AGAIN: Duration = Duration::from_millis(200);
+    let stdin = io::stdin();
+    loop {
+        poll(&mut [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)], None::<&Timespec>)?;
+        if job::is_in_front() {
+            return stdin.read_line(&mut String::new());
+        }
+        // What is typed there is the shell's, which takes it.
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Stops the process when that is asked for twice, as [`AskFirst`] has it for its end: the broker would stand still.
+async fn obey_stops() {
+    let ask_first = AskFirst::default();
+    ask_first.set(true);
+    // Without it the system stops the process at the first.
+    let Ok(mut stops) = Stops::catch() else { return std::future::pending().await };
+    loop {
+        stops.asked().await;
+        if ask_first.take(Instant::now()) {
+            say("the broker is running, and its clients would wait: Ctrl-Z again stops it, and \"bg\" lets it go on");
+        } else if let Err(error) = job::stop() {
+            tracing::warn!(%error, "the process cannot be stopped");
+        }
+    }
 }
