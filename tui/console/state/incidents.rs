@@ -7,7 +7,10 @@ use cordboard::{
     events::{Event, Stamped},
 };
 
-use super::{subject::Subject, text::safe};
+use super::{
+    subject::Subject,
+    text::{counted, safe},
+};
 
 /// How long an incident is worth a line.
 pub(crate) const REMEMBERED_MS: u64 = 10 * 60 * 1_000;
@@ -58,7 +61,9 @@ impl Incidents {
             }
             Event::TopicRestarted { why, .. } | Event::SubscriptionRestarted { why, .. } => (Trouble::Restarted, 1, safe(why)),
             Event::ManagerFailed { manager, why } => (Trouble::Restarted, 1, format!("{}: {}", safe(manager), safe(why))),
-            Event::SubscriptionPoisoned { attempts, .. } => (Trouble::Poisoned, 1, format!("after {attempts} attempts")),
+            Event::SubscriptionPoisoned { attempts, .. } => {
+                (Trouble::Poisoned, 1, format!("after {}", counted(u64::from(*attempts), "attempt")))
+            }
             Event::LimitHit { limit, who, times } => (Trouble::Limit, *times, format!("{} by {}", safe(limit), safe(who))),
             Event::RegistrationRefused { code, why, times, .. } => {
                 (Trouble::Registrations, *times, format!("{code} {}", safe(why)))

@@ -263,7 +263,9 @@ fn topic_detail(event: &Event) -> Option<String> {
             format!("{} dropped, {}", count(*dropped), drop_reason(*why))
         }
         Event::SubscriptionDraining { held, .. } => format!("{} held", count(*held)),
-        Event::SubscriptionPoisoned { number, attempts, .. } => format!("message {} after {attempts} attempts", count(*number)),
+        Event::SubscriptionPoisoned { number, attempts, .. } => {
+            format!("message {} after {}", count(*number), counted(u64::from(*attempts), "attempt"))
+        }
         Event::SubscriptionEnded { why, lost, .. } => format!("{}, {}", subscription_end(*why), lost_messages(lost)),
         _ => return None,
     })

@@ -131,7 +131,7 @@ fn lines(state: &State, dialog: &Dialog, columns: usize) -> Vec<Line> {
             lines.push(Line::Phrase(if at == 0 { "To confirm" } else { "" }, part));
         }
         lines.push(Line::Typed);
-        let needed = width(&delay(dialog)) + width(ANY_PRICE) + width(CHANGES) + 4;
+        let needed = width(&delay(dialog)) + width(ANY_PRICE) + 2;
         let has_price = dialog.stops().contains(&Focus::AnyPrice);
         lines.extend(match has_price {
             true if needed > values => vec![Line::Delay, Line::AnyPrice],
@@ -199,8 +199,6 @@ fn draw_line(state: &State, dialog: &Dialog, frame: &mut Frame<'_>, (area, y): (
 
 /// What stands beside the box that is checked where any price will do.
 const ANY_PRICE: &str = "[ ] whatever it costs by then";
-/// The key that changes an option.
-const CHANGES: &str = "Space";
 
 /// How long the gate waits.
 fn delay(dialog: &Dialog) -> String {
@@ -225,7 +223,7 @@ fn options(state: &State, dialog: &Dialog, frame: &mut Frame<'_>, (area, y): (Re
         x = put(frame.buffer_mut(), area, (x, y), &text, style) + 2;
     }
     if stops.contains(&dialog.focus) {
-        put(frame.buffer_mut(), area, (x, y), CHANGES, theme.key());
+        put(frame.buffer_mut(), area, (x, y), "Space", theme.key());
     }
 }
 

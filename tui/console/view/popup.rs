@@ -45,7 +45,7 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
     let answers = [
         ("Esc", "cancel", "stay here".to_owned()),
         ("d", "detach", "the broker goes on; Enter opens the console again".to_owned()),
-        ("r", "drain", format!("sends {} away; the broker and its sessions stay", counted(open, "connection"))),
+        ("r", "drain", format!("closes {}; broker and sessions stay", counted(open, "connection"))),
         if board.broker.course == Course::Ending {
             ("s", "end now", "it is shutting down: nothing more is waited for".to_owned())
         } else {
@@ -60,7 +60,7 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
     let fold = |text: &str, from: u16| wrap(text, usize::from(columns.saturating_sub(from + 4)));
     let told = answers.map(|(key, name, what)| (key, name, fold(&what, WHAT)));
     let remark = fold("a drain or a shutdown is asked about once more before it happens", 2);
-    let needed = told.iter().map(|(.., what)| what.len()).sum::<usize>() + remark.len() + 5;
+    let needed = told.iter().map(|(.., what)| what.len()).sum::<usize>() + remark.len() + 3;
     let area = popup(frame, theme, (columns, needed as u16 + 2), "Leave the console?", theme.title());
     let mut y = 1;
     for (number, (key, name, what)) in told.iter().enumerate() {
