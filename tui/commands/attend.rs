@@ -29,8 +29,13 @@ pub(super) fn attend(handle: &Handle, runtime: &Runtime, screen: &Screen, ask_fi
             Ok(Leave::Detach) => {
                 screen.show(true);
                 ask_first.set(true);
+                // Before anybody can take the words for an invitation to press Ctrl-Z. If it fails, the system stops the process.
+                let stops = {
+                    let _context = runtime.enter();
+                    Stops::catch().ok()
+                };
                 say("console closed, the broker goes on; Enter opens it again");
-                let again = runtime.block_on(wait(handle));
+                let again = runtime.block_on(wait(handle, stops));
                 ask_first.set(false);
                 if !again {
                     return;
@@ -67,7 +72,7 @@ fn farewell(handle: &Handle) {
 }
 
 /// Waits for Enter. False if the broker has ended meanwhile, or no key can ever come.
-async fn wait(handle: &Handle) -> bool {
+async fn wait(handle: &Handle, stops: Option<Stops>) -> bool {
     let (pressed, enter) = oneshot::channel();
     // A thread nobody waits for: a read of a terminal cannot be taken back, and ends with the process.
     std::thread::spawn(move || {
@@ -77,7 +82,7 @@ async fn wait(handle: &Handle) -> bool {
     let again = tokio::select! {
         again = enter => again.unwrap_or(false),
         _ = handle.stopped() => false,
-        () = obey_stops() => false,
+        () = obey(stops) => false,
     };
     // A broker that is on its way out has nothing more to be asked for: the end of the log is what there is to see.
     again && handle.bus().board().broker.draining.is_none()
@@ -99,11 +104,10 @@ fn read_line() -> io::Result<usize> {
 }
 
 /// Stops the process when that is asked for twice, as [`AskFirst`] has it for its end: the broker would stand still.
-async fn obey_stops() {
+async fn obey(stops: Option<Stops>) {
     let ask_first = AskFirst::default();
     ask_first.set(true);
-    // Without it the system stops the process at the first.
-    let Ok(mut stops) = Stops::catch() else { return std::future::pending().await };
+    let Some(mut stops) = stops else { return std::future::pending().await };
     loop {
         stops.asked().await;
         if ask_first.take(Instant::now()) {
