@@ -226,7 +226,23 @@ pub(crate) fn detail(event: &Event) -> String {
 
 /// `evict session 9f3c… by ana "OPS-114"`
 fn asked(order: &Order) -> String {
-    format!("{} {} {}", order.control.verb(), safe(order.control.target()), by_whom(&order.operator, &order.reason))
+    format!("{} {} {}", order.control.verb(), target(&order.control), by_whom(&order.operator, &order.reason))
+}
+
+/// What an order is about, with ids as the lists show them.
+fn target(control: &Control) -> String {
+    match control {
+        Control::EvictSession { session }
+        | Control::DropConnection { session }
+        | Control::HoldSession { session }
+        | Control::ExtendSession { session, .. } => session.short(),
+        Control::Purge { subscription: id }
+        | Control::Redeliver { subscription: id }
+        | Control::PeekQueue { subscription: id, .. } => format!("{} of {}", safe(&id.filter), id.session.short()),
+        // Its verb says already that it is an order.
+        Control::Cancel { number } => number.to_string(),
+        _ => safe(control.target()),
+    }
 }
 
 fn by_whom(by: &str, why: &str) -> String {

@@ -2,7 +2,7 @@
 
 use cordboard::{
     control::{Control, Order},
-    events::Event,
+    events::{Event, SessionEnd},
 };
 use crossterm::event::KeyCode;
 
@@ -244,6 +244,24 @@ fn a_question_on_a_narrow_screen_can_be_read_and_answered() {
     let mut bench = view(Bench::busy((60, 15)), '1');
     bench.type_("q");
     shot("quit_60x15", &bench);
+}
+
+/// The column that a list is sorted by at first is what it is looked at for: others go before it does. A row that has ended
+/// says why, whatever column that would begin in.
+#[test]
+fn a_narrow_list_keeps_what_it_is_sorted_by() {
+    for (digit, name, title) in [('2', "sessions", "RECLAIM"), ('4', "topics", "HELD"), ('5', "dead_letters", "DLQ")] {
+        for width in 60..=80 {
+            let bench = view(Bench::busy((width, 15)), digit);
+            let titles = bench.screen().lines().nth(3).unwrap().to_owned();
+            assert!(titles.contains(title) && !titles.ends_with('…'), "{width}: {titles}");
+        }
+        shot(&format!("{name}_60x15"), &view(Bench::busy((60, 15)), digit));
+    }
+    let mut bench = view(Bench::busy((60, 15)), '2');
+    bench.ends(billing_7(), SessionEnd::Reclaimed);
+    bench.settle();
+    assert!(bench.screen().contains("9f3c..e1a2 billing-7   reclaimed, "), "{}", bench.screen());
 }
 
 /// Whoever looks over the operator's shoulder must not take it for the real thing.
