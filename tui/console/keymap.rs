@@ -102,6 +102,7 @@ pub(crate) enum Act {
     Accepting,
     Reload,
     ReadOnly,
+    Stay,
     Help,
     Quit,
     Cancel,
@@ -330,6 +331,7 @@ pub(crate) static TABLE: &[Binding] = &[
         contexts: GLANCED,
         ..program(&[key('q'), control('c')], "q Ctrl-C", Act::Quit, "quit", "ask: detach, shut down, cancel")
     },
+    program(&[control('z')], "Ctrl-Z", Act::Stay, "", "stops nothing: the broker would stop with it; q, d leaves"),
     ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, ESCAPABLE, "cancels", "cancel: nothing happens"),
     ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, &[Context::Help], "closes", "close the help"),
     ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, LOOKS, "closes", "close the look, or the list"),

@@ -24,7 +24,11 @@ impl State {
             return vec![("closed", Saying::Loud(ended.last_word(self.shown().now))), ("was", text(socket))];
         }
         let Some((id, session)) = listener.session else {
-            return vec![("socket", text(socket)), registration(listener)];
+            let state = match row.session {
+                Some(id) => Saying::Loud(format!("its session {} has ended, and it closes", id.short())),
+                None => registration(listener),
+            };
+            return vec![("socket", text(socket)), ("state", state)];
         };
         let (read, written) = listener.rates();
         let price = Price::of(&Deed::Evict(id), &self.shown().board);
@@ -137,14 +141,13 @@ pub(crate) fn order_facts(row: &Ordered<'_>) -> Vec<Line> {
 }
 
 /// How much of its time to register a connection has taken.
-fn registration(listener: &Listener<'_>) -> Line {
+fn registration(listener: &Listener<'_>) -> Saying {
     let taken = match listener.pace() {
         Pace::Registering(millis) => millis,
         Pace::Closed | Pace::Stuck(_) | Pace::Behind | Pace::Fine => 0,
     };
     let limit = listener.terms.registration_ms;
-    let said = format!("not registered for {}, closed at {}; there is no session yet", age(taken), age(limit));
-    ("state", Saying::Loud(said))
+    Saying::Loud(format!("not registered for {}, closed at {}; there is no session yet", age(taken), age(limit)))
 }
 
 /// What waits for a connection's client, loudly if that is for its slowness.

@@ -17,15 +17,15 @@ use crate::console::state::{
 const COLUMNS: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
     name("TOPIC", Size::Fill(14, 60), 0),
-    number("EXACT", 6, 60),
-    number("MATCH", 6, 70),
+    number("EXACT", 6, 0),
+    number("MATCH", 6, 66),
     number("PUB/s", 7, 0),
     number("FAN-OUT/s", 10, 90),
-    text("60 s", Size::Fill(10, 30), 0),
-    number("BACKLOG", 8, 64),
+    text("60 s", Size::Fill(10, 30), 77),
+    number("BACKLOG", 8, 56),
     number("HELD", 8, 0),
     number("POISON", 7, 115),
-    number("LAST", 6, 78),
+    number("LAST", 6, 0),
 ];
 
 /// The column from which a row that ended says why.
