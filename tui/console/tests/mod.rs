@@ -5,5 +5,6 @@ mod forbidding;
 mod keys;
 mod orders;
 mod reload;
+mod rooms;
 mod screens;
 mod waiting;
