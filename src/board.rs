@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod history;
 mod orders;
 
 use std::net::SocketAddr;
@@ -44,12 +45,15 @@ use crate::{
     clock::Moment,
     events::{
         ActorName, BrokerSample, Busy, CloseReason, Depth, Event, LastFailure, ListenerSample, Sample, SessionSample, Stamped,
-        StopPhase, SubscriptionSample, SubscriptionState, TopicSample,
+        StopPhase, SubscriptionSample, SubscriptionState, Terms, TopicSample,
     },
     name::{ClientName, Epoch, Filter, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
 };
 
-pub use self::orders::{Ban, Course, Forbidden, WaitingOrder};
+pub use self::{
+    history::{Failure, History},
+    orders::{Ban, Course, Forbidden, WaitingOrder},
+};
 
 /// What is so now.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -78,6 +82,9 @@ pub struct Board {
     /// Actors that have been in one message for more than a second, by their supervisor.
     #[serde(default)]
     pub busy: OrdMap<ActorName, Vec<Busy>>,
+    /// How orders ended and actors failed.
+    #[serde(default)]
+    pub history: History,
 }
 
 /// The broker itself.
@@ -93,6 +100,9 @@ pub struct BrokerRow {
     pub users: usize,
     /// When it started.
     pub started: Moment,
+    /// The limits that its rows are judged by.
+    #[serde(default)]
+    pub terms: Terms,
     /// What it accepts on.
     pub endpoints: OrdSet<SocketAddr>,
     /// New connections are taken.
@@ -136,6 +146,9 @@ pub struct ListenerRow {
     pub session: Option<SessionId>,
     /// Its last figures.
     pub sample: Option<ListenerSample>,
+    /// Something waits to be written to it, and nothing could be since then.
+    #[serde(default)]
+    pub stuck: Option<Moment>,
 }
 
 /// A session's connection, or what there is instead.
@@ -239,11 +252,13 @@ impl Board {
     pub fn apply(&mut self, stamped: &Stamped) {
         self.number = stamped.number;
         let at = stamped.at;
+        self.history.note(at, &stamped.event);
         match &stamped.event {
-            Event::BrokerStarted { version, pid, host, users } => {
+            Event::BrokerStarted { version, pid, host, users, terms } => {
                 *self = Self { number: stamped.number, ..Self::default() };
                 let row = &mut self.broker;
                 (row.version, row.pid, row.host, row.users, row.started) = (version.clone(), *pid, host.clone(), *users, at);
+                row.terms = terms.clone();
             }
             Event::EndpointOpened { address } => drop(self.broker.endpoints.insert(*address)),
             Event::ConfigurationRead { users, .. } => self.broker.users = *users,
@@ -259,7 +274,7 @@ impl Board {
                 self.broker.restarts = *restarts;
                 self.clear_rows();
             }
-            Event::Sample(sample) => self.apply_sample(sample),
+            Event::Sample(sample) => self.apply_sample(at, sample),
             event => {
                 self.apply_orders(at, event);
                 self.apply_listener(at, event);
@@ -332,7 +347,8 @@ impl Board {
     fn apply_listener(&mut self, at: Moment, event: &Event) {
         match event {
             Event::ListenerOpened { id, peer } => {
-                self.listeners.insert(*id, ListenerRow { peer: *peer, opened: at, session: None, sample: None });
+                let row = ListenerRow { peer: *peer, opened: at, session: None, sample: None, stuck: None };
+                self.listeners.insert(*id, row);
             }
             Event::ListenerRegistered { id, session } => {
                 if let Some(row) = self.listeners.get_mut(id) {
@@ -532,7 +548,7 @@ impl Board {
         }
     }
 
-    fn apply_sample(&mut self, sample: &Sample) {
+    fn apply_sample(&mut self, at: Moment, sample: &Sample) {
         if let Some(figures) = sample.broker {
             self.broker.sample = figures;
         }
@@ -542,6 +558,8 @@ impl Board {
         }
         for figures in &sample.listeners {
             if let Some(row) = self.listeners.get_mut(&figures.id) {
+                let is_stuck = figures.outbound_bytes > 0 && figures.bytes_out_rate == 0;
+                row.stuck = is_stuck.then(|| row.stuck.unwrap_or(at));
                 row.sample = Some(*figures);
             }
         }

@@ -6,5 +6,6 @@ mod keys;
 mod orders;
 mod readme;
 mod reload;
+mod rooms;
 mod screens;
 mod waiting;
