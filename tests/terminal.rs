@@ -2,6 +2,7 @@
 #![cfg(all(unix, feature = "console"))]
 
 mod console;
+mod leaving;
 mod reload;
 
 use cordboard::{
@@ -205,17 +206,6 @@ async fn leaving_is_a_question_with_three_answers() {
     assert!(matches!(&end, ClientEnd::Lost { why } if why.contains("503")), "{end:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_signal_to_stop_gives_the_terminal_back() {
-    let mut console = Console::open();
-    let shop = Client::builder(&console.address).name("shop").reconnect(Backoff::NEVER).connect().await.unwrap();
-    console.signal(Signal::TERM);
-    assert!(matches!(soon(shop.ended()).await, ClientEnd::Lost { .. }));
-    assert_eq!(console.eventually_ended(), 0);
-    console.eventually_given_back();
-    console.eventually(&["the broker has stopped"]);
-}
-
 /// The window is closed: the broker is none the worse for it, and no thread spins on a terminal that is not there.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_outlives_its_terminal() {
@@ -278,7 +268,7 @@ async fn no_byte_of_a_client_reaches_the_terminal_raw() {
     console.eventually(&["session.created", "guest"]);
     for view in "12457".chars() {
         console.press(&view.to_string());
-        console.eventually(&[&format!("[{view} ")]);
+        console.eventually(&[&format!("[{view}")]);
     }
     let written = console.written();
     for raw in ["\x1b]", "\x07", "\u{202e}", "\u{9b}"] {

@@ -11,6 +11,8 @@ use cordboard::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::commands::grouped;
+
 /// Events taken at once.
 const AT_ONCE: usize = 1_024;
 
@@ -76,8 +78,8 @@ fn line(event: &Event) -> String {
 pub(crate) fn loss(lost: &Lost) -> String {
     match lost.messages() {
         0 => "nothing".to_owned(),
-        1 => format!("1 message, {} B", lost.bytes),
-        messages => format!("{messages} messages, {} B", lost.bytes),
+        1 => format!("1 message, {} B", grouped(lost.bytes)),
+        messages => format!("{} messages, {} B", grouped(messages), grouped(lost.bytes)),
     }
 }
 

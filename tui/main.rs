@@ -9,6 +9,8 @@ mod commands;
 #[cfg(feature = "console")]
 mod console;
 mod demo;
+#[cfg(feature = "console")]
+mod job;
 mod logging;
 mod signals;
 mod state_dir;

@@ -50,6 +50,9 @@ impl StateDir {
             Some(path) => path,
             None => default_path().ok_or(StateDirError::Homeless)?,
         };
+        if path.is_file() {
+            return Err(StateDirError::Unwritable { path, why: io::ErrorKind::NotADirectory.into() });
+        }
         match make_private(&path).and_then(|()| probe(&path)) {
             Ok(()) => Ok(Self(path)),
             Err(why) => Err(StateDirError::Unwritable { path, why }),

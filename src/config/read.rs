@@ -279,7 +279,7 @@ impl<'a> Document<'a> {
         let message = error.message().trim_end();
         let message = match message.strip_suffix("usize").or(message.strip_suffix("u32")) {
             Some(message) => format!("{message}a whole number up to {}", u32::MAX),
-            None => message.to_owned(),
+            None => message.replace("expected a sequence", "expected a list in [ ]"),
         };
         let why = key.map_or(message.clone(), |key| format!("{}: {message}{}", key.path(), self.example(key)));
         ConfigError::WrongValue { origin: self.origin.to_owned(), line: self.line(at), why }

@@ -76,6 +76,14 @@ fn a_mistake_in_the_configuration_has_its_line() {
     let mut by_environment = program(state.path(), "serve");
     by_environment.env("CORDBOARD_CONFIG", "c.toml");
     fails(by_environment, 2, &first);
+    for (text, words) in [
+        ("listen = \"127.0.0.1:1\"\n", ["c.toml:1: listen: ", "expected a list", "write it like listen = ["]),
+        ("[queue]\n", ["c.toml:1: ", "unknown key `queue`", "did you mean `queues`?"]),
+        ("[queues]\nmax_bytes = \"many\"\n", ["c.toml:2: queues.max_bytes: ", "\"many\"", "write it like max_bytes = "]),
+    ] {
+        std::fs::write(state.path().join("c.toml"), text).unwrap();
+        fails(program(state.path(), "serve --config c.toml"), 2, &words);
+    }
 }
 
 #[test]
@@ -111,6 +119,8 @@ fn a_directory_that_cannot_be_written_is_told_with_the_way_out() {
     let state = tempfile::tempdir().unwrap();
     let words = ["cannot write to the state directory /dev/null/state", "not a directory", "name another with --state-dir"];
     fails(program(state.path(), "serve --state-dir /dev/null/state"), 1, &words);
+    std::fs::write(state.path().join("file"), "").unwrap();
+    fails(program(state.path(), "serve --state-dir file"), 1, &["directory file: not a directory", "--state-dir"]);
     fails(program(state.path(), "sub t --name n --state-dir /dev/null/state"), 1, &words);
 }
 

@@ -211,6 +211,7 @@ impl Console {
         self.eventually_so("the terminal is given back", |screen| {
             let (_, master) = self.terminal.as_ref().unwrap();
             let off = !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste();
+            let off = off && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None && !screen.application_keypad();
             (off && settings(&**master) == self.before).then_some(())
         });
     }
@@ -221,6 +222,23 @@ impl Console {
         let screen = seen.terminal.screen();
         let (_, master) = self.terminal.as_ref().unwrap();
         screen.alternate_screen() && screen.hide_cursor() && settings(&**master) != self.before
+    }
+
+    /// Waits until that is so.
+    pub(super) fn eventually_taken(&self) {
+        eventually("the terminal is taken", || self.is_taken().then_some(()));
+    }
+
+    /// Something else writes on the terminal.
+    #[cfg(target_os = "linux")]
+    pub(super) fn scribble(&self, text: &str) {
+        self.tape.lock().terminal.process(text.as_bytes());
+    }
+
+    /// Waits until the process is stopped.
+    #[cfg(target_os = "linux")]
+    pub(super) fn eventually_stopped(&self) {
+        eventually("the process is stopped", || (self.stat().first()? == "T").then_some(()));
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -255,10 +273,15 @@ impl Console {
     /// Hundredths of a second of processor time used so far.
     #[cfg(target_os = "linux")]
     fn ticks(&self) -> u64 {
+        self.stat()[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum()
+    }
+
+    /// What the system says of the process: its state first, user and system time in the 12th and 13th place.
+    #[cfg(target_os = "linux")]
+    fn stat(&self) -> Vec<String> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process())).unwrap();
-        // The name is in parentheses and may hold anything; user and system time are the 12th and 13th field after it.
-        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
-        fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
+        // Before them is a name in parentheses, which may hold anything.
+        stat.rsplit_once(')').unwrap().1.split_whitespace().map(str::to_owned).collect()
     }
 
     fn process(&self) -> u32 {

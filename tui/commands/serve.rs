@@ -97,7 +97,10 @@ fn ask_for_descriptors(connections: usize) {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
     if let Some(granted) = getrlimit(Resource::Nofile).current.filter(|granted| *granted < enough) {
-        tracing::warn!(granted, "the system grants fewer descriptors than connections.max ({connections}); raise it there");
+        tracing::warn!(
+            granted,
+            "the system grants fewer descriptors than connections.max ({connections}): raise its limit (ulimit -n), or lower connections.max"
+        );
     }
 }
 

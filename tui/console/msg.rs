@@ -36,6 +36,10 @@ pub(crate) enum Msg {
     Previewed(Result<Box<Preview>, String>),
     /// The gate refuses orders, or no longer does.
     ReadOnly(bool),
+    /// The process is asked to stop until it is told to go on.
+    Stop,
+    /// It goes on.
+    GoOn,
     /// The broker has ended.
     BrokerEnded,
 }
@@ -60,6 +64,10 @@ pub(crate) enum Effect {
     Preview,
     /// Let the gate refuse orders, or not.
     ReadOnly(bool),
+    /// Give the terminal back and stop the process.
+    Stop,
+    /// Take the terminal again, once it is this process's.
+    Retake,
     /// Put text on the terminal's clipboard.
     Copy(String),
     /// Leave the console.

@@ -12,6 +12,7 @@ use super::{
     msg::{Msg, News},
     source::{Ear, Source},
 };
+use crate::job::{Goes, Stops};
 
 /// News is passed on at most so often: as often as a frame can be drawn.
 const PACE: Duration = Duration::from_millis(33);
@@ -84,6 +85,7 @@ async fn pump<S: Source>(source: S, outbox: Outbox) -> Result<(), Gone> {
     outbox.send(Msg::ReadOnly(read_only)).await?;
     outbox.send(Msg::Start(board)).await?;
     let mut resized = signal(SignalKind::window_change()).ok();
+    let (mut stops, mut goes) = (Stops::catch().ok(), Goes::listen().ok());
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
@@ -94,6 +96,8 @@ async fn pump<S: Source>(source: S, outbox: Outbox) -> Result<(), Gone> {
                 tokio::time::sleep(pace).await;
             }
             () = size_changed(&mut resized) => send_size(&outbox).await?,
+            () = asked(&mut stops) => outbox.send(Msg::Stop).await?,
+            () = gone_on(&mut goes) => outbox.send(Msg::GoOn).await?,
             _ = second.tick() => {
                 // The gate is the program's, not only ours: someone else may close it.
                 if source.is_read_only() != read_only {
@@ -117,6 +121,20 @@ async fn size_changed(resized: &mut Option<tokio::signal::unix::Signal>) {
     };
     if heard.is_none() {
         std::future::pending::<()>().await;
+    }
+}
+
+async fn asked(stops: &mut Option<Stops>) {
+    match stops {
+        Some(stops) => stops.asked().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn gone_on(goes: &mut Option<Goes>) {
+    match goes {
+        Some(goes) => goes.on().await,
+        None => std::future::pending().await,
     }
 }
 

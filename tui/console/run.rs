@@ -22,6 +22,7 @@ use super::{
     update::update,
     view::draw,
 };
+use crate::job;
 
 /// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
@@ -29,6 +30,19 @@ const FRAME: Duration = Duration::from_millis(33);
 const TICK_MS: u64 = 1_000;
 /// After an Escape byte, what belongs to it comes within this time, over a slow line too.
 const ESCAPE: Duration = Duration::from_millis(50);
+
+/// Whose the terminal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The console's.
+    Front,
+    /// A stop was asked for: the terminal is to be given back first.
+    Stopping,
+    /// Somebody else's, until the process goes on.
+    Stopped,
+    /// The process goes on; the terminal is taken again once it is in front.
+    Behind,
+}
 
 /// The console's thread.
 struct Loop<'a, S: Source> {
@@ -40,6 +54,7 @@ struct Loop<'a, S: Source> {
     outbox: Outbox,
     ticked: u64,
     drawn: Option<Instant>,
+    place: Place,
 }
 
 /// Runs the console on this thread until it is left.
@@ -51,7 +66,7 @@ pub(super) fn run<S: Source>(source: &S, runtime: tokio::runtime::Handle, option
     let pump = runtime.spawn(pump::run(source.clone(), outbox.try_clone()?));
     let ticked = source.now().up.0 / TICK_MS;
     let (keys, typed) = (Keys::default(), Instant::now());
-    let mut console = Loop { source, runtime, state, keys, typed, outbox, ticked, drawn: None };
+    let mut console = Loop { source, runtime, state, keys, typed, outbox, ticked, drawn: None, place: Place::Front };
     let left = console.go(&mut screen, &inbox);
     pump.abort();
     left
@@ -63,10 +78,10 @@ impl<S: Source> Loop<'_, S> {
             if let Some(leave) = self.messages(inbox) {
                 return Ok(leave);
             }
-            if self.frame(screen).is_err() {
+            if self.change_places(screen).and_then(|()| self.frame(screen)).is_err() {
                 return Ok(Leave::TerminalGone);
             }
-            let bytes = match Screen::wait(&inbox.wake, self.patience())? {
+            let bytes = match screen.wait(&inbox.wake, self.patience())? {
                 Ready::Keys => Screen::read().ok(),
                 Ready::Other => Some(Vec::new()),
                 Ready::HungUp => None,
@@ -77,6 +92,23 @@ impl<S: Source> Loop<'_, S> {
                 return Ok(leave);
             }
         }
+    }
+
+    /// Gives the terminal back before a stop, and takes it again after that.
+    fn change_places(&mut self, screen: &mut Screen) -> io::Result<()> {
+        match self.place {
+            Place::Stopping => {
+                screen.lend();
+                self.place = Place::Stopped;
+                job::stop()?;
+            }
+            Place::Behind if job::is_in_front() => {
+                screen.retake()?;
+                (self.place, self.state.dirty) = (Place::Front, true);
+            }
+            Place::Front | Place::Stopped | Place::Behind => {}
+        }
+        Ok(())
     }
 
     /// Takes all messages that have come, and the second that has passed.
@@ -134,6 +166,9 @@ impl<S: Source> Loop<'_, S> {
                 self.source.set_read_only(on);
                 return self.tell(Msg::ReadOnly(self.source.is_read_only()));
             }
+            Effect::Stop if self.place == Place::Front => self.place = Place::Stopping,
+            Effect::Stop => {}
+            Effect::Retake => self.place = Place::Behind,
             // A terminal that does not take it is not a reason to stop.
             Effect::Copy(text) => drop(Screen::copy(&text)),
             Effect::Preview => {
@@ -171,7 +206,7 @@ impl<S: Source> Loop<'_, S> {
 
     /// Draws if something has changed and the last frame is long enough ago.
     fn frame(&mut self, screen: &mut Screen) -> io::Result<()> {
-        if !self.state.dirty || self.until_frame() > Duration::ZERO {
+        if self.place != Place::Front || !self.state.dirty || self.until_frame() > Duration::ZERO {
             return Ok(());
         }
         let size = screen.size()?;
@@ -197,6 +232,9 @@ impl<S: Source> Loop<'_, S> {
         let second = (self.ticked + 1) * TICK_MS;
         let next = self.state.due().map_or(second, |due| due.0.min(second));
         let until = Duration::from_millis(next.saturating_sub(now));
+        if self.place != Place::Front {
+            return until;
+        }
         let until = if self.state.dirty { until.min(self.until_frame()) } else { until };
         self.until_decided().map_or(until, |left| until.min(left))
     }

@@ -31,6 +31,8 @@ type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 pub(crate) struct Screen {
     terminal: Terminal<Bounded<Output>>,
     hook: Option<Arc<Hook>>,
+    /// It is given back for now.
+    lent: bool,
 }
 
 /// What [`Screen::wait`] found.
@@ -50,17 +52,30 @@ impl Screen {
     /// # Errors
     /// If standard input and output are not a terminal, or it cannot be set up; then it is as it was.
     pub(crate) fn take() -> io::Result<Self> {
-        enable_raw_mode()?;
-        // Cleared here and not by ratatui, which would ask for the cursor's position first: not every terminal answers.
-        let clear = Clear(ClearType::All);
-        let set_up = execute!(io::stdout(), EnterAlternateScreen, clear, event::EnableBracketedPaste, cursor::Hide);
-        match set_up.and_then(|()| Terminal::new(Bounded::new(Output::default()))) {
-            Ok(terminal) => Ok(Self { terminal, hook: Some(take_hook()) }),
+        match set_up().and_then(|()| Terminal::new(Bounded::new(Output::default()))) {
+            Ok(terminal) => Ok(Self { terminal, hook: Some(take_hook()), lent: false }),
             Err(error) => {
                 give_back();
                 Err(error)
             }
         }
+    }
+
+    /// Gives the terminal back until it is taken again.
+    pub(crate) fn lend(&mut self) {
+        self.lent = true;
+        give_back();
+    }
+
+    /// Takes the terminal again, whatever was done to it meanwhile; the next frame is drawn whole.
+    ///
+    /// # Errors
+    /// If there is none any more.
+    pub(crate) fn retake(&mut self) -> io::Result<()> {
+        self.lent = false;
+        // Both of its buffers are blank then, as the screen is.
+        self.terminal.swap_buffers();
+        set_up()
     }
 
     /// Draws a frame.
@@ -73,11 +88,14 @@ impl Screen {
         self.terminal.size().map(|size| (size.width, size.height))
     }
 
-    /// Waits until keys can be read, `wake` is readable, or `timeout` has passed.
-    pub(crate) fn wait(wake: &UnixStream, timeout: Duration) -> io::Result<Ready> {
+    /// Waits until keys can be read, `wake` is readable, or `timeout` has passed. While the terminal is lent, keys are
+    /// somebody else's; that it is gone is heard all the same.
+    pub(crate) fn wait(&self, wake: &UnixStream, timeout: Duration) -> io::Result<Ready> {
         let stdin = io::stdin();
-        let flags = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
-        let mut descriptors = [PollFd::from_borrowed_fd(stdin.as_fd(), flags), PollFd::from_borrowed_fd(wake.as_fd(), flags)];
+        let gone = PollFlags::HUP | PollFlags::ERR;
+        let keys = if self.lent { gone } else { gone | PollFlags::IN };
+        let woken = gone | PollFlags::IN;
+        let mut descriptors = [PollFd::from_borrowed_fd(stdin.as_fd(), keys), PollFd::from_borrowed_fd(wake.as_fd(), woken)];
         let timeout = Timespec { tv_sec: timeout.as_secs().try_into().unwrap_or(1), tv_nsec: timeout.subsec_nanos().into() };
         match poll(&mut descriptors, Some(&timeout)) {
             Ok(_) => {}
@@ -121,7 +139,9 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        give_back();
+        if !self.lent {
+            give_back();
+        }
         // On a terminal that is gone this is the failure that `Output` tells; ratatui's own attempt, which would print, is quiet.
         let _ = self.terminal.show_cursor();
         // A panicking thread may not change the hook; then ours stays, and does no harm to a terminal that is given back.
@@ -170,6 +190,16 @@ impl io::Write for Output {
         let flushed = self.stdout.flush();
         self.told(flushed, ())
     }
+}
+
+/// Takes the terminal.
+fn set_up() -> io::Result<()> {
+    // What crossterm has set once it does not set again, and a shell may have changed it while this process was stopped.
+    disable_raw_mode()?;
+    enable_raw_mode()?;
+    // Cleared here and not by ratatui, which would ask for the cursor's position first: not every terminal answers.
+    let clear = Clear(ClearType::All);
+    execute!(io::stdout(), EnterAlternateScreen, clear, event::EnableBracketedPaste, cursor::Hide)
 }
 
 /// Gives the terminal back, as far as there is one. Cleared first: a multiplexer that was resized meanwhile mixes the two

@@ -7,7 +7,10 @@ use cordboard::{
     events::{Event, SessionEnd, Stamped},
 };
 
-use super::{subject::Subject, text::safe};
+use super::{
+    subject::Subject,
+    text::{counted, safe},
+};
 
 /// How long an incident is worth a line.
 pub(crate) const REMEMBERED_MS: u64 = 10 * 60 * 1_000;
@@ -69,7 +72,9 @@ impl Incidents {
             Event::ListenerFailed { why, .. } | Event::SessionEnded { why: SessionEnd::Failed { why }, .. } => {
                 (Trouble::Failed, 1, safe(why))
             }
-            Event::SubscriptionPoisoned { attempts, .. } => (Trouble::Poisoned, 1, format!("after {attempts} attempts")),
+            Event::SubscriptionPoisoned { attempts, .. } => {
+                (Trouble::Poisoned, 1, format!("after {}", counted(u64::from(*attempts), "attempt")))
+            }
             Event::LimitHit { limit, who, times } => (Trouble::Limit, *times, format!("{} by {}", safe(limit), safe(who))),
             Event::RegistrationRefused { code, why, times, .. } => {
                 (Trouble::Registrations, *times, format!("{code} {}", safe(why)))

@@ -228,7 +228,23 @@ pub(crate) fn detail(event: &Event) -> String {
 
 /// `evict session 9f3c… by ana "OPS-114"`
 fn asked(order: &Order) -> String {
-    format!("{} {} {}", order.control.verb(), safe(order.control.target()), by_whom(&order.operator, &order.reason))
+    format!("{} {} {}", order.control.verb(), target(&order.control), by_whom(&order.operator, &order.reason))
+}
+
+/// What an order is about, with ids as the lists show them.
+fn target(control: &Control) -> String {
+    match control {
+        Control::EvictSession { session }
+        | Control::DropConnection { session }
+        | Control::HoldSession { session }
+        | Control::ExtendSession { session, .. } => session.short(),
+        Control::Purge { subscription: id }
+        | Control::Redeliver { subscription: id }
+        | Control::PeekQueue { subscription: id, .. } => format!("{} of {}", safe(&id.filter), id.session.short()),
+        // Its verb says already that it is an order.
+        Control::Cancel { number } => number.to_string(),
+        _ => safe(control.target()),
+    }
 }
 
 fn by_whom(by: &str, why: &str) -> String {
@@ -265,7 +281,9 @@ fn topic_detail(event: &Event) -> Option<String> {
             format!("{} dropped, {}", count(*dropped), drop_reason(*why))
         }
         Event::SubscriptionDraining { held, .. } => format!("{} held", count(*held)),
-        Event::SubscriptionPoisoned { number, attempts, .. } => format!("message {} after {attempts} attempts", count(*number)),
+        Event::SubscriptionPoisoned { number, attempts, .. } => {
+            format!("message {} after {}", count(*number), counted(u64::from(*attempts), "attempt"))
+        }
         Event::SubscriptionEnded { why, lost, .. } => format!("{}, {}", subscription_end(*why), lost_messages(lost)),
         _ => return None,
     })

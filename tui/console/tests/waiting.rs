@@ -51,6 +51,7 @@ fn what_loses_messages_can_be_taken_back() {
     assert!(bench.screen().contains("that waits already"), "{}", bench.screen());
     let cancel = given(&bench.type_("u")).clone();
     assert_eq!((&cancel.control, cancel.delay_ms), (&Control::Cancel { number: 9 }, 0));
+    ends(&mut bench, 10, cancel, Outcome::Done { lost: cordboard::events::Lost::default() });
     ends(&mut bench, 9, order, Outcome::Cancelled { by: "ana".into() });
     bench.tell(Msg::Outcome { ticket: 0, outcome: Outcome::Cancelled { by: "ana".into() } });
     bench.settle();
@@ -58,6 +59,11 @@ fn what_loses_messages_can_be_taken_back() {
     assert!(bench.screen().contains("cancelled by ana"), "{}", bench.screen());
     bench.type_("u");
     assert!(bench.screen().contains("no order waits"), "{}", bench.screen());
+    bench.type_("7");
+    for words in ["cancel order 9 by ana", "evict session 9f3c..e1a2 by ana: cancelled"] {
+        assert!(bench.screen().contains(words), "{words}: {}", bench.screen());
+    }
+    bench.type_("2");
     bench.type_("gjx");
     assert_eq!(given(&bench.type_("y")).delay_ms, 0, "nothing is lost");
 }

@@ -64,6 +64,8 @@ pub(crate) fn update(state: &mut State, at: Moment, msg: Msg) -> Vec<Effect> {
             (state.live.read_only, state.dirty) = (on, true);
             None
         }
+        Msg::Stop => Some(Effect::Stop),
+        Msg::GoOn => Some(Effect::Retake),
         Msg::BrokerEnded => Some(Effect::Leave(Leave::BrokerEnded)),
     };
     state.rebuild();
@@ -149,7 +151,10 @@ fn key(state: &mut State, event: &KeyEvent) -> Option<Effect> {
     if input::edit(state, event) {
         return None;
     }
-    let act = keymap::act(state.context(), event)?;
+    let Some(act) = keymap::act(state.context(), event) else {
+        modal::stray(state, event);
+        return None;
+    };
     if matches!(state.modal, Modal::None) { body(state, act) } else { modal::act(state, act) }
 }
 
@@ -168,6 +173,9 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
         Act::Detail => {
             state.detail = !state.detail;
             state.keep_in_sight();
+        }
+        Act::Stay => {
+            say(state, "Ctrl-Z stops nothing: the broker would stop with it; q, then d, leaves the console", Tone::Plain)
         }
         Act::Help => state.modal = Modal::Help { input: tui_input::Input::default(), top: 0 },
         Act::Quit => state.modal = Modal::Quit(0),

@@ -1,6 +1,7 @@
 //! What stands before the view: the filter line, the sort menu, the two questions, the help screen.
 
 use cordboard::board::Course;
+use crossterm::event::{KeyCode, KeyEvent};
 use tui_input::Input;
 
 use crate::console::{
@@ -153,6 +154,15 @@ fn forbidden(state: &mut State, act: Act) -> Option<Effect> {
     };
     *cursor = moved(&state.live.board, cursor.as_ref(), by);
     None
+}
+
+/// A character that no input line has taken: whoever types a phrase past its line is told so.
+pub(super) fn stray(state: &mut State, event: &KeyEvent) {
+    if let (Modal::Dialog(dialog), KeyCode::Char(_)) = (&mut state.modal, event.code)
+        && dialog.is_typed()
+    {
+        dialog.note = Some("nothing is typed here: Tab to a field".to_owned());
+    }
 }
 
 /// A key in the question before an order. Enter on Cancel cancels, and that is where the focus starts.

@@ -21,10 +21,10 @@ const COLUMNS: &[Column] = &[
     name("CLIENT", Size::Fill(9, 24), 0),
     text("SESSION", Size::Fixed(10), 120),
     number("WAITING", 8, 0),
-    number("IN FLIGHT", 9, 0),
+    number("IN FLIGHT", 9, 78),
     number("DLQ", 6, 0),
     number("POISON", 6, 0),
-    number("DROPPED", 8, 0),
+    number("DROPPED", 8, 68),
     number("OUT/s", 7, 120),
     text("STATE", Size::Fixed(8), 0),
 ];

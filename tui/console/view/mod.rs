@@ -118,13 +118,15 @@ fn pane(buffer: &mut Buffer, area: Rect, theme: Theme, (title, remark): (&str, &
     inside
 }
 
-/// An empty box in the middle of the screen; returns what is inside.
+/// An empty box in the middle of the screen, below its first line; returns what is inside.
 fn popup(frame: &mut Frame<'_>, theme: Theme, (columns, lines): (u16, u16), title: &str, edge: Style) -> Rect {
     let screen = frame.area();
     // On a narrow screen nothing of the rows behind is left to be misread beside it.
     let columns = if screen.width <= columns + 8 { screen.width } else { columns };
-    let lines = lines.min(screen.height);
-    let area = Rect::new((screen.width - columns) / 2, (screen.height - lines) / 2, columns, lines);
+    // The first line says which broker this is: nothing hides that.
+    let lines = lines.min(screen.height.saturating_sub(1));
+    let y = ((screen.height - lines) / 2).max(1).min(screen.height - lines);
+    let area = Rect::new((screen.width - columns) / 2, y, columns, lines);
     Clear.render(area, frame.buffer_mut());
     let block = Block::bordered().border_set(theme.border()).border_style(edge);
     let inside = block.inner(area);

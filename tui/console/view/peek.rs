@@ -7,7 +7,7 @@ use ratatui::{
     widgets::{Clear, Widget},
 };
 
-use cordboard::peek::{MAX_MESSAGES, PAYLOAD_BYTES, Peek, Peeked};
+use cordboard::peek::{MAX_MESSAGES, PAYLOAD_BYTES, Peek, Peeked, Place};
 
 use super::{
     pane, put,
@@ -88,7 +88,13 @@ fn begins(message: &Peeked) -> String {
 fn row(state: &State, message: &Peeked) -> Row {
     let theme = state.theme;
     let old = state.clock.wall.0.saturating_sub(message.accepted.0);
-    let tries = if message.redelivered { format!("{}+", message.attempts) } else { message.attempts.to_string() };
+    let tries = if message.place == Place::Poison {
+        "-".to_owned()
+    } else if message.redelivered {
+        format!("{}+", message.attempts)
+    } else {
+        message.attempts.to_string()
+    };
     let cells = vec![
         (place(message.place).to_owned(), theme.text()),
         (message.number.map_or_else(|| "-".to_owned(), count), theme.strong()),
@@ -110,8 +116,12 @@ fn one(state: &State, pane_: &PeekPane, message: &Peeked, buffer: &mut Buffer, a
     let remark = if pane_.hex == as_hex { format!("as {now} - h: as {other}") } else { "no text: as bytes".to_owned() };
     let inside = pane(buffer, area, theme, (&what, &remark), false);
     let again = if message.redelivered { "   may have been delivered before" } else { "" };
-    let accepted =
-        format!("accepted {}Z   {}{again}", clock_millis(message.accepted), counted(message.attempts.into(), "attempt"));
+    // What is given up is not counted any more: given back, it has all attempts anew.
+    let tries = match message.place {
+        Place::Poison => "given up".to_owned(),
+        _ => counted(message.attempts.into(), "attempt"),
+    };
+    let accepted = format!("accepted {}Z   {tries}{again}", clock_millis(message.accepted));
     put(buffer, inside, (1, 0), &accepted, theme.text());
     let named = message.headers.iter().map(|(key, value)| format!("{}={}", safe(key), safe(value)));
     let headers = named.collect::<Vec<_>>().join("  ");

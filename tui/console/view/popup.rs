@@ -1,10 +1,15 @@
 //! The two small menus: what to sort by, and how to leave.
 
 use cordboard::board::Course;
-use ratatui::{Frame, layout::Rect};
+use ratatui::{Frame, layout::Rect, style::Style};
 
 use super::{popup, put};
-use crate::console::state::{State, deed::Deed, price::Price, text::counted};
+use crate::console::state::{
+    State,
+    deed::Deed,
+    price::Price,
+    text::{counted, wrap},
+};
 
 /// Draws the menu of sort orders with the cursor on `at`.
 pub(super) fn sort(state: &State, at: usize, frame: &mut Frame<'_>) {
@@ -15,9 +20,15 @@ pub(super) fn sort(state: &State, at: usize, frame: &mut Frame<'_>) {
         let order = if way.descending { "descending" } else { "ascending" };
         let text = format!("{:<12}{order}", way.name);
         put(frame.buffer_mut(), area, (2, y as u16), &text, theme.text());
-        mark(state, frame, area, y, at);
+        if y == at {
+            mark(state, frame, area, y as u16);
+        }
     }
 }
+
+/// Columns of the question before leaving, and where it says what an answer does.
+const QUIT_COLUMNS: u16 = 74;
+const WHAT: u16 = 18;
 
 /// Draws the question before leaving with the cursor on `at`.
 pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
@@ -27,33 +38,47 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
     let answers = [
         ("Esc", "cancel", "stay here".to_owned()),
         ("d", "detach", "the broker goes on; Enter opens the console again".to_owned()),
-        ("r", "drain", format!("sends {} away; the broker and its sessions stay", counted(open, "connection"))),
+        ("r", "drain", format!("closes {}; broker and sessions stay", counted(open, "connection"))),
         if board.broker.course == Course::Ending {
             ("s", "end now", "it is shutting down: nothing more is waited for".to_owned())
         } else {
             ("s", "shut down", format!("ends {}, tells {}", counted(sessions, "session"), counted(open, "connection")))
         },
     ];
-    let area = popup(frame, theme, (74, 10), "Leave the console?", theme.title());
-    for (y, (key, name, what)) in answers.iter().enumerate() {
-        let line = y as u16 + 1;
-        put(frame.buffer_mut(), area, (2, line), key, theme.key());
-        put(frame.buffer_mut(), area, (7, line), name, theme.strong());
-        put(frame.buffer_mut(), area, (18, line), what, theme.text());
-        mark(state, frame, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, y, at);
-    }
     let (cost, style) = match loss {
         0 => ("no message would be lost".to_owned(), theme.good()),
         _ => (format!("{} would be LOST", counted(loss, "message")), theme.bad()),
     };
-    put(frame.buffer_mut(), area, (18, 5), &cost, style);
-    put(frame.buffer_mut(), area, (2, 7), "a drain or a shutdown is asked about once more before it happens", theme.dim());
+    let columns = QUIT_COLUMNS.min(frame.area().width);
+    let fold = |text: &str, from: u16| wrap(text, usize::from(columns.saturating_sub(from + 4)));
+    let told = answers.map(|(key, name, what)| (key, name, fold(&what, WHAT)));
+    let remark = fold("a drain or a shutdown is asked about once more before it happens", 2);
+    let needed = told.iter().map(|(.., what)| what.len()).sum::<usize>() + remark.len() + 3;
+    let area = popup(frame, theme, (columns, needed as u16 + 2), "Leave the console?", theme.title());
+    let mut y = 1;
+    for (number, (key, name, what)) in told.iter().enumerate() {
+        put(frame.buffer_mut(), area, (2, y), key, theme.key());
+        put(frame.buffer_mut(), area, (7, y), name, theme.strong());
+        if number == at {
+            mark(state, frame, area, y);
+        }
+        y = put_lines(frame, area, (WHAT, y), what, theme.text());
+    }
+    put(frame.buffer_mut(), area, (WHAT, y), &cost, style);
+    put_lines(frame, area, (2, y + 2), &remark, theme.dim());
 }
 
-fn mark(state: &State, frame: &mut Frame<'_>, area: Rect, y: usize, at: usize) {
-    if y == at {
-        let line = Rect { y: area.y + y as u16, height: 1, ..area }.intersection(frame.area());
-        put(frame.buffer_mut(), area, (0, y as u16), ">", state.theme.text());
-        frame.buffer_mut().set_style(line, state.theme.selected());
+/// Writes `lines` below each other; returns the line after them.
+fn put_lines(frame: &mut Frame<'_>, area: Rect, (x, y): (u16, u16), lines: &[String], style: Style) -> u16 {
+    for (below, line) in (y..).zip(lines) {
+        put(frame.buffer_mut(), area, (x, below), line, style);
     }
+    y + lines.len() as u16
+}
+
+/// The cursor is on this line.
+fn mark(state: &State, frame: &mut Frame<'_>, area: Rect, y: u16) {
+    let line = Rect { y: area.y + y, height: 1, ..area }.intersection(frame.area());
+    put(frame.buffer_mut(), area, (0, y), ">", state.theme.text());
+    frame.buffer_mut().set_style(line, state.theme.selected());
 }

@@ -131,7 +131,7 @@ pub(super) fn draw(
         let selected = cursor == Some(at);
         for (index, x, width) in &places {
             match &row.span {
-                Some((from, (text, style))) if from == index => {
+                Some((from, (text, style))) if from <= index => {
                     put(buffer, area, (*x, y), text, style.patch(row.over));
                     break;
                 }
