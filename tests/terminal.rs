@@ -268,7 +268,7 @@ async fn no_byte_of_a_client_reaches_the_terminal_raw() {
     console.eventually(&["session.created", "guest"]);
     for view in "12457".chars() {
         console.press(&view.to_string());
-        console.eventually(&[&format!("[{view} ")]);
+        console.eventually(&[&format!("[{view}")]);
     }
     let written = console.written();
     for raw in ["\x1b]", "\x07", "\u{202e}", "\u{9b}"] {
