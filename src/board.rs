@@ -3,6 +3,35 @@
 //! [`Board::apply`] is its only way to change, so `fold(events) == board` holds by construction for whoever starts from the
 //! first event, and a snapshot (one cheap clone of persistent maps) plus the events after its number catches up exactly.
 //! Pure: no clock, no I/O.
+//!
+//! It is plain data: what a monitor asks is a line over its maps, and it can be written down and read again.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use cordboard::{Board, Broker, Client, Config, board::Attachment};
+//! # let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() }).await?;
+//! # let (_, mut follower) = broker.bus().follow();
+//! # let client = Client::builder(&broker.endpoints()[0].to_string()).name("billing").connect().await?;
+//! # client.subscribe("orders/#").await?;
+//! # client.close().await?;
+//! # while broker.bus().board().broker.detached == 0 {
+//! #     follower.changed().await;
+//! #     follower.take(100);
+//! # }
+//! let board: Board = broker.bus().board();
+//! for (id, session) in &board.sessions {
+//!     if let Attachment::Detached { deadline, .. } = session.attachment {
+//!         println!("{} ({}) is away until {deadline:?}, with {} waiting", session.client, id.short(), session.depth.waiting);
+//!     }
+//! }
+//! assert_eq!(board.broker.detached, 1);
+//!
+//! let again: Board = serde_json::from_str(&serde_json::to_string(&board)?)?;
+//! assert_eq!(again, board);
+//! # Ok(())
+//! # }
+//! ```
 
 mod history;
 mod orders;

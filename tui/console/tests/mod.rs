@@ -5,6 +5,7 @@ mod fixture;
 mod forbidding;
 mod keys;
 mod orders;
+mod readme;
 mod reload;
 mod rooms;
 mod screens;
