@@ -3,7 +3,37 @@
 //! [`Board::apply`] is its only way to change, so `fold(events) == board` holds by construction for whoever starts from the
 //! first event, and a snapshot (one cheap clone of persistent maps) plus the events after its number catches up exactly.
 //! Pure: no clock, no I/O.
+//!
+//! It is plain data: what a monitor asks is a line over its maps, and it can be written down and read again.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use cordboard::{Board, Broker, Client, Config, board::Attachment};
+//! # let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() }).await?;
+//! # let (_, mut follower) = broker.bus().follow();
+//! # let client = Client::builder(&broker.endpoints()[0].to_string()).name("billing").connect().await?;
+//! # client.subscribe("orders/#").await?;
+//! # client.close().await?;
+//! # while broker.bus().board().broker.detached == 0 {
+//! #     follower.changed().await;
+//! #     follower.take(100);
+//! # }
+//! let board: Board = broker.bus().board();
+//! for (id, session) in &board.sessions {
+//!     if let Attachment::Detached { deadline, .. } = session.attachment {
+//!         println!("{} ({}) is away until {deadline:?}, with {} waiting", session.client, id.short(), session.depth.waiting);
+//!     }
+//! }
+//! assert_eq!(board.broker.detached, 1);
+//!
+//! let again: Board = serde_json::from_str(&serde_json::to_string(&board)?)?;
+//! assert_eq!(again, board);
+//! # Ok(())
+//! # }
+//! ```
 
+mod history;
 mod orders;
 
 use std::net::SocketAddr;
@@ -15,12 +45,15 @@ use crate::{
     clock::Moment,
     events::{
         ActorName, BrokerSample, Busy, CloseReason, Depth, Event, LastFailure, ListenerSample, Sample, SessionSample, Stamped,
-        StopPhase, SubscriptionSample, SubscriptionState, TopicSample,
+        StopPhase, SubscriptionSample, SubscriptionState, Terms, TopicSample,
     },
     name::{ClientName, Epoch, Filter, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
 };
 
-pub use self::orders::{Ban, Course, Forbidden, WaitingOrder};
+pub use self::{
+    history::{Failure, History},
+    orders::{Ban, Course, Forbidden, WaitingOrder},
+};
 
 /// What is so now.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +82,9 @@ pub struct Board {
     /// Actors that have been in one message for more than a second, by their supervisor.
     #[serde(default)]
     pub busy: OrdMap<ActorName, Vec<Busy>>,
+    /// How orders ended and actors failed.
+    #[serde(default)]
+    pub history: History,
 }
 
 /// The broker itself.
@@ -64,6 +100,9 @@ pub struct BrokerRow {
     pub users: usize,
     /// When it started.
     pub started: Moment,
+    /// The limits that its rows are judged by.
+    #[serde(default)]
+    pub terms: Terms,
     /// What it accepts on.
     pub endpoints: OrdSet<SocketAddr>,
     /// New connections are taken.
@@ -107,6 +146,9 @@ pub struct ListenerRow {
     pub session: Option<SessionId>,
     /// Its last figures.
     pub sample: Option<ListenerSample>,
+    /// Something waits to be written to it, and nothing could be since then.
+    #[serde(default)]
+    pub stuck: Option<Moment>,
 }
 
 /// A session's connection, or what there is instead.
@@ -210,11 +252,13 @@ impl Board {
     pub fn apply(&mut self, stamped: &Stamped) {
         self.number = stamped.number;
         let at = stamped.at;
+        self.history.note(at, &stamped.event);
         match &stamped.event {
-            Event::BrokerStarted { version, pid, host, users } => {
+            Event::BrokerStarted { version, pid, host, users, terms } => {
                 *self = Self { number: stamped.number, ..Self::default() };
                 let row = &mut self.broker;
                 (row.version, row.pid, row.host, row.users, row.started) = (version.clone(), *pid, host.clone(), *users, at);
+                row.terms = terms.clone();
             }
             Event::EndpointOpened { address } => drop(self.broker.endpoints.insert(*address)),
             Event::ConfigurationRead { users, .. } => self.broker.users = *users,
@@ -230,7 +274,7 @@ impl Board {
                 self.broker.restarts = *restarts;
                 self.clear_rows();
             }
-            Event::Sample(sample) => self.apply_sample(sample),
+            Event::Sample(sample) => self.apply_sample(at, sample),
             event => {
                 self.apply_orders(at, event);
                 self.apply_listener(at, event);
@@ -303,7 +347,8 @@ impl Board {
     fn apply_listener(&mut self, at: Moment, event: &Event) {
         match event {
             Event::ListenerOpened { id, peer } => {
-                self.listeners.insert(*id, ListenerRow { peer: *peer, opened: at, session: None, sample: None });
+                let row = ListenerRow { peer: *peer, opened: at, session: None, sample: None, stuck: None };
+                self.listeners.insert(*id, row);
             }
             Event::ListenerRegistered { id, session } => {
                 if let Some(row) = self.listeners.get_mut(id) {
@@ -503,7 +548,7 @@ impl Board {
         }
     }
 
-    fn apply_sample(&mut self, sample: &Sample) {
+    fn apply_sample(&mut self, at: Moment, sample: &Sample) {
         if let Some(figures) = sample.broker {
             self.broker.sample = figures;
         }
@@ -513,6 +558,8 @@ impl Board {
         }
         for figures in &sample.listeners {
             if let Some(row) = self.listeners.get_mut(&figures.id) {
+                let is_stuck = figures.outbound_bytes > 0 && figures.bytes_out_rate == 0;
+                row.stuck = is_stuck.then(|| row.stuck.unwrap_or(at));
                 row.sample = Some(*figures);
             }
         }

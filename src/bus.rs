@@ -20,6 +20,39 @@ use crate::{
 const RING: usize = 16_384;
 
 /// Where actors say what happened. Clones are the same bus.
+///
+/// Whoever wants to know what is so asks for the [`board`](Self::board); whoever wants to know when it changes
+/// [follows](Self::follow).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use cordboard::{Broker, Client, Config, events::Event};
+///
+/// let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() }).await?;
+/// let (mut board, mut follower) = broker.bus().follow();
+/// assert!(board.sessions.is_empty());
+///
+/// let client = Client::builder(&broker.endpoints()[0].to_string()).name("till-7").connect().await?;
+/// while board.sessions.is_empty() {
+///     follower.changed().await;
+///     let news = follower.take(100);
+///     if news.missed > 0 {
+///         // Too slow for the ring: what was missed is in a new snapshot.
+///         board = follower.resync();
+///         continue;
+///     }
+///     for event in news.events {
+///         if let Event::SessionCreated { client, .. } = &event.event {
+///             println!("{} {client} is here", event.number);
+///         }
+///         board.apply(&event);
+///     }
+/// }
+/// assert_eq!(board.sessions[&client.session()].client.as_str(), "till-7");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Bus {
     shared: Arc<Commons>,

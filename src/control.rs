@@ -2,6 +2,36 @@
 //!
 //! Every order goes through one gate ([`crate::Handle::order`]): read-only mode is checked there, a delay is waited out there,
 //! the audit record is written there, and the actor that acts answers an [`Outcome`]. The console has no other door.
+//!
+//! An order may carry what its operator saw ([`Precondition`]): if the client has come back meanwhile, or more would be lost, it
+//! is refused instead of hitting something else than was meant.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use cordboard::{Broker, Client, Config};
+//! use cordboard::control::{Control, Order, Outcome, Precondition};
+//! # let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() }).await?;
+//! # let client = Client::connect(&broker.endpoints()[0].to_string()).await?;
+//!
+//! let session = client.session();
+//! let seen = &broker.bus().board().sessions[&session];
+//! let order = Order {
+//!     reason: "OPS-114 stuck consumer".to_owned(),
+//!     precondition: Precondition { epoch: Some(seen.epoch), loss: Some(seen.depth.queued()) },
+//!     ..Order::new("ana", Control::EvictSession { session })
+//! };
+//! match broker.order(order.clone()).await {
+//!     Outcome::Done { lost } => println!("gone, and {} messages with it", lost.messages()),
+//!     outcome => panic!("{outcome}"),
+//! }
+//! // The second of two equal orders finds nothing left to do.
+//! assert_eq!(broker.order(order).await, Outcome::AlreadyGone);
+//! // The client was told, and does not come back by itself.
+//! println!("{:?}", client.ended().await);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{fmt, time::Duration};
 

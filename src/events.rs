@@ -5,6 +5,7 @@
 //! folds them is [`crate::Board`].
 
 mod actor;
+mod terms;
 
 use std::net::SocketAddr;
 
@@ -18,7 +19,10 @@ use crate::{
     wire::Code,
 };
 
-pub use self::actor::{ActorName, Busy, BusyActors, LastFailure};
+pub use self::{
+    actor::{ActorName, Busy, BusyActors, LastFailure},
+    terms::{Allowance, Terms},
+};
 
 /// An event with its place in the order of all events, counted from 1 without gaps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,6 +211,8 @@ pub enum Event {
         pid: u32,
         host: String,
         users: usize,
+        #[serde(default)]
+        terms: Terms,
     },
     /// An address is being accepted on.
     EndpointOpened {
@@ -252,6 +258,11 @@ pub enum Event {
     ListenerClosed {
         id: ListenerId,
         why: CloseReason,
+    },
+    /// A connection's actor failed; that it closed is told beside it.
+    ListenerFailed {
+        id: ListenerId,
+        why: String,
     },
     /// Registrations were refused. Rate-limited: `times` is all from this address since the last such event.
     RegistrationRefused {

@@ -4,6 +4,20 @@
 //! matches `a`, `a/b` and `a/b/c`. Names that start with `$` are reserved and no [`TopicName`], so no wildcard matches one.
 //!
 //! [`matches()`], [`covers`] and [`overlap`] say the same of one filter and of two; rights are judged with them.
+//!
+//! ```
+//! use cordboard::{
+//!     filters::{covers, matches, overlap},
+//!     name::Filter,
+//! };
+//!
+//! let filter = |text: &str| text.parse::<Filter>();
+//! assert!(matches(&filter("orders/+/new")?, &"orders/eu/new".parse()?));
+//! assert!(matches(&filter("orders/#")?, &"orders".parse()?));
+//! assert!(covers(&filter("orders/#")?, &filter("orders/+/new")?));
+//! assert!(overlap(&filter("+/eu/new")?, &filter("orders/#")?));
+//! # Ok::<_, cordboard::name::NameError>(())
+//! ```
 
 use std::collections::BTreeMap;
 

@@ -70,6 +70,27 @@ pub struct Platform {
 pub struct Broker;
 
 /// A running broker. Clones are the same one; it runs until [`shutdown`](Self::shutdown), whoever still holds a handle.
+///
+/// It is looked at by its [`bus`](Self::bus) and its [`counters`](Self::counters), and changed by [`order`](Self::order) alone.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use cordboard::{Broker, Client, Config};
+///
+/// let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() }).await?;
+/// let client = Client::connect(&broker.endpoints()[0].to_string()).await?;
+/// // Nobody has subscribed: it waits in the topic's backlog.
+/// client.publish("orders/eu", "two chairs").await?;
+///
+/// assert_eq!(broker.counters().published, 1);
+/// assert!(broker.bus().board().topics.contains_key("orders/eu"));
+/// // What a shutdown costs is said by it.
+/// assert_eq!(broker.shutdown().await.backlog, 1);
+/// assert!(broker.stopped().await, "in order, not by a failure");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Handle {
     inner: Arc<Inner>,
@@ -201,12 +222,32 @@ impl Handle {
 
     /// The gate: the one way to give an order. It is refused in read-only mode, to an operator who is a user without the
     /// right to operate on what it touches, and if it destroys and cannot be recorded; it waits there for the delay that was
-    /// asked for, and goes on if whoever asked does not; then the actor that acts answers. The record of it goes to the bus, to the log target `cordboard::audit`, and to `audit.file`, one JSON object a line.
+    /// asked for, and goes on if whoever asked does not; then the actor that acts answers. The record of it goes to the bus, to
+    /// the log target `cordboard::audit`, and to `audit.file`, one JSON object a line.
+    ///
+    /// An order is not an error when it fails: [`Outcome::Refused`] says what stood in the way and what would help. The
+    /// [module of orders](crate::control) has an example.
     pub async fn order(&self, order: Order) -> Outcome {
         Arc::clone(&self.inner.gate).order(order).await
     }
 
-    /// Says how the configuration is read again. Without this, or the second time, nothing changes.
+    /// Says how the configuration is read again, for [`reload`](Self::reload) and
+    /// [`Control::Reload`](crate::control::Control::Reload). Only the first call counts; without one, a reload is refused.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use cordboard::{Broker, Config, control::Outcome};
+    /// let config = Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() };
+    /// let broker = Broker::start(config.clone()).await?;
+    /// broker.reload_from(move || Ok(config.clone()));
+    ///
+    /// let preview = broker.preview_reload().await?;
+    /// assert!(!preview.changes.is_of_users());
+    /// assert!(matches!(broker.reload("ana").await, Outcome::Done { .. }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reload_from(&self, read: impl Fn() -> Result<Config, String> + Send + Sync + 'static) {
         self.inner.gate.reload_from(Box::new(read));
     }
@@ -225,8 +266,8 @@ impl Handle {
         Arc::clone(&self.inner.gate).order_in_hand(Order::new(by, Control::Reload { seen: None })).await
     }
 
-    /// Drains and stops the broker, as [`Control::Shutdown`](crate::control::Control::Shutdown) does but without asking the gate: takes no more connections, lets publishers have their receipts, tells every client 503, all
-    /// within `connections.drain_deadline`. Returns what queues and backlogs still held.
+    /// Drains and stops the broker, as [`Control::Shutdown`](crate::control::Control::Shutdown) does but without asking the
+    /// gate: takes no more connections, lets publishers have their receipts, tells every client 503, all within `connections.drain_deadline`. Returns what queues and backlogs still held.
     pub async fn shutdown(&self) -> Lost {
         let lost = match self.inner.broker.call(BrokerMsg::Shutdown, None).await {
             Ok(CallResult::Success(lost)) => lost,

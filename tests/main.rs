@@ -6,6 +6,7 @@ mod chaos;
 mod client;
 mod data_plane;
 mod demo;
+mod documents;
 mod failures;
 mod faults;
 mod fixture;

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use cordboard::{
     Follower, Handle, Printable,
     config::Changes,
-    events::{Event, Lost},
+    events::{Event, Lost, Terms},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -59,6 +59,7 @@ fn is_trouble(event: &Event) -> bool {
             | Event::SubscriptionPoisoned { .. }
             | Event::SubscriptionRestarted { .. }
             | Event::RightRefused { .. }
+            | Event::ListenerFailed { .. }
             | Event::ManagerFailed { .. }
             | Event::ManagersRestarted { .. }
             | Event::LimitHit { .. }
@@ -101,6 +102,9 @@ fn shown(value: &Value) -> String {
     }
     if let Ok(changes) = Changes::deserialize(value) {
         return changes.to_string();
+    }
+    if let Ok(terms) = Terms::deserialize(value) {
+        return terms.to_string();
     }
     match value.get("wall").and_then(Value::as_u64) {
         Some(wall) => humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(wall)).to_string(),

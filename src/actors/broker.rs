@@ -34,7 +34,7 @@ use crate::{
     commons::Commons,
     config::{Changes, Config},
     control::{self, Control, Order, Outcome},
-    events::{ActorName, Event, Lost, Sample},
+    events::{ActorName, Event, Lost, Sample, Terms},
     logins::Logins,
     net::Accept,
     stats::Rate,
@@ -179,6 +179,7 @@ impl Actor for Broker {
             pid: std::process::id(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             users: shared.access.current().configured.len(),
+            terms: Terms::of(&shared.config),
         });
         let (last_listener, mut children) = (Arc::default(), Children::new(doing));
         let managers = Managers::start(&myself, &shared, &endpoints, &last_listener, &mut children).await?;

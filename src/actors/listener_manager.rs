@@ -105,6 +105,8 @@ struct Entry {
     line: Arc<Line>,
     read: Rate,
     written: Rate,
+    /// What waited to be written to it when that was last told.
+    waiting: u64,
 }
 
 impl Actor for ListenerManager {
@@ -162,7 +164,10 @@ impl Actor for ListenerManager {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        if let Some(Ended { of, .. }) = state.children.ended(&event) {
+        if let Some(Ended { of, failure, .. }) = state.children.ended(&event) {
+            if let Some(why) = failure {
+                state.shared.emit(Event::ListenerFailed { id: of, why });
+            }
             state.gone(of);
         }
         Ok(())
@@ -227,7 +232,7 @@ impl State {
         match self.children.start(&self.shared, myself.get_cell(), id, Listener, arguments).await {
             Ok(actor) => {
                 self.places.taken(address, id, Arc::clone(&line), actor.clone());
-                let entry = Entry { actor, address, line, read: Rate::default(), written: Rate::default() };
+                let entry = Entry { actor, address, line, read: Rate::default(), written: Rate::default(), waiting: 0 };
                 self.listeners.insert(id, entry);
             }
             Err(error) => {
@@ -340,12 +345,13 @@ impl State {
         if self.endpoints.try_join_next().is_some() {
             return Err("an endpoint has ended, and accepts nobody any more".into());
         }
-        for Ended { of, .. } in self.children.look(&self.shared) {
+        for Ended { of, failure, .. } in self.children.look(&self.shared) {
             if let Some(entry) = self.listeners.get(&of) {
                 // Its client cannot wait for it to let go of its thread.
                 let goodbye = Goodbye::error(Code::Internal, "this connection has failed; connect again");
                 entry.line.outbound.close(goodbye.frame().as_ref());
                 self.shared.emit(Event::ListenerClosed { id: of, why: CloseReason::Failed });
+                self.shared.emit(Event::ListenerFailed { id: of, why: failure.unwrap_or_default() });
             }
             self.gone(of);
         }
@@ -379,14 +385,20 @@ impl State {
         let mut rows = Vec::new();
         for (id, entry) in &mut self.listeners {
             let line = &entry.line;
-            let changed =
-                [entry.read.sample(line.bytes_in.load(Relaxed)), entry.written.sample(line.outbound.written.load(Relaxed))];
+            let waiting = line.outbound.waiting_bytes();
+            let changed = [
+                entry.read.sample(line.bytes_in.load(Relaxed)),
+                entry.written.sample(line.outbound.written.load(Relaxed)),
+                // A client that takes nothing moves no bytes, and is the one to be told of.
+                entry.waiting != waiting,
+            ];
             if changed.contains(&true) {
+                entry.waiting = waiting;
                 rows.push(ListenerSample {
                     id: *id,
                     bytes_in_rate: entry.read.last,
                     bytes_out_rate: entry.written.last,
-                    outbound_bytes: line.outbound.waiting_bytes(),
+                    outbound_bytes: waiting,
                 });
             }
         }

@@ -3,6 +3,27 @@
 //! Rights are default deny, and a deny wins over any allow (I2). The actors ask [`Rights`] and cache the answers for as long as
 //! the users stay the same; the Broker asks the [`Authenticator`], off its mailbox, because a password costs tens of
 //! milliseconds to verify.
+//!
+//! ```
+//! use cordboard::{Config, auth::Rights, events::Action};
+//!
+//! let config = Config::parse(
+//!     r##"
+//!     [[users]]
+//!     name = "alice"
+//!     password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo"
+//!     allow.publish = ["orders/#", "replies/%u"]
+//!     deny.publish = ["orders/closed"]
+//!     "##,
+//!     "users.toml",
+//! )?;
+//! let alice = &config.users[0];
+//! let rights = Rights::for_user(&alice.name, &alice.allow, &alice.deny)?;
+//! assert!(rights.may(Action::Publish, &"replies/alice".parse()?));
+//! assert!(!rights.may(Action::Publish, &"orders/closed".parse()?), "a deny wins");
+//! assert!(!rights.may(Action::Subscribe, &"orders/eu".parse()?), "what is not allowed is denied");
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 pub(crate) mod memory;
 mod orders;

@@ -5,6 +5,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 use crate::{
     clock::Uptime,
+    control::{Control, Order, OrderRecord, Outcome},
     events::{Lost, SessionEnd, SubscriptionEnd},
 };
 
@@ -140,7 +141,7 @@ proptest! {
         }
         let number = board.number + 1;
         board.apply(&Stamped { number, at: moment(), event: Event::ManagersRestarted { restarts: 9, lost: Lost::default() } });
-        let left = Board { number, broker: board.broker.clone(), ..Board::default() };
+        let left = Board { number, broker: board.broker.clone(), history: board.history.clone(), ..Board::default() };
         prop_assert_eq!(&board, &left);
         prop_assert_eq!((board.broker.depth, board.broker.detached, board.broker.dead_letters), (Depth::default(), 0, 0));
     }
@@ -174,4 +175,74 @@ fn a_topic_that_comes_after_its_subscription_has_it() {
     }
     assert_eq!((board.topics[&topic].depth, board.topics[&topic].subscribers.len()), (depth, 1));
     assert!(board.early.is_empty());
+}
+
+fn told(events: impl IntoIterator<Item = (u64, Event)>) -> Board {
+    let mut board = Board::default();
+    for (number, (second, event)) in (1..).zip(events) {
+        let at = Moment { up: Uptime(second * 1_000), ..Moment::default() };
+        board.apply(&Stamped { number, at, event });
+    }
+    board
+}
+
+/// That nothing moves is told once; since when is for the board to remember, and it must not begin anew with every sample.
+#[test]
+fn a_connection_is_stuck_from_when_nothing_could_be_written_until_something_is() {
+    let id = ListenerId(1);
+    let sample = |bytes_out_rate, outbound_bytes| {
+        let figures = ListenerSample { id, bytes_in_rate: 0, bytes_out_rate, outbound_bytes };
+        Event::Sample(Sample { listeners: vec![figures], ..Sample::default() })
+    };
+    let opened = || (1, Event::ListenerOpened { id, peer: "127.0.0.1:9".parse().unwrap() });
+    let since = |events: &[(u64, Event)]| {
+        let board = told([opened()].into_iter().chain(events.iter().cloned()));
+        board.listeners[&id].stuck.map(|at| at.up.0)
+    };
+    assert_eq!(since(&[(2, sample(5, 5))]), None);
+    assert_eq!(since(&[(2, sample(5, 5)), (3, sample(0, 5)), (4, sample(0, 9))]), Some(3_000));
+    assert_eq!(since(&[(3, sample(0, 5)), (4, sample(1, 4))]), None);
+    assert_eq!(since(&[(3, sample(0, 5)), (4, sample(0, 0))]), None);
+}
+
+/// A leaf that failed may be gone, and how it failed is asked after nevertheless.
+#[test]
+fn failures_outlive_their_actors_and_are_bounded() {
+    let session = SessionId::from_bytes([1; 16]);
+    let failed = |why: &str| SessionEnd::Failed { why: why.into() };
+    let board = told([
+        (1, Event::ListenerFailed { id: ListenerId(7), why: "in Close".into() }),
+        (2, Event::SessionEnded { id: session, why: failed("in Attach"), lost: Lost::default() }),
+        (3, Event::ManagerFailed { manager: "TopicManager".into(), why: "in Tick".into() }),
+        (4, Event::ManagersRestarted { restarts: 1, lost: Lost::default() }),
+        (5, Event::SessionEnded { id: session, why: SessionEnd::Reclaimed, lost: Lost::default() }),
+    ]);
+    let why = |actor: ActorName| board.history.last_failure(&actor).map(|failure| (failure.at.up.0, failure.why.as_str()));
+    assert_eq!(why(ListenerId(7).into()), Some((1_000, "in Close")));
+    assert_eq!(why(session.into()), Some((2_000, "in Attach")));
+    assert_eq!(why(ActorName::TopicManager), Some((3_000, "in Tick")));
+    assert_eq!(why(ActorName::Broker), None);
+    let many = (0..500).map(|n| (n, Event::ListenerFailed { id: ListenerId(n), why: String::new() }));
+    let board = told(many);
+    assert_eq!(board.history.failures.len(), History::MAX_FAILURES);
+    assert_eq!(board.history.failures.back().map(|failure| failure.at.up.0), Some(499_000));
+}
+
+/// A console that opens late shows the orders from before; a broker that lives for years holds no more than some of them.
+#[test]
+fn the_last_orders_are_remembered_and_the_older_counted() {
+    let record = |number| {
+        let order = Order::new("ana", Control::Accept { on: true });
+        Event::Order(OrderRecord {
+            number,
+            order,
+            given: moment(),
+            ended: moment(),
+            queued: (0, 0),
+            outcome: Outcome::AlreadyGone,
+        })
+    };
+    let board = told((1..=1_007).map(|number| (number, record(number))));
+    assert_eq!((board.history.orders.len(), board.history.forgotten_orders), (History::MAX_ORDERS, 7));
+    assert_eq!(board.history.orders.keys().next(), Some(&8));
 }

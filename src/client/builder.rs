@@ -14,6 +14,33 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client to be. Made by [`Client::builder`].
+///
+/// A process that is restarted finds its session again, with all that has come for it, if it has kept the id:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = cordboard::Config { listen: vec!["127.0.0.1:0".parse()?], ..Default::default() };
+/// # let broker = cordboard::Broker::start(config).await?;
+/// # let address = &broker.endpoints()[0].to_string();
+/// use std::time::Duration;
+///
+/// use cordboard::Client;
+///
+/// let client = Client::builder(address).name("billing").reclaim_after(Duration::from_mins(10)).connect().await?;
+/// drop(client.subscribe("orders/#").await?);
+/// let kept = client.session();
+/// client.close().await?;
+/// # let other = Client::connect(address).await?;
+/// # other.publish("orders/eu", "two chairs").await?;
+///
+/// // Someone publishes; then, in the next process:
+/// let client = Client::builder(address).name("billing").session(kept).connect().await?;
+/// assert!(client.resumed());
+/// let mut orders = client.subscribe("orders/#").await?;
+/// assert!(orders.existing(), "what it held comes first");
+/// assert_eq!(orders.next().await.expect("it waited").payload, "two chairs");
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing happens before connect"]
 pub struct Builder {
     settings: register::Settings,
@@ -34,7 +61,8 @@ impl Builder {
         Self { settings, session: None, backoff: Backoff::default() }
     }
 
-    /// What the client calls itself, for the operator who sees it. It need not be unique.
+    /// What the client calls itself, for the operator who sees it: at most 128 bytes of what can be seen. It need not be unique.
+    /// One that breaks a rule is an error of [`connect`](Self::connect).
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.request.name = name.into();
         self
@@ -54,13 +82,15 @@ impl Builder {
         self
     }
 
-    /// Wishes a keep-alive time: a broker or network that has gone silent is noticed after one and a half of it.
+    /// Wishes a keep-alive time: a broker or network that has gone silent is noticed after one and a half of it. The broker
+    /// grants from 500 ms to its own `connections.keep_alive`, which is 30 s unless it is configured otherwise.
     pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
         self.settings.request.keep_alive_ms = Some(keep_alive.as_millis() as u64);
         self
     }
 
-    /// Wishes that the session waits this long for its client after a loss.
+    /// Wishes that the session waits this long for its client after a loss. The broker grants at most its
+    /// `sessions.max_reclaim_after`, 24 h unless it is configured otherwise; without a wish it is `sessions.reclaim_after`, 90 s.
     pub fn reclaim_after(mut self, reclaim_after: Duration) -> Self {
         self.settings.request.reclaim_ms = Some(reclaim_after.as_millis() as u64);
         self

@@ -28,7 +28,8 @@ use crate::{
 /// What a subscription may ask for besides its filter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// After how long without an acknowledgement the broker delivers again; none: as the broker is configured.
+    /// After how long without an acknowledgement the broker delivers again, from 100 ms to 24 h; none: as the broker is
+    /// configured, `queues.ack_timeout`.
     pub ack_timeout: Option<Duration>,
 }
 

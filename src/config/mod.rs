@@ -2,6 +2,23 @@
 //!
 //! `assets/cordboard.toml` is the manual: it gives each key its default and its reason, and a test holds it equal to
 //! [`Config::default`]. What is here was read by [`Config::parse`], which names file, line and a remedy for whatever it refuses.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use cordboard::Config;
+//!
+//! let config = Config::parse("[sessions]\nreclaim_after = \"10min\"", "cordboard.toml")?;
+//! assert_eq!(config.sessions.reclaim_after, Duration::from_mins(10));
+//! assert_eq!(config.queues, Config::default().queues, "what is left out keeps its default");
+//!
+//! let error = Config::parse("[sessions]\nreclaim_afer = \"10min\"", "cordboard.toml").unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "cordboard.toml:2: unknown key `reclaim_afer` in [sessions]; did you mean `reclaim_after`?"
+//! );
+//! # Ok::<_, cordboard::config::ConfigError>(())
+//! ```
 
 mod changes;
 mod check;

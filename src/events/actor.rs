@@ -54,6 +54,13 @@ impl ActorName {
             Self::Writer(_) => "Writer",
         }
     }
+
+    /// The broker or the manager that is of this kind.
+    pub fn manager(kind: &str) -> Option<Self> {
+        [Self::Broker, Self::TopicManager, Self::SubscriberManager, Self::SessionManager, Self::ListenerManager]
+            .into_iter()
+            .find(|actor| actor.kind() == kind)
+    }
 }
 
 /// Which one of its kind; nothing, if there is only one.

@@ -7,6 +7,24 @@
 //!
 //! Hot frames borrow from the buffer they were read from. In particular every payload is a slice of it, so an owner of the
 //! buffer as [`bytes::Bytes`] shares a payload without a copy by [`bytes::Bytes::slice_ref`].
+//!
+//! ```
+//! use cordboard::wire::{ClientFrame, Headers, MAX_FRAME, Publish, split};
+//!
+//! let publish = Publish { sequence: 1, topic: b"orders/eu", headers: Headers::NONE, payload: b"two chairs" };
+//! let mut sent = Vec::new();
+//! ClientFrame::Publish(publish).encode(&mut sent);
+//!
+//! // Half a frame is none yet, and costs nothing.
+//! assert_eq!(split(&sent[..20], MAX_FRAME)?, None);
+//! let (raw, taken) = split(&sent, MAX_FRAME)?.expect("it is whole");
+//! assert_eq!(taken, sent.len());
+//! assert_eq!(ClientFrame::decode(raw)?, ClientFrame::Publish(publish));
+//!
+//! // A length beyond the limit is refused by its four bytes alone.
+//! println!("{}", split(&[0xff; 4], MAX_FRAME).unwrap_err());
+//! # Ok::<_, cordboard::wire::WireError>(())
+//! ```
 
 mod body;
 mod client;

@@ -78,9 +78,9 @@ async fn a_process_that_is_stopped_gives_the_terminal_back_meanwhile() {
         console.eventually_without("$ fg");
         console.eventually_taken();
         console.press("4");
-        console.eventually(&["[4 Topics]"]);
+        console.eventually(&["[4Topics]"]);
         console.press("2");
-        console.eventually(&["[2 Sessions]"]);
+        console.eventually(&["[2Sess]"]);
     }
     // One that nobody can refuse: nothing is given back, but what was on the screen is no longer there.
     console.signal(Signal::STOP);

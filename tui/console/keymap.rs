@@ -18,14 +18,24 @@ pub(crate) enum Context {
     Topics,
     /// The list of subscriptions.
     DeadLetters,
+    /// The list of connections.
+    Listeners,
+    /// The supervision tree.
+    Actors,
     /// The log.
     Events,
+    /// The list of orders.
+    Audit,
     /// A session, opened.
     SessionPage,
     /// A topic, opened.
     TopicPage,
     /// A subscription, opened.
     SubscriptionPage,
+    /// A connection, opened.
+    ListenerPage,
+    /// An order, opened.
+    OrderPage,
     /// The question before an order.
     Dialog,
     /// The question before leaving.
@@ -59,6 +69,9 @@ pub(crate) enum Act {
     Open,
     Back,
     PreviousView,
+    Fold,
+    Unfold,
+    Problems,
     Filter,
     Sort,
     Invert,
@@ -198,17 +211,37 @@ const fn ask(keys: Keys, label: Text, act: Act, contexts: Contexts, hint: Text, 
     Binding { keys, label, act, contexts, hint, help, group: Group::Question }
 }
 
-use Context::{DeadLetters, Dialog, Events, Overview, SessionPage, Sessions, SubscriptionPage, TopicPage, Topics};
+use Context::{
+    Actors, Audit, DeadLetters, Dialog, Events, ListenerPage, Listeners, OrderPage, Overview, SessionPage, Sessions,
+    SubscriptionPage, TopicPage, Topics,
+};
 
-const BODY: &[Context] = &[Overview, Sessions, Topics, DeadLetters, Events, SessionPage, TopicPage, SubscriptionPage];
-const LISTS: &[Context] = &[Sessions, Topics, DeadLetters, Events];
-const SORTED: &[Context] = &[Sessions, Topics, DeadLetters];
-const OF_SESSIONS: &[Context] = &[Sessions, SessionPage];
+const BODY: &[Context] = &[
+    Overview,
+    Sessions,
+    Listeners,
+    Topics,
+    DeadLetters,
+    Actors,
+    Events,
+    Audit,
+    SessionPage,
+    TopicPage,
+    SubscriptionPage,
+    ListenerPage,
+    OrderPage,
+];
+const LISTS: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Events, Audit];
+const DETAILED: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Actors, Events, Audit];
+const SORTED: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Audit];
+const OF_SESSIONS: &[Context] = &[Sessions, SessionPage, Listeners, ListenerPage];
+const EVICTABLE: &[Context] = &[Overview, Sessions, SessionPage, Listeners, ListenerPage];
 const TIMERS: &[Context] = &[Overview, Sessions, SessionPage];
 const OF_TOPICS: &[Context] = &[Topics, TopicPage];
 const OF_SUBSCRIPTIONS: &[Context] = &[DeadLetters, SubscriptionPage, SessionPage, TopicPage];
 const HOLDERS: &[Context] = &[Topics, TopicPage, DeadLetters, SubscriptionPage, SessionPage];
-const FORBIDDABLE: &[Context] = &[Sessions, SessionPage, Topics, TopicPage];
+const FORBIDDABLE: &[Context] = &[Sessions, SessionPage, Topics, TopicPage, Listeners, ListenerPage];
+const TREE: &[Context] = &[Actors];
 const LOOK: &[Context] = &[Context::Peek];
 const LOOKS: &[Context] = &[Context::Peek, Context::Forbidden];
 const QUESTIONS: &[Context] = &[Dialog, Context::Quit, Context::Sort];
@@ -220,12 +253,15 @@ const SCROLLED: &[Context] = &[Context::Quit, Context::Sort, Context::Help];
 pub(crate) static TABLE: &[Binding] = &[
     go(&[code(KeyCode::Enter)], "Enter", Act::Open, "open", "open the object under the cursor"),
     go(&[code(KeyCode::Esc)], "Esc", Act::Back, "", "back; in a list, clear the filter; never quits"),
-    go(&[key('-')], "-", Act::PreviousView, "", "the view before this one"),
+    go(&[key('-')], "-", Act::PreviousView, "", "back to where you came from, cursor included"),
     go(&[key('1')], "1", Act::Go(View::Overview), "", "Overview: needs attention, figures, next to be reclaimed"),
     go(&[key('2')], "2", Act::Go(View::Sessions), "", "Sessions"),
+    go(&[key('3')], "3", Act::Go(View::Listeners), "", "Listeners: connections, who registers, who reads slowly"),
     go(&[key('4')], "4", Act::Go(View::Topics), "", "Topics"),
     go(&[key('5')], "5", Act::Go(View::DeadLetters), "", "Dead letters: what each subscription holds"),
+    go(&[key('6')], "6", Act::Go(View::Actors), "", "Actors: the supervision tree, restarts, last failures"),
     go(&[key('7')], "7", Act::Go(View::Events), "", "Events"),
+    go(&[key('8')], "8", Act::Go(View::Audit), "", "Audit: every order, by whom, why, at what cost"),
     Binding {
         contexts: &[Overview],
         ..go(&[code(KeyCode::Tab), code(KeyCode::BackTab)], "Tab", Act::Pane, "pane", "the other pane")
@@ -238,10 +274,13 @@ pub(crate) static TABLE: &[Binding] = &[
     moves(&[code(KeyCode::PageUp)], "PgUp", Act::PageUp, "a page up"),
     moves(&[control('d')], "Ctrl-D", Act::HalfDown, "half a page down"),
     moves(&[control('u')], "Ctrl-U", Act::HalfUp, "half a page up"),
+    look(&[key('h'), code(KeyCode::Left)], "h Left", Act::Fold, TREE, "fold", "fold the node, or go to the one above it"),
+    look(&[key('l'), code(KeyCode::Right)], "l Right", Act::Unfold, TREE, "unfold", "unfold the node; Enter does either"),
+    look(&[key('!')], "!", Act::Problems, TREE, "problems only", "problems only, or all actors"),
     look(&[key('/')], "/", Act::Filter, LISTS, "filter", "filter by words and terms, as under Filters"),
     look(&[key('s')], "s", Act::Sort, SORTED, "sort", "sort by..."),
     look(&[key('S')], "S", Act::Invert, SORTED, "", "sort the other way round"),
-    order(&[key('x')], "x", Act::Evict, TIMERS, "evict", "evict the session: it and all that its queues hold end"),
+    order(&[key('x')], "x", Act::Evict, EVICTABLE, "evict", "evict the session: it and all that its queues hold end"),
     order(&[key('x')], "x", Act::Kill, OF_TOPICS, "kill", "kill the topic: exact subscriptions and what they hold end"),
     order(&[key('D')], "D", Act::Drop, OF_SESSIONS, "drop", "drop the connection: the session lives, its timer starts"),
     order(&[key('H')], "H", Act::Hold, TIMERS, "hold", "hold the reclaim timer"),
@@ -254,7 +293,7 @@ pub(crate) static TABLE: &[Binding] = &[
     order(&[key('L')], "L", Act::Reload, BODY, "", "load the configuration again: users, passwords, rights"),
     look(&[key('i')], "i", Act::Peek, HOLDERS, "look in", "look into a queue or backlog: a copy, audited, nothing moves"),
     look(&[key('F')], "F", Act::Forbidden, BODY, "", "what is forbidden, by whom, why; B there allows it"),
-    look(&[key('d')], "d", Act::Detail, LISTS, "detail", "show or hide the detail"),
+    look(&[key('d')], "d", Act::Detail, DETAILED, "detail", "show or hide the detail"),
     look(&[key('p')], "p", Act::Pause, BODY, "pause", "freeze the screen; collection goes on, and is counted"),
     look(&[key('y')], "y", Act::Copy, BODY, "", "copy the full id to the terminal's clipboard (OSC 52)"),
     program(&[key('r')], "r", Act::ReadOnly, "read-only", "read-only on or off, for every order to this broker"),
@@ -316,12 +355,17 @@ mod tests {
     const ALL: &[Context] = &[
         Overview,
         Sessions,
+        Listeners,
         Topics,
         DeadLetters,
+        Actors,
         Events,
+        Audit,
         SessionPage,
         TopicPage,
         SubscriptionPage,
+        ListenerPage,
+        OrderPage,
         Dialog,
         Context::Quit,
         Context::Filter,

@@ -9,7 +9,7 @@ use super::{
     incidents::Trouble,
     model::Model,
     subject::Subject,
-    text::{age, count, count as number, counted, left},
+    text::{age, bytes, count, count as number, counted, left, safe},
 };
 
 /// The most lines that are made; the rest is counted.
@@ -18,6 +18,10 @@ const MOST: usize = 200;
 const SOON_MS: u64 = 60_000;
 /// A reclaim is very soon from here on.
 pub(crate) const VERY_SOON_MS: u64 = 30_000;
+/// A client that took nothing for so long is worth a line.
+const STUCK_MS: u64 = 2_000;
+/// An actor in one message for so long cannot wait.
+const BUSY_S: u64 = 5;
 /// Refusals in the remembered time that make a burst.
 const BURST: u64 = 10;
 
@@ -36,8 +40,12 @@ pub(crate) enum Rule {
     ReclaimSoon,
     /// Dead letters grow.
     DeadLettersGrow,
+    /// An actor is in one message for long.
+    Busy,
     /// An actor was restarted.
     Restarted,
+    /// An actor failed and is gone.
+    Failed,
     /// Messages were given up.
     Poison,
     /// A client stopped reading.
@@ -61,8 +69,10 @@ impl Rule {
             Self::ReclaimSoon => "reclaim soon",
             Self::DeadLettersGrow => "DLQ growing",
             Self::Restarted => "restarted",
+            Self::Failed => "actor failed",
+            Self::Busy => "busy",
             Self::Poison => "poison",
-            Self::Stalled => "stalled reader",
+            Self::Stalled => "stalled",
             Self::NoSubscriber => "no subscriber",
             Self::Limit => "limit hit",
             Self::Refusals => "refused",
@@ -87,7 +97,9 @@ pub(crate) struct Attention {
 pub(crate) fn assess(model: &Model) -> (Vec<Attention>, usize) {
     let mut lines = Vec::new();
     broker(model, &mut lines);
+    actors(model, &mut lines);
     sessions(model, &mut lines);
+    listeners(model, &mut lines);
     topics(model, &mut lines);
     dead_letters(model, &mut lines);
     incidents(model, &mut lines);
@@ -137,6 +149,36 @@ fn sessions(model: &Model, lines: &mut Vec<Attention>) {
     }
 }
 
+/// Who is in one message for long may soon be called hung.
+fn actors(model: &Model, lines: &mut Vec<Attention>) {
+    for busy in model.board.busy.values().flatten() {
+        lines.push(Attention {
+            urgent: busy.seconds >= BUSY_S,
+            rule: Rule::Busy,
+            subject: Subject::Actor(busy.actor.clone()),
+            what: format!("in {} for {}s; 6 shows it", safe(&busy.message), busy.seconds),
+        });
+    }
+}
+
+/// Clients that take nothing of what waits for them.
+fn listeners(model: &Model, lines: &mut Vec<Attention>) {
+    let limit = model.board.broker.terms.stall_ms;
+    for (id, row) in &model.board.listeners {
+        let Some(since) = row.stuck else { continue };
+        let millis = since.up.until(model.now.up).as_millis() as u64;
+        if millis >= STUCK_MS {
+            let waits = row.sample.map_or(0, |sample| sample.outbound_bytes);
+            lines.push(Attention {
+                urgent: millis >= limit / 2,
+                rule: Rule::Stalled,
+                subject: Subject::Listener(*id),
+                what: format!("took nothing for {} of {}; {} wait", age(millis), age(limit), bytes(waits)),
+            });
+        }
+    }
+}
+
 fn topics(model: &Model, lines: &mut Vec<Attention>) {
     for (topic, row) in &model.board.topics {
         let Some(sample) = &row.sample else { continue };
@@ -174,8 +216,10 @@ fn incidents(model: &Model, lines: &mut Vec<Attention>) {
         let (urgent, rule, what) = match trouble {
             Trouble::Dropped => (true, Rule::MessagesLost, format!("{} dropped {ago} ago: {why}", number(count))),
             Trouble::Restarted => {
-                (*subject == Subject::Broker, Rule::Restarted, format!("{} {ago} ago: {why}", counted(count, "failure")))
+                let is_manager = matches!(subject, Subject::Actor(_));
+                (is_manager, Rule::Restarted, format!("{} {ago} ago: {why}", counted(count, "failure")))
             }
+            Trouble::Failed => (false, Rule::Failed, format!("{ago} ago: {why}")),
             Trouble::Poisoned => (false, Rule::Poison, format!("{} given up {ago} ago {why}", number(count))),
             Trouble::Limit => (false, Rule::Limit, format!("{why}: {} {ago} ago", counted(count, "time"))),
             Trouble::Registrations if count >= BURST => {

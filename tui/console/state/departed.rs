@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 
 use cordboard::{
     Board,
-    board::{SessionRow, TopicRow},
+    board::{ListenerRow, SessionRow, TopicRow},
     clock::Moment,
     events::{Event, Lost, SessionEnd, Stamped},
-    name::{SessionId, TopicName},
+    name::{ListenerId, SessionId, TopicName},
 };
 
-use super::text::{age, bytes, clock, count, counted, safe};
+use super::{
+    text::{age, bytes, clock, count, counted, safe},
+    words::close_reason,
+};
 
 /// How long they stay.
 const STAY_MS: u64 = 5_000;
@@ -50,6 +53,11 @@ impl<Row> Ended<Row> {
         format!("{}: {} ({})", counted(self.lost.messages(), "message"), parts.join(", "), bytes(self.lost.bytes))
     }
 
+    /// `peer closed, 4s ago`: of what never holds messages.
+    pub(crate) fn last_word(&self, now: Moment) -> String {
+        format!("{}, {} ago", self.why, age(self.at.up.until(now.up).as_millis() as u64))
+    }
+
     /// `evicted by ana, 4s ago, 88 messages lost: OPS-114`. The reason last: it may be long, and its operator knows it.
     pub(crate) fn epitaph(&self, now: Moment) -> String {
         let ago = age(self.at.up.until(now.up).as_millis() as u64);
@@ -65,6 +73,8 @@ pub(crate) struct Departed {
     pub(crate) sessions: BTreeMap<SessionId, Ended<SessionRow>>,
     /// Topics.
     pub(crate) topics: BTreeMap<TopicName, Ended<TopicRow>>,
+    /// Connections.
+    pub(crate) listeners: BTreeMap<ListenerId, Ended<ListenerRow>>,
 }
 
 impl Departed {
@@ -76,6 +86,12 @@ impl Departed {
                 if let (Some(row), true) = (board.sessions.get(id), self.sessions.len() < MOST) {
                     self.sessions
                         .insert(*id, Ended { row: row.clone(), at, why: ending(why), lost: *lost, because: because(why) });
+                }
+            }
+            Event::ListenerClosed { id, why } => {
+                if let (Some(row), true) = (board.listeners.get(id), self.listeners.len() < MOST) {
+                    let (why, lost, because) = (close_reason(*why).to_owned(), Lost::default(), String::new());
+                    self.listeners.insert(*id, Ended { row: row.clone(), at, why, lost, because });
                 }
             }
             Event::TopicKilled { topic, by, lost } => {
@@ -97,11 +113,16 @@ impl Departed {
 
     /// Lets go of what has been shown long enough; true if there was any.
     pub(crate) fn expire(&mut self, now: Moment) -> bool {
-        let before = self.sessions.len() + self.topics.len();
+        let before = self.len();
         let fresh = |at: Moment| (at.up.until(now.up).as_millis() as u64) < STAY_MS;
         self.sessions.retain(|_, ended| fresh(ended.at));
         self.topics.retain(|_, ended| fresh(ended.at));
-        before != self.sessions.len() + self.topics.len()
+        self.listeners.retain(|_, ended| fresh(ended.at));
+        before != self.len()
+    }
+
+    fn len(&self) -> usize {
+        self.sessions.len() + self.topics.len() + self.listeners.len()
     }
 }
 

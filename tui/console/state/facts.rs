@@ -7,9 +7,13 @@ use super::{
     deed::Deed,
     departed::Ended,
     orders,
+    page::LOOKED_AT,
     price::Price,
+    room_facts::order_facts,
     subject::Subject,
     tables::{
+        audit::Ordered,
+        listeners::Listener,
         sessions::{Fate, Session},
         subscriptions::Subscription,
         topics::Topic,
@@ -40,7 +44,7 @@ pub(crate) enum Saying {
 /// A labelled line.
 pub(crate) type Line = (&'static str, Saying);
 
-fn text(text: impl Into<String>) -> Saying {
+pub(super) fn text(text: impl Into<String>) -> Saying {
     Saying::Text(text.into())
 }
 
@@ -55,6 +59,11 @@ impl State {
             Subject::Subscription(id) => {
                 Subscription::find(self.shown(), id).map_or_else(Vec::new, |row| self.subscription_facts(&row))
             }
+            Subject::Listener(id) => {
+                Listener::find(self.shown(), *id).map_or_else(Vec::new, |listener| self.listener_facts(&listener))
+            }
+            Subject::Order(number) => Ordered::find(self.shown(), *number).map_or_else(Vec::new, |row| order_facts(&row)),
+            Subject::Actor(actor) => self.actor_facts(actor),
             Subject::Broker => Vec::new(),
         }
     }
@@ -65,7 +74,8 @@ impl State {
         match subject {
             Subject::Session(id) => departed.sessions.contains_key(id),
             Subject::Topic(topic) => departed.topics.contains_key(topic),
-            Subject::Subscription(_) | Subject::Broker => false,
+            Subject::Listener(id) => departed.listeners.contains_key(id),
+            Subject::Subscription(_) | Subject::Order(_) | Subject::Actor(_) | Subject::Broker => false,
         }
     }
 
@@ -84,8 +94,10 @@ impl State {
             ("number", text(count(stamped.number))),
             ("time", text(format!("{}Z   up {}", clock_millis(stamped.at.wall), age(stamped.at.up.0)))),
         ];
-        if entry.subject().is_some() {
-            lines.push(("about", text(format!("{}   Enter opens it", entry.about()))));
+        if let Some(subject) = entry.subject() {
+            let about = entry.about();
+            let about = if about.is_empty() { subject.label_in(self.shown()) } else { about };
+            lines.push(("about", text(format!("{about}   Enter opens it"))));
         }
         Some((lines, entry.text()))
     }
@@ -136,6 +148,10 @@ impl State {
             Some(matched) => format!("{} at the last publish, wildcards too", count(matched)),
             None => "not known before the first publish".to_owned(),
         };
+        let matched = match self.shown().board.subscriptions.len() {
+            ..=LOOKED_AT => matched,
+            _ => format!("{matched} (below: of the first {})", count(LOOKED_AT as u64)),
+        };
         let price = Price::of(&Deed::Kill(topic.name.clone()), &self.shown().board);
         let exact = counted(row.subscribers.len() as u64, "exact subscription");
         vec![
@@ -165,8 +181,14 @@ impl State {
             None => "gone".to_owned(),
         };
         let dropped = format!("{} so far", counted(depth.dropped, "message"));
+        let filter = match self.shown().board.topics.len() {
+            LOOKED_AT.. if row.id.filter.exact().is_none() => {
+                format!("{}   topics below: of the first {}", row.filter(), count(LOOKED_AT as u64))
+            }
+            _ => row.filter(),
+        };
         vec![
-            ("filter", text(row.filter())),
+            ("filter", text(filter)),
             ("session", text(format!("{} {}   {whose}", row.id.session.short(), row.client()))),
             ("state", text(format!("{}   {} old   {}", row.state(), row.age(), counted(u64::from(row.row.restarts), "restart")))),
             ("holds", text(holds(depth))),

@@ -23,9 +23,6 @@ const TALL: u16 = 22;
 /// Below this many lines for list and detail together there is no room for a detail.
 const DETAIL_FROM: u16 = 14;
 
-/// Lines of facts on a page, above its members.
-pub(crate) const FACTS: u16 = 6;
-
 /// Where the parts of a screen are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Geometry {
@@ -91,9 +88,9 @@ impl Geometry {
         usize::from(self.list.height.saturating_sub(1))
     }
 
-    /// Members that a page shows: below its border, its facts, a blank line and the titles.
-    pub(crate) fn members(&self) -> usize {
-        inside(self.body).saturating_sub(usize::from(FACTS) + 2)
+    /// Members that a page shows: below its border, so many facts, a blank line and the titles.
+    pub(crate) fn members(&self, facts: u16) -> usize {
+        inside(self.body).saturating_sub(usize::from(facts) + 2)
     }
 
     /// The overview's panes.

@@ -15,8 +15,11 @@ pub(crate) enum HelpLine {
 /// What the screen's signs mean.
 const SIGNS: &[(&str, &str)] = &[
     ("!!", "session: 30 s left; subscription: it dropped messages"),
+    ("!!", "connection: takes nothing; actor: busy; order: messages lost"),
     ("!", "session: 60 s left; subscription: poison; topic: no subscriber"),
-    ("..", "session: an operator holds its timer"),
+    ("!", "connection: behind by more than a second; order: not done"),
+    ("?", "connection: not registered yet; order: nobody answered"),
+    ("..", "session: an operator holds its timer; order: it waits"),
     ("~~", "ended; stays for 5 s with the reason"),
     ("r", "its actor was restarted"),
     ("DLQ", "dead letters: what waits for a client that is away"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cordboard::{
     clock::Moment,
-    events::{Event, Stamped},
+    events::{Event, SessionEnd, Stamped},
 };
 
 use super::{
@@ -24,6 +24,8 @@ pub(crate) enum Trouble {
     Dropped,
     /// An actor failed and was restarted.
     Restarted,
+    /// An actor failed and is gone.
+    Failed,
     /// A message was given up.
     Poisoned,
     /// A bound was reached.
@@ -54,13 +56,21 @@ pub(crate) struct Incidents(BTreeMap<(Trouble, Subject, String), Incident>);
 impl Incidents {
     /// Remembers `stamped` if it is bad news.
     pub(crate) fn note(&mut self, stamped: &Stamped) {
-        let subject = || Subject::of_event(&stamped.event).unwrap_or(Subject::Broker);
+        let subject = || match &stamped.event {
+            // Those that are refused in a burst have a connection each; what there is to see are the events.
+            Event::RegistrationRefused { .. } | Event::Order(_) => Subject::Broker,
+            Event::SessionEnded { id, .. } => Subject::Actor((*id).into()),
+            event => Subject::of_event(event).unwrap_or(Subject::Broker),
+        };
         let (trouble, count, why) = match &stamped.event {
             Event::SubscriptionOverflowed { dropped, why, .. } | Event::BacklogOverflowed { dropped, why, .. } => {
                 (Trouble::Dropped, *dropped, super::words::drop_reason(*why).to_owned())
             }
             Event::TopicRestarted { why, .. } | Event::SubscriptionRestarted { why, .. } => (Trouble::Restarted, 1, safe(why)),
             Event::ManagerFailed { manager, why } => (Trouble::Restarted, 1, format!("{}: {}", safe(manager), safe(why))),
+            Event::ListenerFailed { why, .. } | Event::SessionEnded { why: SessionEnd::Failed { why }, .. } => {
+                (Trouble::Failed, 1, safe(why))
+            }
             Event::SubscriptionPoisoned { attempts, .. } => {
                 (Trouble::Poisoned, 1, format!("after {}", counted(u64::from(*attempts), "attempt")))
             }

@@ -36,13 +36,15 @@ pub(crate) trait Table {
     type Id: Clone + Ord;
     /// A row, borrowed from the model.
     type Row<'a>: Facts;
+    /// What its reader has chosen to see of it, beside the filter.
+    type Lens: Clone + Default;
     /// The ways to sort it; the first is the usual one.
     const SORTS: &'static [Sort];
     /// The fields a filter may ask for.
     const FIELDS: &'static [&'static str];
 
-    /// All rows.
-    fn rows(model: &Model) -> impl Iterator<Item = Self::Row<'_>>;
+    /// All rows, as seen through `lens`.
+    fn rows<'a>(model: &'a Model, lens: &Self::Lens) -> impl Iterator<Item = Self::Row<'a>>;
     /// A row's id.
     fn id(row: &Self::Row<'_>) -> Self::Id;
     /// True for a row that is shown only because it has just ended.
@@ -51,6 +53,38 @@ pub(crate) trait Table {
     }
     /// What the row is sorted by.
     fn value(row: &Self::Row<'_>, sort: &'static str) -> Value;
+}
+
+/// What can be done with a list, whatever its rows are.
+pub(crate) trait AnyList {
+    /// The ways to sort it.
+    fn sorts(&self) -> &'static [Sort];
+    /// The place of its way of sorting among them.
+    fn sort_index(&self) -> usize;
+    /// Sorts by the way at `index`.
+    fn sort_by(&mut self, index: usize);
+    /// The other way round.
+    fn invert(&mut self);
+    /// The filter.
+    fn filter(&self) -> &Filter;
+    /// Shows only what passes `text`.
+    fn filter_by(&mut self, text: &str);
+    /// True if there are rows and none passes the filter.
+    fn is_filtered_out(&self) -> bool;
+    /// What is shown may no longer be so.
+    fn mark_stale(&mut self);
+    /// When it wants to be rebuilt: four times a second at most, and less often the longer it is.
+    fn due(&self) -> Option<Uptime>;
+    /// Sorts and filters anew.
+    fn rebuild(&mut self, model: &Model, now: Moment, rows: usize);
+    /// Scrolls as little as is needed to show the cursor, and leaves no room empty that rows could fill.
+    fn keep_in_sight(&mut self, rows: usize);
+    /// Moves the cursor by `rows`; it stops at both ends.
+    fn move_by(&mut self, by: isize, rows: usize);
+    /// To the first row.
+    fn first(&mut self, rows: usize);
+    /// To the last row.
+    fn last(&mut self, rows: usize);
 }
 
 /// A list and where its reader is in it.
@@ -63,6 +97,7 @@ pub(crate) struct List<T: Table> {
     sort: usize,
     inverted: bool,
     filter: Filter,
+    lens: T::Lens,
     follow: bool,
     total: usize,
     built: Option<Uptime>,
@@ -79,6 +114,7 @@ impl<T: Table> Default for List<T> {
             sort: 0,
             inverted: false,
             filter: Filter::default(),
+            lens: T::Lens::default(),
             follow: false,
             total: 0,
             built: None,
@@ -113,9 +149,16 @@ impl<T: Table> List<T> {
         self.cursor.as_ref()
     }
 
-    /// The filter.
-    pub(crate) fn filter(&self) -> &Filter {
-        &self.filter
+    /// What its reader has chosen to see of it.
+    pub(crate) fn lens(&self) -> &T::Lens {
+        &self.lens
+    }
+
+    /// The same, to be changed: the rows are others then.
+    pub(crate) fn lens_mut(&mut self) -> &mut T::Lens {
+        self.stale = true;
+        self.built = None;
+        &mut self.lens
     }
 
     /// True while it stays at its end.
@@ -136,72 +179,11 @@ impl<T: Table> List<T> {
         (&self.order[start..end], cursor)
     }
 
-    /// What is shown may no longer be so.
-    pub(crate) fn mark_stale(&mut self) {
-        self.stale = true;
-    }
-
-    /// When it wants to be rebuilt: four times a second at most, and less often the longer it is.
-    pub(crate) fn due(&self) -> Option<Uptime> {
-        let pause = 250 + self.total as u64 / 100;
-        self.stale.then(|| self.built.map_or(Uptime(0), |built| Uptime(built.0 + pause)))
-    }
-
-    /// Sorts and filters anew.
-    pub(crate) fn rebuild(&mut self, model: &Model, now: Moment, rows: usize) {
-        let (name, descending) = self.sort();
-        let mut keyed = Vec::new();
-        self.total = 0;
-        for row in T::rows(model) {
-            self.total += 1;
-            if self.filter.is_empty() || self.filter.passes(&row) {
-                keyed.push((T::value(&row, name), T::id(&row), T::is_over(&row)));
-            }
-        }
-        keyed.sort_unstable_by(|(a, a_id, _), (b, b_id, _)| {
-            let order = if descending { b.cmp(a) } else { a.cmp(b) };
-            order.then_with(|| a_id.cmp(b_id))
-        });
-        if self.cursor.is_none() {
-            // A cursor that nobody has moved starts on a row that something can be done to.
-            self.at = keyed.iter().position(|(.., over)| !over).unwrap_or(0);
-        }
-        self.order.clear();
-        self.order.extend(keyed.into_iter().map(|(_, id, _)| id));
-        (self.built, self.stale) = (Some(now.up), false);
-        self.find_cursor();
-        self.keep_in_sight(rows);
-    }
-
     fn find_cursor(&mut self) {
         let found = self.cursor.as_ref().and_then(|cursor| self.order.iter().position(|id| id == cursor));
         let last = self.order.len().saturating_sub(1);
         self.at = if self.follow { last } else { found.unwrap_or(self.at.min(last)) };
         self.cursor = self.order.get(self.at).cloned();
-    }
-
-    /// Scrolls as little as is needed to show the cursor, and leaves no room empty that rows could fill.
-    pub(crate) fn keep_in_sight(&mut self, rows: usize) {
-        let rows = rows.max(1);
-        let highest = (self.at + 1).saturating_sub(rows);
-        self.top = self.top.clamp(highest, self.at).min(self.order.len().saturating_sub(rows));
-    }
-
-    /// Moves the cursor by `rows`; it stops at both ends.
-    pub(crate) fn move_by(&mut self, by: isize, rows: usize) {
-        self.go_to(self.at.saturating_add_signed(by), rows);
-        self.follow = self.follow && by > 0;
-    }
-
-    /// To the first row.
-    pub(crate) fn first(&mut self, rows: usize) {
-        self.go_to(0, rows);
-        self.follow = false;
-    }
-
-    /// To the last row.
-    pub(crate) fn last(&mut self, rows: usize) {
-        self.go_to(usize::MAX, rows);
     }
 
     fn go_to(&mut self, at: usize, rows: usize) {
@@ -224,27 +206,91 @@ impl<T: Table> List<T> {
         self.cursor = Some(id);
         self.stale = true;
     }
+}
 
-    /// Sorts by the way at `index` of [`Table::SORTS`].
-    pub(crate) fn sort_by(&mut self, index: usize) {
-        (self.sort, self.inverted, self.stale) = (index.min(T::SORTS.len() - 1), false, true);
+impl<T: Table> AnyList for List<T> {
+    fn sorts(&self) -> &'static [Sort] {
+        T::SORTS
     }
 
-    /// The place of its way of sorting in [`Table::SORTS`].
-    pub(crate) fn sort_index(&self) -> usize {
+    fn sort_index(&self) -> usize {
         self.sort
     }
 
-    /// The other way round.
-    pub(crate) fn invert(&mut self) {
+    fn sort_by(&mut self, index: usize) {
+        (self.sort, self.inverted, self.stale) = (index.min(T::SORTS.len() - 1), false, true);
+    }
+
+    fn invert(&mut self) {
         (self.inverted, self.stale) = (!self.inverted, true);
     }
 
-    /// Shows only what passes `text`.
-    pub(crate) fn filter_by(&mut self, text: &str) {
+    fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    fn filter_by(&mut self, text: &str) {
         let filter = Filter::parse(text, T::FIELDS);
         if filter != self.filter {
             (self.filter, self.stale) = (filter, true);
         }
+    }
+
+    fn is_filtered_out(&self) -> bool {
+        self.total > 0 && self.order.is_empty()
+    }
+
+    fn mark_stale(&mut self) {
+        self.stale = true;
+    }
+
+    fn due(&self) -> Option<Uptime> {
+        let pause = 250 + self.total as u64 / 100;
+        self.stale.then(|| self.built.map_or(Uptime(0), |built| Uptime(built.0 + pause)))
+    }
+
+    fn rebuild(&mut self, model: &Model, now: Moment, rows: usize) {
+        let (name, descending) = self.sort();
+        let mut keyed = Vec::new();
+        self.total = 0;
+        for row in T::rows(model, &self.lens) {
+            self.total += 1;
+            if self.filter.is_empty() || self.filter.passes(&row) {
+                keyed.push((T::value(&row, name), T::id(&row), T::is_over(&row)));
+            }
+        }
+        keyed.sort_unstable_by(|(a, a_id, _), (b, b_id, _)| {
+            let order = if descending { b.cmp(a) } else { a.cmp(b) };
+            order.then_with(|| a_id.cmp(b_id))
+        });
+        if self.cursor.is_none() {
+            // A cursor that nobody has moved starts on a row that something can be done to.
+            self.at = keyed.iter().position(|(.., over)| !over).unwrap_or(0);
+        }
+        self.order.clear();
+        self.order.extend(keyed.into_iter().map(|(_, id, _)| id));
+        (self.built, self.stale) = (Some(now.up), false);
+        self.find_cursor();
+        self.keep_in_sight(rows);
+    }
+
+    fn keep_in_sight(&mut self, rows: usize) {
+        let rows = rows.max(1);
+        let highest = (self.at + 1).saturating_sub(rows);
+        self.top = self.top.clamp(highest, self.at).min(self.order.len().saturating_sub(rows));
+    }
+
+    fn move_by(&mut self, by: isize, rows: usize) {
+        self.go_to(self.at.saturating_add_signed(by), rows);
+        self.follow = self.follow && by > 0;
+    }
+
+    fn first(&mut self, rows: usize) {
+        self.go_to(0, rows);
+        self.follow = false;
+    }
+
+    fn last(&mut self, rows: usize) {
+        self.go_to(usize::MAX, rows);
     }
 }

@@ -59,7 +59,7 @@ impl Entry {
             },
             Some(Subject::Topic(topic)) => safe(topic),
             Some(Subject::Subscription(id)) => format!("{} of {}", safe(&id.filter), client(&id.session)),
-            Some(Subject::Broker) | None => String::new(),
+            Some(Subject::Broker | Subject::Listener(_) | Subject::Order(_) | Subject::Actor(_)) | None => String::new(),
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod attention;
 pub(crate) mod deed;
 pub(crate) mod departed;
 pub(crate) mod dialog;
+pub(crate) mod empty;
 pub(crate) mod facts;
 pub(crate) mod filter;
 pub(crate) mod forbidden;
@@ -13,32 +14,42 @@ pub(crate) mod growth;
 pub(crate) mod help;
 pub(crate) mod incidents;
 pub(crate) mod list;
+pub(crate) mod lists;
 pub(crate) mod log;
 pub(crate) mod model;
 pub(crate) mod orders;
 pub(crate) mod page;
 pub(crate) mod peek;
 pub(crate) mod price;
+pub(crate) mod room_facts;
 pub(crate) mod series;
 pub(crate) mod subject;
 pub(crate) mod tables;
 pub(crate) mod text;
+pub(crate) mod trail;
 pub(crate) mod words;
 
-use cordboard::clock::{Moment, Uptime};
+use cordboard::{
+    clock::{Moment, Uptime},
+    name::SessionId,
+};
 use tui_input::Input;
 
 use self::{
     dialog::Dialog,
     forbidden::Banned,
-    geometry::{Geometry, inside},
-    list::{List, Table},
+    geometry::Geometry,
+    list::List,
     model::Model,
     orders::{Given, Status},
     page::Page,
     peek::PeekPane,
     subject::Subject,
-    tables::{events::Events, needs::Needs, sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
+    tables::{
+        actors::Actors, audit::Audit, events::Events, listeners::Listeners, needs::Needs, sessions::Sessions,
+        subscriptions::Subscriptions, topics::Topics,
+    },
+    trail::Place,
 };
 use super::{keymap::Context, theme::Theme};
 
@@ -49,22 +60,31 @@ pub(crate) enum View {
     Overview,
     /// Sessions.
     Sessions,
+    /// Connections.
+    Listeners,
     /// Topics.
     Topics,
     /// Subscriptions by what they hold.
     DeadLetters,
+    /// The supervision tree.
+    Actors,
     /// The log.
     Events,
+    /// Orders.
+    Audit,
 }
 
 impl View {
-    /// All views with their digits and names.
-    pub(crate) const ALL: [(Self, char, &'static str); 5] = [
-        (Self::Overview, '1', "Overview"),
-        (Self::Sessions, '2', "Sessions"),
-        (Self::Topics, '4', "Topics"),
-        (Self::DeadLetters, '5', "Dead letters"),
-        (Self::Events, '7', "Events"),
+    /// All views with their digits, their names, and these cut to what fits beside each other on 80 columns.
+    pub(crate) const ALL: [(Self, char, &'static str, &'static str); 8] = [
+        (Self::Overview, '1', "Overview", "Over"),
+        (Self::Sessions, '2', "Sessions", "Sess"),
+        (Self::Listeners, '3', "Listeners", "List"),
+        (Self::Topics, '4', "Topics", "Topics"),
+        (Self::DeadLetters, '5', "Dead letters", "DLQ"),
+        (Self::Actors, '6', "Actors", "Actors"),
+        (Self::Events, '7', "Events", "Events"),
+        (Self::Audit, '8', "Audit", "Audit"),
     ];
 }
 
@@ -130,8 +150,8 @@ pub(crate) struct State {
     pub(crate) held: Option<Box<Model>>,
     /// The view.
     pub(crate) view: View,
-    /// The view before.
-    pub(crate) previous: View,
+    /// The places that led here, the last one last.
+    pub(crate) trail: Vec<Place>,
     /// Pages opened over the view.
     pub(crate) pages: Vec<Page>,
     /// The overview's pane with the cursor.
@@ -142,12 +162,18 @@ pub(crate) struct State {
     pub(crate) reclaim: List<Sessions>,
     /// The list of sessions.
     pub(crate) sessions: List<Sessions>,
+    /// The list of connections.
+    pub(crate) listeners: List<Listeners>,
     /// The list of topics.
     pub(crate) topics: List<Topics>,
     /// The list of subscriptions.
     pub(crate) subscriptions: List<Subscriptions>,
+    /// The supervision tree.
+    pub(crate) actors: List<Actors>,
     /// The log.
     pub(crate) events: List<Events>,
+    /// The list of orders.
+    pub(crate) audit: List<Audit>,
     /// The detail is wanted.
     pub(crate) detail: bool,
     /// What takes the keys.
@@ -178,15 +204,18 @@ impl State {
             live: Model::default(),
             held: None,
             view: View::Overview,
-            previous: View::Overview,
+            trail: Vec::new(),
             pages: Vec::new(),
             pane: Pane::Needs,
             needs: List::default(),
             reclaim: List::filtered("!state:attached !state:ended"),
             sessions: List::default(),
+            listeners: List::default(),
             topics: List::default(),
             subscriptions: List::default(),
+            actors: List::default(),
             events: List::following(),
+            audit: List::default(),
             detail: true,
             modal: Modal::None,
             given: Vec::new(),
@@ -241,29 +270,30 @@ impl State {
             (Some(Subject::Session(_)), _) => Context::SessionPage,
             (Some(Subject::Topic(_)), _) => Context::TopicPage,
             (Some(Subject::Subscription(_)), _) => Context::SubscriptionPage,
+            (Some(Subject::Listener(_)), _) => Context::ListenerPage,
+            (Some(Subject::Order(_)), _) => Context::OrderPage,
             (_, View::Overview) => Context::Overview,
             (_, View::Sessions) => Context::Sessions,
+            (_, View::Listeners) => Context::Listeners,
             (_, View::Topics) => Context::Topics,
             (_, View::DeadLetters) => Context::DeadLetters,
+            (_, View::Actors) => Context::Actors,
             (_, View::Events) => Context::Events,
+            (_, View::Audit) => Context::Audit,
         }
     }
 
     /// What the cursor is on, or the page that is open.
     pub(crate) fn subject(&self) -> Option<Subject> {
-        if let Some(page) = self.pages.last() {
-            return Some(page.subject.clone());
-        }
-        match (self.view, self.pane) {
-            (View::Overview, Pane::Needs) => self.needs.cursor().map(|(_, subject, _)| subject.clone()),
-            (View::Overview, Pane::Reclaim) => self.reclaim.cursor().copied().map(Subject::Session),
-            (View::Sessions, _) => self.sessions.cursor().copied().map(Subject::Session),
-            (View::Topics, _) => self.topics.cursor().cloned().map(Subject::Topic),
-            (View::DeadLetters, _) => self.subscriptions.cursor().cloned().map(Subject::Subscription),
-            (View::Events, _) => {
-                let entry = self.events.cursor().and_then(|number| self.shown().log.get(*number));
-                entry.and_then(|entry| entry.subject())
-            }
+        self.pages.last().map(|page| page.subject.clone()).or_else(|| self.under_cursor())
+    }
+
+    /// The session that an order would be for: the page's, the one under the cursor, or that of the connection there.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        match self.subject()? {
+            Subject::Session(id) => Some(id),
+            Subject::Listener(id) => self.shown().board.listeners.get(&id)?.session,
+            _ => None,
         }
     }
 
@@ -275,58 +305,4 @@ impl State {
         }
         self.pages.last()?.selected(self.shown()).filter(|member| member.subscription().is_some())
     }
-
-    /// When the screen wants to be looked at again before the next second: a list is due.
-    pub(crate) fn due(&self) -> Option<Uptime> {
-        if matches!(self.modal, Modal::Dialog(_)) {
-            return None;
-        }
-        match self.view {
-            View::Overview => self.needs.due().into_iter().chain(self.reclaim.due()).min(),
-            View::Sessions => self.sessions.due(),
-            View::Topics => self.topics.due(),
-            View::DeadLetters => self.subscriptions.due(),
-            View::Events => self.events.due(),
-        }
-    }
-
-    /// Rebuilds the lists on the screen that are due. Under a dialog nothing moves.
-    pub(crate) fn rebuild(&mut self) {
-        if matches!(self.modal, Modal::Dialog(_)) {
-            return;
-        }
-        let model = self.held.as_deref().unwrap_or(&self.live);
-        let now = self.clock;
-        let Some(geometry) = Geometry::of(self.size, self.detail) else { return };
-        let rows = geometry.rows();
-        self.dirty |= match self.view {
-            View::Overview => {
-                let panes = geometry.panes();
-                rebuild(&mut self.needs, model, now, inside(panes.needs))
-                    | rebuild(&mut self.reclaim, model, now, inside(panes.reclaim))
-            }
-            View::Sessions => rebuild(&mut self.sessions, model, now, rows),
-            View::Topics => rebuild(&mut self.topics, model, now, rows),
-            View::DeadLetters => rebuild(&mut self.subscriptions, model, now, rows),
-            View::Events => rebuild(&mut self.events, model, now, rows),
-        };
-    }
-
-    /// The rows of every list may no longer be so.
-    pub(crate) fn mark_stale(&mut self) {
-        self.needs.mark_stale();
-        self.reclaim.mark_stale();
-        self.sessions.mark_stale();
-        self.topics.mark_stale();
-        self.subscriptions.mark_stale();
-        self.events.mark_stale();
-    }
-}
-
-fn rebuild<T: Table>(list: &mut List<T>, model: &Model, now: Moment, rows: usize) -> bool {
-    let due = list.due().is_some_and(|due| due <= now.up);
-    if due {
-        list.rebuild(model, now, rows);
-    }
-    due
 }

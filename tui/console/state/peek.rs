@@ -48,7 +48,7 @@ impl PeekPane {
         match subject {
             Subject::Subscription(id) => Some(Control::PeekQueue { subscription: id.clone(), most: MAX_MESSAGES }),
             Subject::Topic(topic) => Some(Control::PeekBacklog { topic: topic.clone(), most: MAX_MESSAGES }),
-            Subject::Broker | Subject::Session(_) => None,
+            Subject::Broker | Subject::Session(_) | Subject::Listener(_) | Subject::Order(_) | Subject::Actor(_) => None,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use cordboard::{
     Board,
-    board::SessionRow,
+    board::{ListenerRow, SessionRow},
     control::Control,
-    events::Event,
-    name::{SessionId, SubscriptionId, TopicName},
+    events::{ActorName, Event},
+    name::{ListenerId, SessionId, SubscriptionId, TopicName},
 };
 
 use super::{model::Model, text::safe};
@@ -21,21 +21,35 @@ pub(crate) enum Subject {
     Topic(TopicName),
     /// A subscription.
     Subscription(SubscriptionId),
+    /// A connection.
+    Listener(ListenerId),
+    /// An order, by its number.
+    Order(u64),
+    /// An actor of the supervision tree.
+    Actor(ActorName),
 }
 
 impl Subject {
     /// What people call it: `9f3c..e1a2 billing-7`, `orders/eu`, `orders/eu of billing-7`.
     pub(crate) fn label(&self, board: &Board) -> String {
-        self.label_by(|id| board.sessions.get(id))
+        self.label_by(|id| board.sessions.get(id), |id| board.listeners.get(id))
     }
 
     /// The same, and a session that has just ended is still called by its client's name.
     pub(crate) fn label_in(&self, model: &Model) -> String {
         let ended = |id: &SessionId| model.departed.sessions.get(id).map(|ended| &ended.row);
-        self.label_by(|id| model.board.sessions.get(id).or_else(|| ended(id)))
+        let closed = |id: &ListenerId| model.departed.listeners.get(id).map(|ended| &ended.row);
+        self.label_by(
+            |id| model.board.sessions.get(id).or_else(|| ended(id)),
+            |id| model.board.listeners.get(id).or_else(|| closed(id)),
+        )
     }
 
-    fn label_by<'a>(&self, session: impl Fn(&SessionId) -> Option<&'a SessionRow>) -> String {
+    fn label_by<'a>(
+        &self,
+        session: impl Fn(&SessionId) -> Option<&'a SessionRow>,
+        listener: impl Fn(&ListenerId) -> Option<&'a ListenerRow>,
+    ) -> String {
         let client = |id: &SessionId| session(id).map(|row| safe(&row.client));
         match self {
             Self::Broker => "broker".to_owned(),
@@ -47,6 +61,19 @@ impl Subject {
             Self::Subscription(id) => {
                 format!("{} of {}", safe(&id.filter), client(&id.session).unwrap_or_else(|| id.session.short()))
             }
+            Self::Listener(id) => {
+                let row = listener(id);
+                let whose = row.and_then(|row| row.session).and_then(|id| client(&id));
+                let peer = row.map_or_else(|| id.to_string(), |row| row.peer.to_string());
+                whose.map_or_else(|| peer.clone(), |client| format!("{peer} {client}"))
+            }
+            Self::Order(number) => format!("order {number}"),
+            Self::Actor(ActorName::Session(id)) => format!("Session {}", Self::Session(*id).label_by(session, listener)),
+            Self::Actor(ActorName::Subscriber(id)) => {
+                format!("Subscriber {}", Self::Subscription(id.clone()).label_by(session, listener))
+            }
+            Self::Actor(ActorName::Listener(id)) => format!("Listener {}", Self::Listener(*id).label_by(session, listener)),
+            Self::Actor(actor) => format!("{} {}", actor.kind(), safe(actor)).trim_end().to_owned(),
         }
     }
 
@@ -57,6 +84,9 @@ impl Subject {
             Self::Session(id) => id.to_string(),
             Self::Topic(topic) => safe(topic),
             Self::Subscription(id) => safe(id),
+            Self::Listener(id) => id.to_string(),
+            Self::Order(number) => number.to_string(),
+            Self::Actor(actor) => format!("{} {}", actor.kind(), safe(actor)).trim_end().to_owned(),
         }
     }
 
@@ -64,7 +94,7 @@ impl Subject {
     pub(crate) fn subscription(&self) -> Option<&SubscriptionId> {
         match self {
             Self::Subscription(id) => Some(id),
-            Self::Broker | Self::Session(_) | Self::Topic(_) => None,
+            _ => None,
         }
     }
 
@@ -118,6 +148,13 @@ impl Subject {
             | Event::SubscriptionRestarted { id, .. }
             | Event::SubscriptionPurged { id, .. }
             | Event::SubscriptionEnded { id, .. } => Self::Subscription(id.clone()),
+            Event::ListenerOpened { id, .. } | Event::ListenerClosed { id, .. } | Event::RegistrationRefused { id, .. } => {
+                Self::Listener(*id)
+            }
+            Event::ListenerFailed { id, .. } => Self::Actor((*id).into()),
+            Event::ManagerFailed { manager, .. } => Self::Actor(ActorName::manager(manager)?),
+            Event::OrderDelayed { number, .. } => Self::Order(*number),
+            Event::Order(record) => Self::Order(record.number),
             _ => return None,
         })
     }

@@ -151,6 +151,7 @@ pub(crate) fn name(event: &Event) -> (&'static str, Level) {
         Event::ListenerOpened { .. } => ("listener.opened", Quiet),
         Event::ListenerRegistered { .. } => ("listener.registered", Quiet),
         Event::ListenerClosed { .. } => ("listener.closed", Quiet),
+        Event::ListenerFailed { .. } => ("listener.failed", Bad),
         Event::RegistrationRefused { .. } => ("registration.refused", Warning),
         Event::SessionCreated { .. } => ("session.created", Notice),
         Event::SessionAttached { .. } => ("session.attached", Notice),
@@ -195,7 +196,7 @@ pub(crate) fn is_failed_reload(record: &OrderRecord) -> bool {
 /// What an event says beside its name and its subject.
 pub(crate) fn detail(event: &Event) -> String {
     match event {
-        Event::BrokerStarted { version, pid, host, users } => {
+        Event::BrokerStarted { version, pid, host, users, .. } => {
             format!("{} pid {pid} version {} users {users}", safe(host), safe(version))
         }
         Event::EndpointOpened { address } => address.to_string(),
@@ -209,6 +210,7 @@ pub(crate) fn detail(event: &Event) -> String {
         Event::ListenerOpened { id, peer } => format!("{id} {peer}"),
         Event::ListenerRegistered { id, .. } => id.to_string(),
         Event::ListenerClosed { id, why } => format!("{id} {}", close_reason(*why)),
+        Event::ListenerFailed { id, why } => format!("{id} {}", safe(why)),
         Event::RegistrationRefused { id, peer, code, why, .. } => format!("{id} {peer} {code} {}", safe(why)),
         Event::RightRefused { principal, action: what, name, .. } => {
             format!("{} may not {} {}", safe(principal), action(*what), safe(name))

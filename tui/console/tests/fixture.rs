@@ -7,8 +7,8 @@ use cordboard::{
     clock::{Moment, UnixMillis, Uptime},
     config::{Grants, PasswordHash, User},
     events::{
-        BrokerSample, CloseReason, Depth, DropReason, Event, Lost, Sample, SessionEnd, SessionSample, Stamped,
-        SubscriptionSample, TopicSample,
+        Allowance, BrokerSample, CloseReason, Depth, DropReason, Event, Lost, Sample, SessionEnd, SessionSample, Stamped,
+        SubscriptionSample, Terms, TopicSample,
     },
     name::{Epoch, ListenerId, Principal, SessionId, SubscriptionId, TopicName},
     reload::Preview,
@@ -84,6 +84,7 @@ pub(super) fn narrower() -> Box<Preview> {
 }
 
 /// A console, and the broker that it hears.
+#[derive(Clone)]
 pub(super) struct Bench {
     pub(super) state: State,
     pub(super) now: Moment,
@@ -117,9 +118,16 @@ impl Bench {
         bench
     }
 
-    fn started(&mut self, users: usize, address: &str) {
+    pub(super) fn started(&mut self, users: usize, address: &str) {
         let (version, host) = ("0.1.0".to_owned(), "prod-eu1".to_owned());
-        self.hear(Event::BrokerStarted { version, pid: 4121, host, users });
+        let terms = Terms {
+            registration_ms: 5_000,
+            stall_ms: 10_000,
+            leaf: Allowance { restarts: 3, window_ms: 60_000 },
+            managers: Allowance { restarts: 3, window_ms: 600_000 },
+            audit: Some("/var/lib/cordboard/audit.jsonl".to_owned()),
+        };
+        self.hear(Event::BrokerStarted { version, pid: 4121, host, users, terms });
         self.hear(Event::EndpointOpened { address: address.parse().unwrap() });
         self.hear(Event::Accepting { on: true });
     }

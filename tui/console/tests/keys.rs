@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::fixture::{Bench, NOW, at, billing_3, billing_7, edge_cam_3, id, topic};
 use crate::console::{
     msg::{Effect, Leave, Msg},
-    state::{Modal, View, subject::Subject},
+    state::{Modal, View, list::AnyList as _, subject::Subject},
 };
 
 fn on_sessions() -> Bench {
@@ -22,17 +22,15 @@ fn on_sessions() -> Bench {
 #[test]
 fn digits_tab_and_dash_go_from_view_to_view() {
     let mut bench = Bench::busy((80, 24));
-    for (digit, view) in
-        [("2", View::Sessions), ("4", View::Topics), ("5", View::DeadLetters), ("7", View::Events), ("1", View::Overview)]
-    {
-        bench.type_(digit);
+    for (view, digit, ..) in View::ALL {
+        bench.type_(&digit.to_string());
         assert_eq!(bench.state.view, view);
     }
-    bench.type_("-");
-    assert_eq!(bench.state.view, View::Events);
-    bench.type_("-");
-    assert_eq!(bench.state.view, View::Overview);
-    for digit in ["3", "6", "8", "0"] {
+    for (view, ..) in View::ALL.iter().rev().skip(1) {
+        bench.type_("-");
+        assert_eq!(bench.state.view, *view);
+    }
+    for digit in ["-", "9", "0"] {
         bench.type_(digit);
         assert_eq!(bench.state.view, View::Overview);
     }
@@ -270,7 +268,7 @@ fn a_long_list_is_a_window() {
 
 fn any_key() -> impl Strategy<Value = Msg> {
     let codes = prop_oneof![
-        proptest::sample::select("123456789jkgGdDsSxHRPAprqyYnN/?-+:zc \u{7}é漢".chars().collect::<Vec<_>>())
+        proptest::sample::select("123456789jkhlgGdDsSxHRPABuiFprqyYnN/?-+!:zc \u{7}é漢".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         proptest::sample::select(vec![
             KeyCode::Enter,
@@ -319,7 +317,7 @@ proptest! {
 #[test]
 fn no_size_is_too_small() {
     for size in [(1, 1), (1, 60), (200, 1), (2, 2), (59, 15), (60, 14), (60, 15), (61, 16)] {
-        for keys in ["", "2", "2x", "4x", "q", "?", "2s", "2/abc", "7", "5P"] {
+        for keys in ["", "2", "2x", "4x", "q", "?", "2s", "2/abc", "7", "5P", "3", "6!", "8", "8/abc"] {
             let mut bench = Bench::busy(size);
             bench.type_(keys);
             bench.frame();

@@ -4,6 +4,8 @@ mod fixture;
 mod forbidding;
 mod keys;
 mod orders;
+mod readme;
 mod reload;
+mod rooms;
 mod screens;
 mod waiting;

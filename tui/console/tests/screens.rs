@@ -12,7 +12,7 @@ use super::{
 };
 use crate::console::{msg::Msg, theme::Theme};
 
-fn shot(name: &str, bench: &Bench) {
+pub(super) fn shot(name: &str, bench: &Bench) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -21,9 +21,18 @@ fn shot(name: &str, bench: &Bench) {
 }
 
 /// The digit that opens a view, and its name.
-const VIEWS: [(char, &str); 5] = [('1', "overview"), ('2', "sessions"), ('4', "topics"), ('5', "dead_letters"), ('7', "events")];
+const VIEWS: [(char, &str); 8] = [
+    ('1', "overview"),
+    ('2', "sessions"),
+    ('3', "listeners"),
+    ('4', "topics"),
+    ('5', "dead_letters"),
+    ('6', "actors"),
+    ('7', "events"),
+    ('8', "audit"),
+];
 
-fn view(mut bench: Bench, digit: char) -> Bench {
+pub(super) fn view(mut bench: Bench, digit: char) -> Bench {
     bench.type_(&digit.to_string());
     bench
 }

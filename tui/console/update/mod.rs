@@ -13,6 +13,7 @@ use super::{
     msg::{Effect, Leave, Msg, News},
     state::{
         Modal, State, View,
+        list::AnyList as _,
         orders::{Status, Tone},
     },
 };
@@ -32,7 +33,7 @@ pub(crate) fn update(state: &mut State, at: Moment, msg: Msg) -> Vec<Effect> {
         }
         Msg::Resize(width, height) => {
             (state.size, state.dirty) = ((width, height), true);
-            moves::keep_in_sight(state);
+            state.keep_in_sight();
             None
         }
         Msg::Tick => {
@@ -126,7 +127,8 @@ fn tick(state: &mut State) {
 /// Assesses whenever something changed, so that an alarm and the row that it is about say one number; with very many rows
 /// not so often that the console would do nothing else.
 fn assess_paced(state: &mut State) {
-    let rows = state.live.board.sessions.len() + state.live.board.topics.len() + state.live.board.subscriptions.len();
+    let board = &state.live.board;
+    let rows = board.sessions.len() + board.topics.len() + board.subscriptions.len() + board.listeners.len();
     let pause = rows as u64 / 100;
     if state.assessed.is_none_or(|last| last.until(state.clock.up).as_millis() as u64 >= pause) {
         assess(state);
@@ -163,14 +165,14 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
         Act::Pane => moves::other_pane(state),
         Act::Open => moves::open(state),
         Act::Back => moves::back(state),
-        Act::PreviousView => moves::go(state, state.previous),
+        Act::PreviousView => state.go_back(),
         Act::Filter => modal::open_filter(state),
         Act::Sort => modal::open_sort(state),
-        Act::Invert => moves::invert(state),
+        Act::Invert => state.list_mut().invert(),
         Act::Pause => pause(state),
         Act::Detail => {
             state.detail = !state.detail;
-            moves::keep_in_sight(state);
+            state.keep_in_sight();
         }
         Act::Stay => say(state, "Ctrl-Z stops nothing: the broker would stop with it; q, then d, leaves", Tone::Plain),
         Act::Help => state.modal = Modal::Help { input: tui_input::Input::default(), top: 0 },
@@ -191,6 +193,12 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
         Act::Forbid => return orders::forbid(state),
         Act::Peek => return orders::peek(state),
         Act::Undo => return orders::undo(state),
+        Act::Fold => moves::fold(state),
+        Act::Unfold => moves::unfold(state),
+        Act::Problems => {
+            let folds = state.actors.lens_mut();
+            folds.problems = !folds.problems;
+        }
         Act::Forbidden => state.modal = Modal::Forbidden(None),
         moved => moves::act(state, moved),
     }
@@ -228,5 +236,8 @@ fn view_of(subject: &super::state::subject::Subject) -> View {
         Subject::Session(_) => View::Sessions,
         Subject::Topic(_) => View::Topics,
         Subject::Subscription(_) => View::DeadLetters,
+        Subject::Listener(_) => View::Listeners,
+        Subject::Order(_) => View::Audit,
+        Subject::Actor(_) => View::Actors,
     }
 }

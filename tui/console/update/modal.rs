@@ -7,57 +7,27 @@ use tui_input::Input;
 use crate::console::{
     keymap::Act,
     msg::{Effect, Leave},
-    state::{
-        Modal, QUIT_ANSWERS, State, View,
-        deed::Deed,
-        dialog::Focus,
-        forbidden::moved,
-        list::Table,
-        tables::{sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
-    },
+    state::{Modal, QUIT_ANSWERS, State, View, deed::Deed, dialog::Focus, forbidden::moved},
 };
 
 use super::orders;
 
 /// Opens the filter line with the filter that holds.
 pub(super) fn open_filter(state: &mut State) {
-    let before = match state.view {
-        View::Sessions => state.sessions.filter().text(),
-        View::Topics => state.topics.filter().text(),
-        View::DeadLetters => state.subscriptions.filter().text(),
-        View::Events => state.events.filter().text(),
-        View::Overview => return,
-    }
-    .to_owned();
+    let before = state.list().filter().text().to_owned();
     state.modal = Modal::Filter { input: Input::new(before.clone()), before };
 }
 
-/// Filters the list of the view.
+/// Filters the list of the view; the overview's panes show what they show.
 pub(super) fn filter_by(state: &mut State, text: &str) {
-    match state.view {
-        View::Sessions => state.sessions.filter_by(text),
-        View::Topics => state.topics.filter_by(text),
-        View::DeadLetters => state.subscriptions.filter_by(text),
-        View::Events => state.events.filter_by(text),
-        View::Overview => {}
-    }
-}
-
-/// The ways to sort the view's list, and the one that holds.
-fn sorts(state: &State) -> Option<(usize, usize)> {
-    match state.view {
-        View::Sessions => Some((Sessions::SORTS.len(), state.sessions.sort_index())),
-        View::Topics => Some((Topics::SORTS.len(), state.topics.sort_index())),
-        View::DeadLetters => Some((Subscriptions::SORTS.len(), state.subscriptions.sort_index())),
-        View::Overview | View::Events => None,
+    if state.view != View::Overview {
+        state.list_mut().filter_by(text);
     }
 }
 
 /// Opens the menu of sort orders.
 pub(super) fn open_sort(state: &mut State) {
-    if let Some((_, at)) = sorts(state) {
-        state.modal = Modal::Sort(at);
-    }
+    state.modal = Modal::Sort(state.list().sort_index());
 }
 
 /// Something was typed into an input line.
@@ -116,19 +86,14 @@ fn cancel(state: &mut State) -> Option<Effect> {
 }
 
 fn sort(state: &mut State, at: usize, act: Act) {
-    let Some((ways, _)) = sorts(state) else { return };
+    let ways = state.list().sorts().len();
     state.modal = match act {
         Act::Down => Modal::Sort((at + 1).min(ways - 1)),
         Act::Up => Modal::Sort(at.saturating_sub(1)),
         _ => Modal::None,
     };
     if act == Act::Press {
-        match state.view {
-            View::Sessions => state.sessions.sort_by(at),
-            View::Topics => state.topics.sort_by(at),
-            View::DeadLetters => state.subscriptions.sort_by(at),
-            View::Overview | View::Events => {}
-        }
+        state.list_mut().sort_by(at);
     }
 }
 

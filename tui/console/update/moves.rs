@@ -4,10 +4,11 @@ use crate::console::{
     keymap::Act,
     state::{
         Pane, State, View,
-        geometry::{Geometry, inside},
-        list::{List, Table},
+        attention::Rule,
+        geometry::Geometry,
         page::Page,
         subject::Subject,
+        tables::actors::{Node, object},
     },
 };
 
@@ -16,11 +17,12 @@ const DEEPEST: usize = 16;
 
 /// Opens a view by its digit.
 pub(super) fn go(state: &mut State, view: View) {
-    if state.view != view {
-        (state.previous, state.view) = (state.view, view);
+    if state.view != view || !state.pages.is_empty() {
+        state.mark_place();
     }
+    state.view = view;
     state.pages.clear();
-    keep_in_sight(state);
+    state.keep_in_sight();
 }
 
 /// To the overview's other pane.
@@ -39,30 +41,96 @@ pub(super) fn open(state: &mut State) {
         }
         return;
     }
+    if state.view == View::Actors {
+        return open_node(state);
+    }
     let Some(subject) = state.subject() else { return };
-    if state.view == View::Overview {
-        jump(state, subject);
-    } else {
-        push(state, subject);
+    match (state.view, state.pane) {
+        (View::Overview, Pane::Needs) => {
+            let rule = state.needs.cursor().map(|(rule, ..)| *rule);
+            match rule.and_then(|rule| room(rule, &subject)) {
+                Some((view, filter)) => {
+                    go(state, view);
+                    state.list_mut().filter_by(filter);
+                }
+                None => jump(state, subject),
+            }
+        }
+        (View::Overview, Pane::Reclaim) => jump(state, subject),
+        // What a connection is for is its session; one that has none is shown itself.
+        (View::Listeners, _) => {
+            let session = state.session().map(Subject::Session);
+            push(state, session.unwrap_or(subject));
+        }
+        _ if matches!(subject, Subject::Actor(_)) => jump(state, subject),
+        _ => push(state, subject),
+    }
+}
+
+/// Where an alarm leads that is about no row: the view, and what of it is shown there.
+fn room(rule: Rule, subject: &Subject) -> Option<(View, &'static str)> {
+    match (rule, subject) {
+        (Rule::NoUsers | Rule::NotAccepting, _) => Some((View::Listeners, "")),
+        (Rule::Configuration, _) => Some((View::Audit, "order:reload")),
+        (Rule::Limit, Subject::Broker) => Some((View::Events, "name:limit.hit")),
+        (Rule::Refusals, Subject::Broker) => Some((View::Events, "name:registration.refused")),
+        _ => None,
+    }
+}
+
+/// Folds or unfolds what has something below it; a leaf leads to what it serves.
+fn open_node(state: &mut State) {
+    let Some(node) = state.actors.cursor().cloned() else { return };
+    match &node {
+        Node::Actor(actor) if node.is_leaf() => jump(state, object(actor)),
+        _ => {
+            let folds = state.actors.lens_mut();
+            let open = !folds.is_open(&node);
+            folds.set(&node, open);
+        }
+    }
+}
+
+/// Folds the node under the cursor; where there is nothing to fold, to the node above it.
+pub(super) fn fold(state: &mut State) {
+    let Some(node) = state.actors.cursor().cloned() else { return };
+    if !node.is_leaf() && state.actors.lens_mut().set(&node, false) {
+        return;
+    }
+    if let Some(parent) = node.parent() {
+        state.actors.select(parent);
+    }
+}
+
+/// Unfolds the node under the cursor.
+pub(super) fn unfold(state: &mut State) {
+    if let Some(node) = state.actors.cursor().cloned().filter(|node| !node.is_leaf()) {
+        state.actors.lens_mut().set(&node, true);
     }
 }
 
 /// To the view that an object belongs to, with the cursor on it and its page open.
 fn jump(state: &mut State, subject: Subject) {
-    go(state, super::view_of(&subject));
-    match &subject {
-        Subject::Session(id) => state.sessions.select(*id),
-        Subject::Topic(topic) => state.topics.select(topic.clone()),
-        Subject::Subscription(id) => state.subscriptions.select(id.clone()),
-        Subject::Broker => return,
+    if subject == Subject::Broker {
+        return go(state, View::Events);
     }
-    push(state, subject);
+    go(state, super::view_of(&subject));
+    state.select(&subject);
+    if !matches!(subject, Subject::Actor(_)) {
+        lay(state, subject);
+    }
 }
 
+/// Opens the page of an object over what is shown.
 fn push(state: &mut State, subject: Subject) {
     if subject == Subject::Broker {
         return;
     }
+    state.mark_place();
+    lay(state, subject);
+}
+
+fn lay(state: &mut State, subject: Subject) {
     if state.pages.len() == DEEPEST {
         state.pages.remove(0);
     }
@@ -74,16 +142,7 @@ pub(super) fn back(state: &mut State) {
     if state.pages.pop().is_none() {
         super::modal::filter_by(state, "");
     }
-}
-
-/// Sorts the other way round.
-pub(super) fn invert(state: &mut State) {
-    match state.view {
-        View::Sessions => state.sessions.invert(),
-        View::Topics => state.topics.invert(),
-        View::DeadLetters => state.subscriptions.invert(),
-        View::Overview | View::Events => {}
-    }
+    state.forget_place();
 }
 
 /// Moves the cursor.
@@ -92,20 +151,18 @@ pub(super) fn act(state: &mut State, act: Act) {
     if !state.pages.is_empty() {
         return on_page(state, act, geometry);
     }
-    let rows = geometry.rows();
-    let panes = geometry.panes();
-    match (state.view, state.pane) {
-        (View::Overview, Pane::Needs) => on_list(&mut state.needs, act, inside(panes.needs)),
-        (View::Overview, Pane::Reclaim) => on_list(&mut state.reclaim, act, inside(panes.reclaim)),
-        (View::Sessions, _) => on_list(&mut state.sessions, act, rows),
-        (View::Topics, _) => on_list(&mut state.topics, act, rows),
-        (View::DeadLetters, _) => on_list(&mut state.subscriptions, act, rows),
-        (View::Events, _) => {
-            on_list(&mut state.events, act, rows);
-            if act == Act::Last {
+    let rows = state.rows(&geometry);
+    let list = state.list_mut();
+    match (act, distance(act, rows)) {
+        (_, Some(by)) => list.move_by(by, rows),
+        (Act::First, None) => list.first(rows),
+        (Act::Last, None) => {
+            list.last(rows);
+            if state.view == View::Events {
                 state.events.follow();
             }
         }
+        _ => {}
     }
 }
 
@@ -123,18 +180,9 @@ fn distance(act: Act, rows: usize) -> Option<isize> {
     })
 }
 
-fn on_list<T: Table>(list: &mut List<T>, act: Act, rows: usize) {
-    match (act, distance(act, rows)) {
-        (_, Some(by)) => list.move_by(by, rows),
-        (Act::First, None) => list.first(rows),
-        (Act::Last, None) => list.last(rows),
-        _ => {}
-    }
-}
-
 fn on_page(state: &mut State, act: Act, geometry: Geometry) {
     let Some(mut page) = state.pages.pop() else { return };
-    let (rows, model) = (geometry.members(), state.shown());
+    let (rows, model) = (geometry.members(page.facts(state)), state.shown());
     let at = page.at(model);
     let to = match (act, distance(act, rows)) {
         (_, Some(by)) => at.saturating_add_signed(by),
@@ -144,16 +192,4 @@ fn on_page(state: &mut State, act: Act, geometry: Geometry) {
     };
     page.go_to(to, model, rows);
     state.pages.push(page);
-}
-
-/// The screen has another size or other parts: the cursors stay in sight.
-pub(super) fn keep_in_sight(state: &mut State) {
-    let Some(geometry) = state.geometry() else { return };
-    let (rows, panes) = (geometry.rows(), geometry.panes());
-    state.needs.keep_in_sight(inside(panes.needs));
-    state.reclaim.keep_in_sight(inside(panes.reclaim));
-    state.sessions.keep_in_sight(rows);
-    state.topics.keep_in_sight(rows);
-    state.subscriptions.keep_in_sight(rows);
-    state.events.keep_in_sight(rows);
 }

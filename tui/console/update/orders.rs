@@ -48,7 +48,8 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
     }
     let subject = match act {
         Act::Redeliver | Act::Purge => state.subscription(),
-        _ => state.subject(),
+        Act::Kill => state.subject(),
+        _ => state.session().map(Subject::Session),
     };
     match (act, subject) {
         (Act::Evict, Some(Subject::Session(id))) => question(state, Deed::Evict(id)),
@@ -62,9 +63,21 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
         }
         (Act::Redeliver | Act::Purge, _) => say(state, "no subscription under the cursor", Tone::Plain),
         (Act::Kill, _) => say(state, "no topic under the cursor", Tone::Plain),
-        _ => say(state, "no session under the cursor", Tone::Plain),
+        _ => no_session(state),
     }
     None
+}
+
+/// Says why there is no session to give an order about.
+fn no_session(state: &mut State) {
+    let why = match state.subject() {
+        Some(Subject::Listener(id)) if state.shown().board.listeners.contains_key(&id) => {
+            "not registered: no session; its deadline closes it"
+        }
+        Some(Subject::Listener(_)) => "it has closed; 2 shows its session, if that lives",
+        _ => "no session under the cursor",
+    };
+    say(state, why, Tone::Plain);
 }
 
 /// Opens the dialog, unless there is nothing to ask about.
@@ -156,10 +169,10 @@ pub(super) fn forbid(state: &mut State) -> Option<Effect> {
         say(state, READ_ONLY, Tone::Bad);
         return None;
     }
-    let deed = match state.subject() {
-        Some(Subject::Topic(topic)) => Some(Deed::ForbidTopic(topic)),
-        Some(Subject::Session(id)) => state.live.board.sessions.get(&id).map(|row| Deed::ForbidPrincipal(row.principal.clone())),
-        Some(Subject::Subscription(_) | Subject::Broker) | None => None,
+    let deed = match (state.subject(), state.session()) {
+        (Some(Subject::Topic(topic)), _) => Some(Deed::ForbidTopic(topic)),
+        (_, Some(id)) => state.live.board.sessions.get(&id).map(|row| Deed::ForbidPrincipal(row.principal.clone())),
+        _ => None,
     };
     match deed {
         Some(deed) => question(state, deed),
@@ -210,7 +223,10 @@ pub(super) fn look(state: &mut State, subject: &Subject) -> Option<Effect> {
 /// Stops an order that waits: the one about what is under the cursor, else the one that was given last.
 pub(super) fn undo(state: &mut State) -> Option<Effect> {
     let board = &state.live.board;
-    let under = state.subject().and_then(|subject| waiting_for(board, &subject)).map(|(number, _)| number);
+    let under = state.subject().and_then(|subject| match subject {
+        Subject::Order(number) => Some(number).filter(|number| board.waiting_orders.contains_key(number)),
+        subject => waiting_for(board, &subject).map(|(number, _)| number),
+    });
     let Some(number) = under.or_else(|| board.waiting_orders.keys().next_back().copied()) else {
         say(state, "no order waits", Tone::Plain);
         return None;

@@ -6,11 +6,11 @@ use super::{dead_letters, gauge, pane, put, put_right, sparkline, table};
 use crate::console::state::{
     Modal, State,
     facts::{Line, Saying},
-    list::{List, Table},
+    list::{AnyList as _, List, Table},
     page::Page,
     subject::Subject,
-    tables::subscriptions::Subscription,
-    text::{count, fit, left as time, width},
+    tables::{listeners::Listener, sessions::Session, subscriptions::Subscription, topics::Topic},
+    text::{bytes, count, fit, left as time, width},
 };
 use table::{Column, Row, Size, name, number, text};
 
@@ -18,7 +18,7 @@ use table::{Column, Row, Size, name, number, text};
 const LABEL: u16 = 11;
 
 const MEMBERS: &[Column] = &[
-    name("FILTER", Size::Fill(14, 60), 0),
+    name("WHAT", Size::Fill(16, 60), 0),
     name("CLIENT", Size::Fill(10, 24), 0),
     number("WAITING", 8, 0),
     number("IN FLIGHT", 9, 78),
@@ -73,16 +73,12 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
     }
 }
 
-/// Says why a list is empty.
-pub(super) fn nothing<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, list: &List<T>, why: &str) {
-    let why = if !state.shown().is_known() {
-        "nothing heard from the broker yet"
-    } else if list.total() > 0 {
-        "no row passes the filter; Esc clears it"
-    } else {
-        why
-    };
-    put(frame.buffer_mut(), area, (2, 2), why, state.theme.dim());
+/// Says why a list is empty, and what to type next.
+pub(super) fn nothing(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    for (y, line) in (2..).zip(state.nothing_here()) {
+        let style = if line.starts_with("  ") { state.theme.key() } else { state.theme.text() };
+        put(frame.buffer_mut(), area, (2, y), &line, style);
+    }
 }
 
 /// Draws the detail of `subject`: its facts, and as many of its members as there is room for.
@@ -95,7 +91,7 @@ pub(super) fn draw(state: &State, subject: &Subject, buffer: &mut Buffer, area: 
         return;
     }
     let below = lines(state, &facts, buffer, inside);
-    if inside.height > below + 3 && !matches!(subject, Subject::Subscription(_)) {
+    if inside.height > below + 3 && matches!(subject, Subject::Session(_) | Subject::Topic(_)) {
         let rest = Rect { y: inside.y + below + 1, height: inside.height - below - 1, ..inside };
         members(state, &Page::new(subject.clone()), buffer, rest, false);
     }
@@ -124,22 +120,18 @@ pub(super) fn lines(state: &State, facts: &[Line], buffer: &mut Buffer, area: Re
     facts.len() as u16
 }
 
-/// Draws what belongs to an object: a session's subscriptions, a topic's exact subscribers, a subscription's session.
+/// Draws what belongs to an object, one line each, and marks the one that Enter leads to.
 pub(super) fn members(state: &State, page: &Page, buffer: &mut Buffer, area: Rect, cursor: bool) {
     let (theme, model) = (state.theme, state.shown());
     let rows = usize::from(area.height.saturating_sub(1));
     if page.len(model) == 0 {
-        let none = if state.is_over(&page.subject) { "its subscriptions ended with it" } else { "no subscriptions" };
+        let none = match page.subject {
+            _ if state.is_over(&page.subject) => "its subscriptions ended with it",
+            Subject::Order(_) => "what it was about is no row, or is no longer there",
+            Subject::Listener(_) => "no session",
+            _ => "no subscriptions",
+        };
         put(buffer, area, (1, 0), none, theme.dim());
-        return;
-    }
-    if let Subject::Subscription(id) = &page.subject {
-        put(buffer, area, (1, 0), "SESSION", theme.title());
-        let line = Subject::Session(id.session).label_in(model);
-        put(buffer, area, (2, 1), &line, theme.strong());
-        put(buffer, area, (0, 1), ">", theme.text());
-        let height = area.height.min(2).saturating_sub(1);
-        buffer.set_style(Rect { y: area.y + 1, height, ..area }, theme.selected());
         return;
     }
     let at = page.at(model);
@@ -153,10 +145,14 @@ pub(super) fn members(state: &State, page: &Page, buffer: &mut Buffer, area: Rec
 }
 
 fn member_row(state: &State, member: &Subject) -> Row {
-    let theme = state.theme;
-    let found = member.subscription().and_then(|id| Subscription::find(state.shown(), id));
-    let Some(subscription) = found else {
-        let cells = vec![(member.label_in(state.shown()), theme.ended())];
+    let (theme, model) = (state.theme, state.shown());
+    let Subject::Subscription(id) = member else {
+        let said = member_line(state, member).map_or_else(|| ("gone".to_owned(), theme.ended()), |said| (said, theme.text()));
+        let cells = vec![(member_name(state, member), theme.strong())];
+        return Row { cells, span: Some((1, said)), ..Row::default() };
+    };
+    let Some(subscription) = Subscription::find(model, id) else {
+        let cells = vec![(member.label_in(model), theme.ended())];
         return Row { cells, span: Some((1, ("ended".to_owned(), theme.ended()))), ..Row::default() };
     };
     let [waiting, in_flight, dead, poison, dropped] = dead_letters::figures(state, &subscription);
@@ -166,4 +162,47 @@ fn member_row(state: &State, member: &Subject) -> Row {
     };
     let (filter, client) = ((subscription.filter(), theme.strong()), (subscription.client(), theme.text()));
     Row { cells: vec![filter, client, waiting, in_flight, dead, poison, dropped, word], ..Row::default() }
+}
+
+/// What a member is called in a column that is not wide; whose it is follows in its line.
+fn member_name(state: &State, member: &Subject) -> String {
+    match member {
+        Subject::Session(id) => id.short(),
+        Subject::Listener(id) => {
+            Listener::find(state.shown(), *id).map_or_else(|| id.to_string(), |listener| listener.row.peer.to_string())
+        }
+        member => member.label_in(state.shown()),
+    }
+}
+
+/// What a member is that holds no messages itself: its kind first.
+fn member_line(state: &State, member: &Subject) -> Option<String> {
+    let model = state.shown();
+    Some(match member {
+        Subject::Session(id) => {
+            let session = Session::find(model, *id)?;
+            format!(
+                "session of {}, {}   {}   {} waiting",
+                session.client(),
+                session.state(),
+                session.peer(usize::MAX),
+                count(session.row.depth.waiting)
+            )
+        }
+        Subject::Topic(topic) => {
+            let topic = Topic::find(model, topic)?;
+            format!(
+                "topic   {}/s published   {} exact, {} held",
+                count(topic.rate()),
+                topic.row.subscribers.len(),
+                count(topic.held())
+            )
+        }
+        Subject::Listener(id) => {
+            let listener = Listener::find(model, *id)?;
+            let (read, written) = listener.rates();
+            format!("connection, {}   {}/s in   {}/s out", listener.state(), bytes(read), bytes(written))
+        }
+        Subject::Subscription(_) | Subject::Order(_) | Subject::Actor(_) | Subject::Broker => return None,
+    })
 }

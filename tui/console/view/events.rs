@@ -44,7 +44,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
         }
     }
     if numbers.is_empty() {
-        detail::nothing(state, frame, area, list, "nothing has happened since the console opened");
+        detail::nothing(state, frame, area);
     }
     if let (Some(area), Some((facts, text))) = (geometry.detail, state.event_facts()) {
         let inside = pane(frame.buffer_mut(), area, theme, ("Event", ""), false);

@@ -83,12 +83,12 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// What is wrong with the broker as a whole, in full and in short, for the end of the second line.
-pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16) {
-    let (theme, model) = (state.theme, state.shown());
+/// What is wrong with the broker as a whole, each in full and in short.
+fn wrongs(state: &State) -> Vec<(String, String)> {
+    let model = state.shown();
     let broker = &model.board.broker;
     if !model.is_known() {
-        return;
+        return Vec::new();
     }
     let mut parts: Vec<(String, String)> = Vec::new();
     if broker.stopped {
@@ -110,7 +110,22 @@ pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16
     if broker.users == 0 {
         parts.push(("no users: local only".into(), "no users".into()));
     }
-    let full = parts.iter().map(|(full, _)| full.as_str()).collect::<Vec<_>>().join("  ");
+    parts
+}
+
+fn in_full(parts: &[(String, String)]) -> String {
+    parts.iter().map(|(full, _)| full.as_str()).collect::<Vec<_>>().join("  ")
+}
+
+/// Columns that the warnings take in full.
+pub(super) fn warnings_width(state: &State) -> u16 {
+    width(&in_full(&wrongs(state))) as u16
+}
+
+/// Draws the warnings at the end of the second line.
+pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16) {
+    let (theme, parts) = (state.theme, wrongs(state));
+    let full = in_full(&parts);
     let short = |parts: &[(String, String)]| parts.iter().map(|(_, short)| short.as_str()).collect::<Vec<_>>().join(" ");
     let text = if width(&full) <= usize::from(room) { full } else { short(&parts) };
     // What is forbidden has a list of its own; what is left must not stand over the views' names.

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! header       prod-eu1  127.0.0.1:2673         DEMO RW LIVE lag 0 lost 0 14:22:07Z
-//! tabs        [1 Overview]  2 Sessions  4 Topics …                         no users
-//! the view     overview, sessions, topics, dead_letters, events; detail, page
+//! tabs        [1 Overview]  2 Sessions  3 Listeners …                      no users
+//! the view     overview, sessions, listeners, topics, dead_letters, actors, events, audit; detail, page
 //! footer       the last order's outcome; keys
 //! over it      dialog, quit, sort, help, peek, forbidden
 //! ```
 
+mod actors;
+mod audit;
 mod compact;
 mod dead_letters;
 mod detail;
@@ -18,6 +20,7 @@ mod forbidden;
 mod gauge;
 mod header;
 mod help;
+mod listeners;
 mod overview;
 mod page;
 mod peek;
@@ -74,9 +77,12 @@ fn body(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     match state.view {
         View::Overview => overview::draw(state, frame.buffer_mut(), geometry.panes()),
         View::Sessions => sessions::draw(state, frame, geometry),
+        View::Listeners => listeners::draw(state, frame, geometry),
         View::Topics => topics::draw(state, frame, geometry),
         View::DeadLetters => dead_letters::draw(state, frame, geometry),
+        View::Actors => actors::draw(state, frame, geometry),
         View::Events => events::draw(state, frame, geometry),
+        View::Audit => audit::draw(state, frame, geometry),
     }
 }
 

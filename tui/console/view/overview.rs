@@ -156,7 +156,7 @@ fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
     if ids.is_empty() {
         let calm = match model.board.sessions.len() {
             _ if !model.is_known() => "nothing heard from the broker yet",
-            0 => "no sessions yet: cordboard sub 'orders/#' --name billing",
+            0 => &format!("no sessions yet: {}", state.first_command()),
             _ => "every session has its client",
         };
         put(buffer, area, (1, 0), calm, theme.dim());

@@ -3,12 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{detail, pane, put};
-use crate::console::state::{
-    State,
-    geometry::{FACTS, Geometry},
-    page::Page,
-    subject::Subject,
-};
+use crate::console::state::{State, geometry::Geometry, page::Page, subject::Subject};
 
 /// Draws it.
 pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &Geometry) {
@@ -16,7 +11,9 @@ pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &G
         Subject::Session(_) => "Session",
         Subject::Topic(_) => "Topic",
         Subject::Subscription(_) => "Subscription",
-        Subject::Broker => "Broker",
+        Subject::Listener(_) => "Connection",
+        Subject::Order(_) => "Audit:",
+        Subject::Actor(_) | Subject::Broker => "Broker",
     };
     let title = format!("{kind} {}", page.subject.label_in(state.shown()));
     let inside = pane(buffer, geometry.body, state.theme, (&title, "Esc back"), true);
@@ -25,8 +22,8 @@ pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &G
         put(buffer, inside, (1, 0), "it is no longer there", state.theme.warning());
         return;
     }
-    detail::lines(state, &facts, buffer, Rect { height: inside.height.min(FACTS), ..inside });
-    let above = (FACTS + 1).min(inside.height);
+    detail::lines(state, &facts, buffer, inside);
+    let above = (page.facts(state) + 1).min(inside.height);
     let rest = Rect { y: inside.y + above, height: inside.height - above, ..inside };
     detail::members(state, page, buffer, rest, true);
 }

@@ -5,22 +5,15 @@ use ratatui::{Frame, layout::Rect, style::Style};
 
 use super::{popup, put};
 use crate::console::state::{
-    State, View,
+    State,
     deed::Deed,
-    list::{Sort, Table},
     price::Price,
-    tables::{sessions::Sessions, subscriptions::Subscriptions, topics::Topics},
     text::{counted, wrap},
 };
 
 /// Draws the menu of sort orders with the cursor on `at`.
 pub(super) fn sort(state: &State, at: usize, frame: &mut Frame<'_>) {
-    let ways: &[Sort] = match state.view {
-        View::Sessions => Sessions::SORTS,
-        View::Topics => Topics::SORTS,
-        View::DeadLetters => Subscriptions::SORTS,
-        View::Overview | View::Events => &[],
-    };
+    let ways = state.list().sorts();
     let theme = state.theme;
     let area = popup(frame, theme, (34, ways.len() as u16 + 2), "Sort by", theme.title());
     for (y, way) in ways.iter().enumerate() {

@@ -5,22 +5,36 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::{header, put};
 use crate::console::state::{State, View};
 
+/// Columns that the views' names take in full, with the count of alarms.
+const NAMES: u16 = 96;
+
 /// Draws it.
 pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
     let alarms = state.shown().attention_total;
     let urgent = state.shown().attention.first().is_some_and(|line| line.urgent);
-    let mut x = 0;
-    for (view, digit, name) in View::ALL {
+    // The names are known by their digits; what is wrong is not.
+    let wide = area.width >= NAMES + header::warnings_width(state);
+    let (mut x, mut was_open) = (0, false);
+    for (view, digit, name, short) in View::ALL {
         let open = view == state.view;
-        let (before, after) = if open { ("[", "]") } else { (" ", " ") };
+        let label = if wide { format!("{digit} {name}") } else { format!("{digit}{short}") };
         let style = if open { theme.selected() } else { theme.text() };
-        x = put(buffer, area, (x, 0), &format!("{before}{digit} {name}"), style);
+        // Where there is little room, what is between two names is one column: a blank, or the bracket of one of them.
+        let before = match (open, was_open) {
+            (true, _) => "[",
+            (false, true) if !wide => "",
+            (false, _) => " ",
+        };
+        x = put(buffer, area, (x, 0), &format!("{before}{label}"), style);
         if view == View::Overview && !open && alarms > 0 {
             let style = if urgent { theme.bad() } else { theme.warning() };
             x = put(buffer, area, (x, 0), &format!(" !{}", alarms.min(99)), style);
         }
-        x = put(buffer, area, (x, 0), after, style);
+        if open || wide {
+            x = put(buffer, area, (x, 0), if open { "]" } else { " " }, style);
+        }
+        was_open = open;
     }
     header::warnings(state, buffer, area, area.width.saturating_sub(x + 2));
 }

@@ -44,7 +44,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let rows = names.iter().map(|name| row(state, name, columns));
     table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
     if names.is_empty() {
-        detail::nothing(state, frame, geometry.list, list, "no topics: nothing was published or subscribed to");
+        detail::nothing(state, frame, geometry.list);
     }
     if let (Some(area), Some(name)) = (geometry.detail, list.cursor()) {
         detail::draw(state, &Subject::Topic(name.clone()), frame.buffer_mut(), area);

@@ -31,10 +31,11 @@ impl Facts for &Entry {
 impl Table for Events {
     type Id = u64;
     type Row<'a> = &'a Entry;
+    type Lens = ();
     const SORTS: &'static [Sort] = &[Sort { name: "TIME", descending: false }];
     const FIELDS: &'static [&'static str] = &["name", "level", "about", "number"];
 
-    fn rows(model: &Model) -> impl Iterator<Item = &Entry> {
+    fn rows<'a>(model: &'a Model, (): &()) -> impl Iterator<Item = &'a Entry> {
         model.log.entries().map(AsRef::as_ref)
     }
 

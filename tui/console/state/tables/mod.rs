@@ -1,6 +1,9 @@
 //! The lists that there are: for each its rows, how they sort, what a filter may ask of them, and how one reads.
 
+pub(crate) mod actors;
+pub(crate) mod audit;
 pub(crate) mod events;
+pub(crate) mod listeners;
 pub(crate) mod needs;
 pub(crate) mod sessions;
 pub(crate) mod subscriptions;

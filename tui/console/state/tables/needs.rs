@@ -32,10 +32,11 @@ impl Table for Needs {
     /// The rule, its subject, and which of several lines on them.
     type Id = (Rule, Subject, usize);
     type Row<'a> = (Need<'a>, usize);
+    type Lens = ();
     const SORTS: &'static [Sort] = &[Sort { name: "WORST", descending: false }];
     const FIELDS: &'static [&'static str] = &["rule"];
 
-    fn rows(model: &Model) -> impl Iterator<Item = (Need<'_>, usize)> {
+    fn rows<'a>(model: &'a Model, (): &()) -> impl Iterator<Item = (Need<'a>, usize)> {
         let mut nth = 0;
         let mut before: Option<&Attention> = None;
         model.attention.iter().enumerate().map(move |(place, line)| {

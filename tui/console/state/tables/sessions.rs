@@ -166,6 +166,7 @@ impl Facts for Session<'_> {
 impl Table for Sessions {
     type Id = SessionId;
     type Row<'a> = Session<'a>;
+    type Lens = ();
     const SORTS: &'static [Sort] = &[
         Sort { name: "RECLAIM", descending: false },
         Sort { name: "CLIENT", descending: false },
@@ -180,7 +181,7 @@ impl Table for Sessions {
     const FIELDS: &'static [&'static str] =
         &["state", "client", "peer", "user", "id", "topic", "subs", "waiting", "inflight", "dlq", "poison", "in", "out"];
 
-    fn rows(model: &Model) -> impl Iterator<Item = Session<'_>> {
+    fn rows<'a>(model: &'a Model, (): &()) -> impl Iterator<Item = Session<'a>> {
         let now = model.now;
         let alive = model.board.sessions.iter().map(move |(id, row)| Session { id: *id, row, ended: None, now });
         let ended = model.departed.sessions.iter();

@@ -100,6 +100,7 @@ impl Facts for Subscription<'_> {
 impl Table for Subscriptions {
     type Id = SubscriptionId;
     type Row<'a> = Subscription<'a>;
+    type Lens = ();
     const SORTS: &'static [Sort] = &[
         Sort { name: "DLQ", descending: true },
         Sort { name: "POISON", descending: true },
@@ -113,7 +114,7 @@ impl Table for Subscriptions {
     const FIELDS: &'static [&'static str] =
         &["topic", "client", "session", "state", "dlq", "waiting", "inflight", "poison", "dropped", "restarts"];
 
-    fn rows(model: &Model) -> impl Iterator<Item = Subscription<'_>> {
+    fn rows<'a>(model: &'a Model, (): &()) -> impl Iterator<Item = Subscription<'a>> {
         let sessions = &model.board.sessions;
         let rows = model.board.subscriptions.iter();
         rows.map(move |(id, row)| Subscription { id, row, session: sessions.get(&id.session), model })

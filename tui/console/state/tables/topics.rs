@@ -129,6 +129,7 @@ impl Facts for Topic<'_> {
 impl Table for Topics {
     type Id = TopicName;
     type Row<'a> = Topic<'a>;
+    type Lens = ();
     const SORTS: &'static [Sort] = &[
         Sort { name: "HELD", descending: true },
         Sort { name: "TOPIC", descending: false },
@@ -142,7 +143,7 @@ impl Table for Topics {
     const FIELDS: &'static [&'static str] =
         &["topic", "by", "exact", "match", "pub", "fanout", "backlog", "held", "poison", "restarts"];
 
-    fn rows(model: &Model) -> impl Iterator<Item = Topic<'_>> {
+    fn rows<'a>(model: &'a Model, (): &()) -> impl Iterator<Item = Topic<'a>> {
         let alive = model.board.topics.iter().map(move |(name, row)| Topic { name, row, ended: None, model });
         let ended = model.departed.topics.iter();
         alive.chain(ended.map(move |(name, ended)| Topic { name, row: &ended.row, ended: Some(ended), model }))
