@@ -66,9 +66,8 @@ impl Incidents {
             Event::SubscriptionOverflowed { dropped, why, .. } | Event::BacklogOverflowed { dropped, why, .. } => {
                 (Trouble::Dropped, *dropped, super::words::drop_reason(*why).to_owned())
             }
-            Event::TopicRestarted { why, .. } | Event::SubscriptionRestarted { why, .. } | Event::ManagerFailed { why, .. } => {
-                (Trouble::Restarted, 1, safe(why))
-            }
+            Event::TopicRestarted { why, .. } | Event::SubscriptionRestarted { why, .. } => (Trouble::Restarted, 1, safe(why)),
+            Event::ManagerFailed { manager, why } => (Trouble::Restarted, 1, format!("{}: {}", safe(manager), safe(why))),
             Event::ListenerFailed { why, .. } | Event::SessionEnded { why: SessionEnd::Failed { why }, .. } => {
                 (Trouble::Failed, 1, safe(why))
             }
