@@ -88,12 +88,12 @@ fn messages_are_printed_as_objects() {
 fn a_sub_that_runs_out_of_time_has_its_own_code() {
     let serve = Serve::start();
     serve.publish("t", "one");
-    let output = serve.run(&["sub", "t", "--count", "3", "--timeout", "300ms"]);
+    let output = serve.run(&["sub", "t", "--count", "3", "--timeout", "3s"]);
     assert_eq!((output.status.code(), &*text(&output.stdout)), (Some(5), "one\n"));
     assert_eq!(text(&output.stderr), "1 of 3 messages came in time\n");
-    let quiet = serve.run(&["sub", "t", "--count", "3", "--timeout", "10ms", "--name", "n", "--quiet"]);
+    let quiet = serve.run(&["sub", "t", "--count", "3", "--timeout", "2s", "--name", "n", "--quiet"]);
     assert_eq!((quiet.status.code(), text(&quiet.stderr)), (Some(5), String::new()));
-    let watched = serve.run(&["sub", "t", "--timeout", "10ms"]);
+    let watched = serve.run(&["sub", "t", "--timeout", "2s"]);
     assert_eq!((watched.status.code(), text(&watched.stderr)), (Some(0), String::new()));
     // The session of the name holds what comes to its own topic.
     serve.publish("u", "two");

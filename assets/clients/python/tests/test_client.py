@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import unittest
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, TypeVar
@@ -345,9 +346,12 @@ class Leaving(ClientTest):
         client, line = self.connected()
         client.publish("t", b"1")
         client.publish("t", b"2")
+        waits, wait_for = threading.Event(), client._changed.wait_for
+        client._changed.wait_for = lambda *it: waits.set() or wait_for(*it)
         flush = self.meanwhile(client.flush, PATIENCE)
         for _ in range(2):
             line.expect(frames.Publish)
+        self.assertTrue(waits.wait(PATIENCE))
         later = client.publish("t", b"3")
         line.send(frames.PublishAck(2))
         flush.result(PATIENCE)
