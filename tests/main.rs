@@ -17,6 +17,7 @@ mod hostile;
 mod limits;
 mod model;
 mod orders;
+mod pictures;
 mod program;
 mod python;
 mod rights;

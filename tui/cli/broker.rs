@@ -42,6 +42,9 @@ pub(crate) struct ConsoleArgs {
     /// Refuse every order that changes something
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// Draw with nothing but ASCII; it is so by itself where the locale is not UTF-8, and where TERM is linux
+    #[arg(long)]
+    pub(crate) ascii: bool,
 }
 
 impl ServeArgs {
@@ -80,6 +83,7 @@ impl ConsoleArgs {
             serve: self.serve.after(before.serve),
             operator: self.operator.or(before.operator),
             read_only: self.read_only || before.read_only,
+            ascii: self.ascii || before.ascii,
         }
     }
 
@@ -98,6 +102,7 @@ impl ConsoleArgs {
             (self.serve.demo_seed.is_some(), "--demo-seed"),
             (self.operator.is_some(), "--operator"),
             (self.read_only, "--read-only"),
+            (self.ascii, "--ascii"),
         ]
         .into_iter()
         .find_map(|(given, option)| given.then_some(option))

@@ -30,8 +30,8 @@ use crate::{
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     let environment = |name: &str| std::env::var_os(name);
     match command {
-        Command::Console(args) => serve::run(args.or_environment(environment)?, true),
-        Command::Serve(args) => serve::run(args.or_environment(environment)?.into(), false),
+        Command::Console(args) => serve::run(&args.or_environment(environment)?, true),
+        Command::Serve(args) => serve::run(&args.or_environment(environment)?.into(), false),
         Command::Pub(args) => runtime()?.block_on(publish::run(args)),
         Command::Sub(args) => runtime()?.block_on(subscribe::run(args)),
         Command::Ping(args) => runtime()?.block_on(ping::run(args)),

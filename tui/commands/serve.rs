@@ -31,10 +31,10 @@ const LAST_TASKS: Duration = Duration::from_secs(1);
 const OWN_DESCRIPTORS: u64 = 64;
 
 /// Runs the broker to its end, with a console in front of it if one is wanted and there is a terminal for it.
-pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitCode> {
-    let ConsoleArgs { serve: args, operator, read_only } = args;
+pub(super) fn run(seat: &ConsoleArgs, with_console: bool) -> anyhow::Result<ExitCode> {
+    let args = &seat.serve;
     // A mistake in it is worth saying before anything is made.
-    let mut config = configure(&args)?;
+    let mut config = configure(args)?;
     let state = &StateDir::open(args.state_dir.clone())?;
     keep_audit(&mut config, state.path());
     let _lock = state.lock()?;
@@ -52,7 +52,7 @@ pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitC
     };
     #[cfg(feature = "faults")]
     plan_faults(&handle)?;
-    handle.set_read_only(read_only);
+    handle.set_read_only(seat.read_only);
     if args.config.is_some() {
         let (args, state) = (args.clone(), state.path().to_owned());
         handle.reload_from(move || read_again(&args, &state).map_err(|error| format!("{error:#}")));
@@ -70,7 +70,7 @@ pub(super) fn run(args: ConsoleArgs, with_console: bool) -> anyhow::Result<ExitC
     // It tells from the start; what it tells while nobody is shown it, nobody sees.
     let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
     if with_console {
-        attend(&handle, &runtime, &logging, &ask_first, operator, args.demo);
+        attend(&handle, &runtime, &logging, &ask_first, seat);
     }
     let orderly = runtime.block_on(handle.stopped());
     let failed = handle.bus().board().broker.failed;
@@ -219,14 +219,15 @@ fn can_attend() -> bool {
 
 /// Puts the console in front of the broker.
 #[cfg(feature = "console")]
-fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, operator: Option<String>, demo: bool) {
-    let options = Options { operator: operator.unwrap_or_else(user), demo };
+fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, seat: &ConsoleArgs) {
+    let operator = seat.operator.clone().unwrap_or_else(user);
+    let options = Options { operator, demo: seat.serve.demo, ascii: seat.ascii };
     super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
 }
 
 /// There is none.
 #[cfg(not(feature = "console"))]
-fn attend(_: &Handle, _: &Runtime, _: &Logging, _: &AskFirst, _: Option<String>, _: bool) {}
+fn attend(_: &Handle, _: &Runtime, _: &Logging, _: &AskFirst, _: &ConsoleArgs) {}
 
 /// What stands in the console's way.
 #[cfg(not(feature = "console"))]

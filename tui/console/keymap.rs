@@ -12,6 +12,8 @@ use super::state::View;
 pub(crate) enum Context {
     /// The home view.
     Overview,
+    /// Its panes, whichever has the cursor.
+    Panes,
     /// The list of sessions.
     Sessions,
     /// The list of topics.
@@ -36,6 +38,10 @@ pub(crate) enum Context {
     ListenerPage,
     /// An order, opened.
     OrderPage,
+    /// A screen that is too small for the views.
+    Compact,
+    /// The same, over something that it cannot show.
+    Covered,
     /// The question before an order.
     Dialog,
     /// The question before leaving.
@@ -57,7 +63,9 @@ pub(crate) enum Context {
 #[allow(missing_docs)] // the table below says what each does
 pub(crate) enum Act {
     Go(View),
-    Pane,
+    NextPane,
+    PreviousPane,
+    Zoom,
     Down,
     Up,
     First,
@@ -186,6 +194,11 @@ const fn go(keys: Keys, label: Text, act: Act, hint: Text, help: Text) -> Bindin
     Binding { keys, label, act, contexts: BODY, hint, help, group: Group::Go }
 }
 
+/// A key of the overview, whichever of its panes has the cursor.
+const fn pane(keys: Keys, label: Text, act: Act, hint: Text, help: Text) -> Binding {
+    Binding { keys, label, act, contexts: &[Context::Panes], hint, help, group: Group::Go }
+}
+
 /// A key of the whole body that moves the cursor; everyone tries those, so the footer does not offer them.
 const fn moves(keys: Keys, label: Text, act: Act, help: Text) -> Binding {
     Binding { keys, label, act, contexts: BODY, hint: "", help, group: Group::Move }
@@ -231,6 +244,23 @@ const BODY: &[Context] = &[
     ListenerPage,
     OrderPage,
 ];
+/// The body, and what is left of it where it does not fit.
+const GLANCED: &[Context] = &[
+    Overview,
+    Sessions,
+    Listeners,
+    Topics,
+    DeadLetters,
+    Actors,
+    Events,
+    Audit,
+    SessionPage,
+    TopicPage,
+    SubscriptionPage,
+    ListenerPage,
+    OrderPage,
+    Context::Compact,
+];
 const LISTS: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Events, Audit];
 const DETAILED: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Actors, Events, Audit];
 const SORTED: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Audit];
@@ -245,7 +275,7 @@ const TREE: &[Context] = &[Actors];
 const LOOK: &[Context] = &[Context::Peek];
 const LOOKS: &[Context] = &[Context::Peek, Context::Forbidden];
 const QUESTIONS: &[Context] = &[Dialog, Context::Quit, Context::Sort];
-const ESCAPABLE: &[Context] = &[Dialog, Context::Quit, Context::Sort, Context::Filter];
+const ESCAPABLE: &[Context] = &[Dialog, Context::Quit, Context::Sort, Context::Filter, Context::Covered];
 const PAGED: &[Context] = &[Context::Help, Context::Peek, Context::Forbidden];
 const SCROLLED: &[Context] = &[Context::Quit, Context::Sort, Context::Help];
 
@@ -262,10 +292,9 @@ pub(crate) static TABLE: &[Binding] = &[
     go(&[key('6')], "6", Act::Go(View::Actors), "", "Actors: the supervision tree, restarts, last failures"),
     go(&[key('7')], "7", Act::Go(View::Events), "", "Events"),
     go(&[key('8')], "8", Act::Go(View::Audit), "", "Audit: every order, by whom, why, at what cost"),
-    Binding {
-        contexts: &[Overview],
-        ..go(&[code(KeyCode::Tab), code(KeyCode::BackTab)], "Tab", Act::Pane, "pane", "the other pane")
-    },
+    pane(&[code(KeyCode::Tab)], "Tab", Act::NextPane, "pane", "the next pane"),
+    pane(&[code(KeyCode::BackTab)], "S-Tab", Act::PreviousPane, "", "the pane before"),
+    pane(&[key('z')], "z", Act::Zoom, "zoom", "the pane alone, or all of them again"),
     moves(&[key('j'), code(KeyCode::Down)], "j Down", Act::Down, "down"),
     moves(&[key('k'), code(KeyCode::Up)], "k Up", Act::Up, "up"),
     moves(&[key('g'), code(KeyCode::Home)], "g Home", Act::First, "the first row"),
@@ -294,11 +323,14 @@ pub(crate) static TABLE: &[Binding] = &[
     look(&[key('i')], "i", Act::Peek, HOLDERS, "look in", "look into a queue or backlog: a copy, audited, nothing moves"),
     look(&[key('F')], "F", Act::Forbidden, BODY, "", "what is forbidden, by whom, why; B there allows it"),
     look(&[key('d')], "d", Act::Detail, DETAILED, "detail", "show or hide the detail"),
-    look(&[key('p')], "p", Act::Pause, BODY, "pause", "freeze the screen; collection goes on, and is counted"),
+    look(&[key('p')], "p", Act::Pause, GLANCED, "pause", "freeze the screen; collection goes on, and is counted"),
     look(&[key('y')], "y", Act::Copy, BODY, "", "copy the full id to the terminal's clipboard (OSC 52)"),
     program(&[key('r')], "r", Act::ReadOnly, "read-only", "read-only on or off, for every order to this broker"),
     program(&[key('?')], "?", Act::Help, "help", "this help; type to search it"),
-    program(&[key('q'), control('c')], "q Ctrl-C", Act::Quit, "quit", "ask: detach, shut down, cancel"),
+    Binding {
+        contexts: GLANCED,
+        ..program(&[key('q'), control('c')], "q Ctrl-C", Act::Quit, "quit", "ask: detach, shut down, cancel")
+    },
     program(&[control('z')], "Ctrl-Z", Act::Stay, "", "stops nothing: the broker would stop with it; q, d leaves"),
     ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, ESCAPABLE, "cancels", "cancel: nothing happens"),
     ask(&[code(KeyCode::Esc), control('c')], "Esc", Act::Cancel, &[Context::Help], "closes", "close the help"),
@@ -332,18 +364,18 @@ pub(crate) static TABLE: &[Binding] = &[
     ask(&[key('s')], "s", Act::ShutDown, &[Context::Quit], "shut down", "end the broker; says first what is lost"),
 ];
 
-/// What `event` does in `context`.
-pub(crate) fn act(context: Context, event: &KeyEvent) -> Option<Act> {
+/// What `event` does in `contexts`.
+pub(crate) fn act(contexts: &[Context], event: &KeyEvent) -> Option<Act> {
     if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) {
         return None;
     }
     let stroke = Stroke { code: event.code, control: event.modifiers.contains(KeyModifiers::CONTROL) };
-    of(context).find(|binding| binding.keys.contains(&stroke)).map(|binding| binding.act)
+    of(contexts).find(|binding| binding.keys.contains(&stroke)).map(|binding| binding.act)
 }
 
-/// The lines of the table that hold in `context`.
-pub(crate) fn of(context: Context) -> impl Iterator<Item = &'static Binding> {
-    TABLE.iter().filter(move |binding| binding.contexts.contains(&context))
+/// The lines of the table that hold in any of `contexts`.
+pub(crate) fn of(contexts: &[Context]) -> impl Iterator<Item = &'static Binding> {
+    TABLE.iter().filter(move |binding| contexts.iter().any(|context| binding.contexts.contains(context)))
 }
 
 #[cfg(test)]
@@ -373,14 +405,16 @@ mod tests {
         Context::Help,
         Context::Peek,
         Context::Forbidden,
+        Context::Covered,
     ];
 
     #[test]
     fn no_key_has_two_meanings_in_one_place() {
-        for context in ALL {
+        let in_panes = [Overview, Sessions, Topics, Actors, Events].map(|context| vec![context, Context::Panes]);
+        for contexts in ALL.iter().map(|context| vec![*context]).chain(in_panes) {
             let mut seen = HashSet::new();
-            for stroke in of(*context).flat_map(|binding| binding.keys) {
-                assert!(seen.insert(stroke), "{stroke:?} twice in {context:?}");
+            for stroke in of(&contexts).flat_map(|binding| binding.keys) {
+                assert!(seen.insert(stroke), "{stroke:?} twice in {contexts:?}");
             }
         }
     }
@@ -398,12 +432,20 @@ mod tests {
     #[test]
     fn every_place_can_be_left() {
         for context in ALL {
-            let acts: Vec<_> = of(*context).map(|binding| binding.act).collect();
+            let acts: Vec<_> = of(&[*context]).map(|binding| binding.act).collect();
             assert!(acts.contains(&Act::Back) != acts.contains(&Act::Cancel), "{context:?}");
             if BODY.contains(context) {
                 assert!(acts.contains(&Act::Help) && acts.contains(&Act::Quit), "{context:?}");
             }
         }
+    }
+
+    /// What cannot be seen is not touched.
+    #[test]
+    fn a_screen_without_views_offers_only_what_it_can_show() {
+        let acts = |context| of(&[context]).map(|binding| binding.act).collect::<Vec<_>>();
+        assert_eq!(acts(Context::Compact), [Act::Pause, Act::Quit]);
+        assert_eq!(acts(Context::Covered), [Act::Cancel]);
     }
 
     /// Each of these has cost someone a queue elsewhere.

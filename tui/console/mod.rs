@@ -35,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) operator: String,
     /// Not all that is seen is real.
     pub(crate) demo: bool,
+    /// Nothing but ASCII is drawn, whatever the environment says.
+    pub(crate) ascii: bool,
 }
 
 /// Opens the console on this thread, which must not be a worker of `runtime`, and returns when it is left; the terminal has

@@ -61,7 +61,7 @@ struct Loop<'a, S: Source> {
 pub(super) fn run<S: Source>(source: &S, runtime: tokio::runtime::Handle, options: Options) -> io::Result<Leave> {
     let (outbox, inbox) = pump::channel()?;
     let mut screen = Screen::take()?;
-    let mut state = State::new(options.operator, Theme::from_env(), screen.size()?);
+    let mut state = State::new(options.operator, Theme::chosen(options.ascii, |name| std::env::var(name).ok()), screen.size()?);
     state.demo = options.demo;
     let pump = runtime.spawn(pump::run(source.clone(), outbox.try_clone()?));
     let ticked = source.now().up.0 / TICK_MS;

@@ -1,7 +1,8 @@
 //! Colours and glyphs: the terminal's own sixteen colours, so that its light or dark scheme holds, and never colour alone.
 //!
 //! Whatever a colour says, a letter or a word says too; with `NO_COLOR` only bold, dim, underline, reversed and struck-out
-//! are left. On a terminal that is not UTF-8 the lines and sparklines are ASCII.
+//! are left. On a terminal that is not UTF-8, or cannot show it, or if it was asked for, everything is ASCII: what the console
+//! draws by itself is chosen here, and what is left is replaced here.
 
 use ratatui::{
     style::{Color, Modifier, Style},
@@ -13,7 +14,7 @@ use ratatui::{
 pub(crate) struct Theme {
     /// Colours may be used.
     pub(crate) colour: bool,
-    /// Only ASCII may be used for lines.
+    /// Only ASCII may be used.
     pub(crate) ascii: bool,
 }
 
@@ -31,16 +32,24 @@ const ASCII: border::Set<'static> = border::Set {
 
 #[allow(clippy::unused_self)] // a theme with another idea of these asks itself
 impl Theme {
-    /// What the environment asks for.
-    pub(crate) fn from_env() -> Self {
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let locale =
-            ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-        let utf8 = locale.is_some_and(|name| {
-            let name = name.to_ascii_lowercase();
-            name.contains("utf-8") || name.contains("utf8")
-        });
-        Self { colour: !set("NO_COLOR"), ascii: !utf8 }
+    /// What was asked for, on the command line or by the environment: `variable` is what one of its variables says, if it
+    /// says anything.
+    pub(crate) fn chosen(ascii: bool, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let said = |name| variable(name).filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(said).unwrap_or_default().to_ascii_lowercase();
+        let utf8 = locale.contains("utf-8") || locale.contains("utf8");
+        // The first has a font of 256 or 512 glyphs, the second nobody knows.
+        let plain = said("TERM").is_some_and(|term| matches!(term.as_str(), "linux" | "dumb"));
+        Self { colour: said("NO_COLOR").is_none(), ascii: ascii || plain || !utf8 }
+    }
+
+    /// A sign that the terminal can show, for one that it may not: what clients are called comes from anywhere.
+    pub(crate) fn shown(self, symbol: &str) -> Option<&'static str> {
+        match symbol {
+            _ if !self.ascii || symbol.is_ascii() => None,
+            "\u{2026}" => Some("~"),
+            _ => Some("?"),
+        }
     }
 
     fn fg(self, colour: Color) -> Style {
@@ -115,5 +124,44 @@ impl Theme {
     /// Marks the column that a list is sorted by: smallest first, largest first.
     pub(crate) fn arrows(self) -> (&'static str, &'static str) {
         if self.ascii { ("^", "v") } else { ("▴", "▾") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(ascii: bool, environment: &[(&str, &str)]) -> Theme {
+        let said = |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        Theme::chosen(ascii, said)
+    }
+
+    #[test]
+    fn the_locale_the_terminal_or_the_operator_decide_what_may_be_drawn() {
+        for (environment, ascii) in [
+            (&[("LANG", "de_DE.UTF-8")][..], false),
+            (&[("LC_ALL", "C.utf8"), ("LANG", "C")], false),
+            (&[("LC_ALL", ""), ("LC_CTYPE", "C"), ("LANG", "C.UTF-8")], true),
+            (&[("LANG", "C.UTF-8"), ("TERM", "xterm-256color")], false),
+            (&[("LANG", "C.UTF-8"), ("TERM", "linux")], true),
+            (&[("LANG", "C.UTF-8"), ("TERM", "dumb")], true),
+            (&[], true),
+        ] {
+            assert_eq!(chosen(false, environment).ascii, ascii, "{environment:?}");
+            assert!(chosen(true, environment).ascii, "{environment:?}");
+        }
+    }
+
+    #[test]
+    fn colours_are_there_unless_they_are_not_wanted() {
+        assert!(chosen(false, &[]).colour && chosen(false, &[("NO_COLOR", "")]).colour);
+        assert!(!chosen(false, &[("NO_COLOR", "1")]).colour);
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_replaced_by_as_much_as_it_was() {
+        let ascii = Theme { colour: true, ascii: true };
+        assert_eq!((ascii.shown("a"), ascii.shown("…"), ascii.shown("漢")), (None, Some("~"), Some("?")));
+        assert_eq!(Theme { ascii: false, ..ascii }.shown("漢"), None);
     }
 }

@@ -3,15 +3,15 @@
 use super::{State, View, text::safe};
 
 impl State {
-    /// The lines that stand where the view's rows would.
-    pub(crate) fn nothing_here(&self) -> Vec<String> {
+    /// The lines that stand where the rows of a view's list would.
+    pub(crate) fn nothing_here(&self, room: View) -> Vec<String> {
         if !self.shown().is_known() {
             return vec!["nothing heard from the broker yet".to_owned()];
         }
-        if self.list().is_filtered_out() {
+        if self.list_in(room).is_filtered_out() {
             return vec!["no row passes the filter; Esc clears it".to_owned()];
         }
-        match self.view {
+        match room {
             View::Overview | View::Sessions => self.first("no sessions: no client has registered", &[SUB, PUB]),
             View::Listeners if !self.shown().board.broker.accepting => {
                 vec!["no connections, and new ones are refused".to_owned(), "A accepts again".to_owned()]

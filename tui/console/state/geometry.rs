@@ -9,11 +9,25 @@
 //! status   how the last order ended                             1
 //! footer   keys                                                 1
 //! ```
+//!
+//! The overview has panes instead of a list; on a large screen it is the cockpit, and has most of the other views as panes:
+//!
+//! ```text
+//! broker       needs attention    next to be reclaimed          12
+//! sessions                        detail                        half of the rest
+//! topics       actors in trouble  events                        the other half
+//! ```
 
 use ratatui::layout::Rect;
 
+use super::Pane;
+
 /// The smallest screen that the views are drawn on.
 pub(crate) const SMALLEST: (u16, u16) = (60, 15);
+/// The smallest screen that a compact one is drawn on; on less only the name of the broker is told.
+pub(crate) const LEAST: (u16, u16) = (40, 10);
+/// The smallest screen whose overview is the cockpit.
+pub(crate) const COCKPIT: (u16, u16) = (160, 40);
 /// From this width on the detail stands beside the list.
 const WIDE: u16 = 160;
 /// The widest that it needs to be.
@@ -55,6 +69,34 @@ pub(crate) struct Panes {
     pub(crate) reclaim: Rect,
     /// The last events, where there is room for them.
     pub(crate) events: Option<Rect>,
+    /// What only the cockpit has.
+    pub(crate) cockpit: Option<Cockpit>,
+}
+
+/// Where the panes are that only the cockpit has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cockpit {
+    /// Sessions.
+    pub(crate) sessions: Rect,
+    /// The detail of what the cursor is on, if it is wanted.
+    pub(crate) detail: Option<Rect>,
+    /// Topics.
+    pub(crate) topics: Rect,
+    /// Actors in trouble.
+    pub(crate) actors: Rect,
+}
+
+impl Panes {
+    /// The panes that take a cursor, in the order in which it goes round.
+    pub(crate) fn with_cursor(&self) -> Vec<(Pane, Rect)> {
+        let mut panes = vec![(Pane::Needs, self.needs), (Pane::Reclaim, self.reclaim)];
+        if let (Some(more), Some(events)) = (self.cockpit, self.events) {
+            let lists = [(Pane::Sessions, more.sessions), (Pane::Topics, more.topics), (Pane::Actors, more.actors)];
+            panes.extend(lists);
+            panes.push((Pane::Events, events));
+        }
+        panes
+    }
 }
 
 impl Geometry {
@@ -65,22 +107,25 @@ impl Geometry {
         }
         let line = |y| Rect::new(0, y, width, 1);
         let body = Rect::new(0, 2, width, height - 4);
-        let rest = Rect { y: body.y + 1, height: body.height - 1, ..body };
-        let (list, detail) = match detail && rest.height >= DETAIL_FROM {
-            true if width >= WIDE => {
-                let beside = (width * 2 / 5).min(BESIDE);
-                let list = Rect { width: width - beside, ..rest };
-                (list, Some(Rect { x: list.width, width: beside, ..rest }))
-            }
-            true => {
-                let below = (rest.height * 9 / 20).max(8);
-                let list = Rect { height: rest.height - below, ..rest };
-                (list, Some(Rect { y: list.bottom(), height: below, ..rest }))
-            }
-            false => (rest, None),
-        };
-        let (info, status, footer) = (line(2), line(height - 2), line(height - 1));
-        Some(Self { header: line(0), tabs: line(1), body, info, list, detail, status, footer })
+        let (info, list, detail) = parts(body, detail);
+        Some(Self {
+            header: line(0),
+            tabs: line(1),
+            body,
+            info,
+            list,
+            detail,
+            status: line(height - 2),
+            footer: line(height - 1),
+        })
+    }
+
+    /// The same screen with its list inside the border of `pane`.
+    pub(crate) fn within(&self, pane: Rect, detail: bool) -> Self {
+        let body =
+            Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height.saturating_sub(2) };
+        let (info, list, detail) = parts(body, detail);
+        Self { body, info, list, detail, ..*self }
     }
 
     /// Rows that the list shows, below its titles.
@@ -94,8 +139,11 @@ impl Geometry {
     }
 
     /// The overview's panes.
-    pub(crate) fn panes(&self) -> Panes {
+    pub(crate) fn panes(&self, detail: bool) -> Panes {
         let body = self.body;
+        if self.header.width >= COCKPIT.0 && self.footer.bottom() >= COCKPIT.1 {
+            return cockpit(body, detail);
+        }
         let (broker, rest) = split(body, 7);
         let (rest, events) = match rest.height {
             TALL.. => {
@@ -107,11 +155,47 @@ impl Geometry {
         if body.width >= WIDE {
             let needs = Rect { width: rest.width * 11 / 20, ..rest };
             let reclaim = Rect { x: needs.right(), width: rest.width - needs.width, ..rest };
-            return Panes { broker, needs, reclaim, events };
+            return Panes { broker, needs, reclaim, events, cockpit: None };
         }
         let (needs, reclaim) = split(rest, rest.height.div_ceil(2));
-        Panes { broker, needs, reclaim, events }
+        Panes { broker, needs, reclaim, events, cockpit: None }
     }
+}
+
+/// The line that says what a list shows, the list, and the detail if it is wanted and there is room for it.
+fn parts(body: Rect, detail: bool) -> (Rect, Rect, Option<Rect>) {
+    let (info, rest) = split(body, 1.min(body.height));
+    if !detail || rest.height < DETAIL_FROM {
+        return (info, rest, None);
+    }
+    // A pane over the whole body has a border.
+    let (list, detail) = if rest.width + 2 >= WIDE {
+        part(rest, rest.width - (rest.width * 2 / 5).min(BESIDE))
+    } else {
+        split(rest, rest.height - (rest.height * 9 / 20).max(8))
+    };
+    (info, list, Some(detail))
+}
+
+fn cockpit(body: Rect, detail: bool) -> Panes {
+    let (top, rest) = split(body, 12);
+    let (middle, bottom) = split(rest, rest.height.div_ceil(2));
+    let (broker, rest) = part(top, top.width * 3 / 10);
+    let (needs, reclaim) = part(rest, rest.width * 5 / 9);
+    let (sessions, detail) = if detail {
+        let (sessions, detail) = part(middle, middle.width * 3 / 5);
+        (sessions, Some(detail))
+    } else {
+        (middle, None)
+    };
+    let (topics, rest) = part(bottom, bottom.width / 3);
+    let (actors, events) = part(rest, rest.width * 2 / 5);
+    Panes { broker, needs, reclaim, events: Some(events), cockpit: Some(Cockpit { sessions, detail, topics, actors }) }
+}
+
+/// The first `width` columns, and the rest.
+fn part(area: Rect, width: u16) -> (Rect, Rect) {
+    (Rect { width, ..area }, Rect { x: area.x + width, width: area.width - width, ..area })
 }
 
 /// The first `height` lines, and the rest.

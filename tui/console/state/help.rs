@@ -1,6 +1,6 @@
 //! The help screen's lines and the footer's hints, both from the table of keys.
 
-use super::{Modal, State};
+use super::{Modal, State, Zoom};
 use crate::console::keymap::{self, Act, Binding, Group};
 
 /// A line of the help screen.
@@ -42,12 +42,15 @@ const FILTERS: &[(&str, &str)] = &[
 impl State {
     /// The keys that the footer offers, best first. Orders that the gate would refuse are not offered.
     pub(crate) fn hints(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let (read_only, paused) = (self.live.read_only, self.held.is_some());
-        keymap::of(self.context())
+        let (read_only, paused, zoom) = (self.live.read_only, self.held.is_some(), self.zoom);
+        keymap::of(&self.contexts())
+            .collect::<Vec<_>>()
+            .into_iter()
             .filter(move |binding| !binding.hint.is_empty() && (!read_only || binding.group != Group::Order))
             .map(move |binding| {
                 let hint = match binding.act {
                     Act::Pause if paused => "resume",
+                    Act::Zoom if zoom == Zoom::In => "all panes",
                     Act::ReadOnly if read_only => "allow orders",
                     _ => binding.hint,
                 };
@@ -59,7 +62,7 @@ impl State {
     pub(crate) fn help_lines(&self) -> Vec<HelpLine> {
         let Modal::Help { input, .. } = &self.modal else { return Vec::new() };
         let wanted = input.value().to_lowercase();
-        let here: Vec<&Binding> = keymap::of(self.body_context()).collect();
+        let here: Vec<&Binding> = keymap::of(&self.body_contexts()).collect();
         let is_here = |binding: &Binding| here.iter().any(|other| std::ptr::eq(*other, binding));
         let mut lines = Vec::new();
         for group in [Group::Order, Group::Look, Group::Go, Group::Move, Group::Program] {

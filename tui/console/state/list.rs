@@ -75,6 +75,8 @@ pub(crate) trait AnyList {
     fn mark_stale(&mut self);
     /// When it wants to be rebuilt: four times a second at most, and less often the longer it is.
     fn due(&self) -> Option<Uptime>;
+    /// A cursor that nobody has moved goes back to where it starts.
+    fn settle(&mut self);
     /// Sorts and filters anew.
     fn rebuild(&mut self, model: &Model, now: Moment, rows: usize);
     /// Scrolls as little as is needed to show the cursor, and leaves no room empty that rows could fill.
@@ -85,6 +87,17 @@ pub(crate) trait AnyList {
     fn first(&mut self, rows: usize);
     /// To the last row.
     fn last(&mut self, rows: usize);
+}
+
+/// What a cursor stays with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Anchor {
+    /// Nobody has moved it yet.
+    Start,
+    /// Its row.
+    Row,
+    /// The last row, whichever that is.
+    End,
 }
 
 /// A list and where its reader is in it.
@@ -98,7 +111,7 @@ pub(crate) struct List<T: Table> {
     inverted: bool,
     filter: Filter,
     lens: T::Lens,
-    follow: bool,
+    anchor: Anchor,
     total: usize,
     built: Option<Uptime>,
     stale: bool,
@@ -115,7 +128,7 @@ impl<T: Table> Default for List<T> {
             inverted: false,
             filter: Filter::default(),
             lens: T::Lens::default(),
-            follow: false,
+            anchor: Anchor::Start,
             total: 0,
             built: None,
             stale: true,
@@ -126,12 +139,17 @@ impl<T: Table> Default for List<T> {
 impl<T: Table> List<T> {
     /// A list that stays at its end until its reader moves.
     pub(crate) fn following() -> Self {
-        Self { follow: true, ..Self::default() }
+        Self { anchor: Anchor::End, ..Self::default() }
     }
 
     /// A list of the rows that pass `filter`.
     pub(crate) fn filtered(filter: &str) -> Self {
         Self { filter: Filter::parse(filter, T::FIELDS), ..Self::default() }
+    }
+
+    /// A list that is not seen as it usually is.
+    pub(crate) fn seen_through(lens: T::Lens) -> Self {
+        Self { lens, ..Self::default() }
     }
 
     /// The ids, in order.
@@ -163,7 +181,7 @@ impl<T: Table> List<T> {
 
     /// True while it stays at its end.
     pub(crate) fn follows(&self) -> bool {
-        self.follow
+        self.anchor == Anchor::End
     }
 
     /// What it is sorted by, and whether largest first.
@@ -182,11 +200,14 @@ impl<T: Table> List<T> {
     fn find_cursor(&mut self) {
         let found = self.cursor.as_ref().and_then(|cursor| self.order.iter().position(|id| id == cursor));
         let last = self.order.len().saturating_sub(1);
-        self.at = if self.follow { last } else { found.unwrap_or(self.at.min(last)) };
+        self.at = if self.follows() { last } else { found.unwrap_or(self.at.min(last)) };
         self.cursor = self.order.get(self.at).cloned();
     }
 
     fn go_to(&mut self, at: usize, rows: usize) {
+        if self.anchor == Anchor::Start {
+            self.anchor = Anchor::Row;
+        }
         self.at = at.min(self.order.len().saturating_sub(1));
         self.cursor = self.order.get(self.at).cloned();
         self.keep_in_sight(rows);
@@ -194,7 +215,7 @@ impl<T: Table> List<T> {
 
     /// To the end, and on with it.
     pub(crate) fn follow(&mut self) {
-        self.follow = true;
+        self.anchor = Anchor::End;
     }
 
     /// To that row, once it is in the list.
@@ -202,9 +223,7 @@ impl<T: Table> List<T> {
         if let Some(at) = self.order.iter().position(|other| *other == id) {
             self.at = at;
         }
-        self.follow = false;
-        self.cursor = Some(id);
-        self.stale = true;
+        (self.cursor, self.anchor, self.stale) = (Some(id), Anchor::Row, true);
     }
 }
 
@@ -249,6 +268,12 @@ impl<T: Table> AnyList for List<T> {
         self.stale.then(|| self.built.map_or(Uptime(0), |built| Uptime(built.0 + pause)))
     }
 
+    fn settle(&mut self) {
+        if self.anchor == Anchor::Start {
+            self.cursor = None;
+        }
+    }
+
     fn rebuild(&mut self, model: &Model, now: Moment, rows: usize) {
         let (name, descending) = self.sort();
         let mut keyed = Vec::new();
@@ -282,12 +307,14 @@ impl<T: Table> AnyList for List<T> {
 
     fn move_by(&mut self, by: isize, rows: usize) {
         self.go_to(self.at.saturating_add_signed(by), rows);
-        self.follow = self.follow && by > 0;
+        if by < 0 {
+            self.anchor = Anchor::Row;
+        }
     }
 
     fn first(&mut self, rows: usize) {
         self.go_to(0, rows);
-        self.follow = false;
+        self.anchor = Anchor::Row;
     }
 
     fn last(&mut self, rows: usize) {

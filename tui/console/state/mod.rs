@@ -46,8 +46,14 @@ use self::{
     peek::PeekPane,
     subject::Subject,
     tables::{
-        actors::Actors, audit::Audit, events::Events, listeners::Listeners, needs::Needs, sessions::Sessions,
-        subscriptions::Subscriptions, topics::Topics,
+        actors::{Actors, Folds},
+        audit::Audit,
+        events::Events,
+        listeners::Listeners,
+        needs::Needs,
+        sessions::Sessions,
+        subscriptions::Subscriptions,
+        topics::Topics,
     },
     trail::Place,
 };
@@ -95,6 +101,23 @@ pub(crate) enum Pane {
     Needs,
     /// What is reclaimed next.
     Reclaim,
+    /// The cockpit's sessions.
+    Sessions,
+    /// The cockpit's topics.
+    Topics,
+    /// The cockpit's actors in trouble.
+    Actors,
+    /// The cockpit's log.
+    Events,
+}
+
+/// What is shown of the overview's panes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Zoom {
+    /// All of them.
+    Out,
+    /// The one with the cursor.
+    In,
 }
 
 /// What stands before the view and takes the keys.
@@ -156,6 +179,8 @@ pub(crate) struct State {
     pub(crate) pages: Vec<Page>,
     /// The overview's pane with the cursor.
     pub(crate) pane: Pane,
+    /// What of the panes is shown.
+    pub(crate) zoom: Zoom,
     /// What needs attention.
     pub(crate) needs: List<Needs>,
     /// What is reclaimed next.
@@ -170,6 +195,8 @@ pub(crate) struct State {
     pub(crate) subscriptions: List<Subscriptions>,
     /// The supervision tree.
     pub(crate) actors: List<Actors>,
+    /// The cockpit's tree: at first its problems alone.
+    pub(crate) troubled: List<Actors>,
     /// The log.
     pub(crate) events: List<Events>,
     /// The list of orders.
@@ -207,6 +234,7 @@ impl State {
             trail: Vec::new(),
             pages: Vec::new(),
             pane: Pane::Needs,
+            zoom: Zoom::Out,
             needs: List::default(),
             reclaim: List::filtered("!state:attached !state:ended"),
             sessions: List::default(),
@@ -214,6 +242,7 @@ impl State {
             topics: List::default(),
             subscriptions: List::default(),
             actors: List::default(),
+            troubled: List::seen_through(Folds::problems()),
             events: List::following(),
             audit: List::default(),
             detail: true,
@@ -252,11 +281,14 @@ impl State {
 
     /// What takes the keys.
     pub(crate) fn context(&self) -> Context {
+        let covered = self.geometry().is_none();
         match &self.modal {
+            Modal::None if covered => Context::Compact,
+            Modal::Quit(_) => Context::Quit,
+            _ if covered => Context::Covered,
             Modal::Filter { .. } => Context::Filter,
             Modal::Sort(_) => Context::Sort,
             Modal::Dialog(_) => Context::Dialog,
-            Modal::Quit(_) => Context::Quit,
             Modal::Peek(_) => Context::Peek,
             Modal::Forbidden(_) => Context::Forbidden,
             Modal::Help { .. } => Context::Help,
@@ -266,7 +298,7 @@ impl State {
 
     /// What would take the keys if nothing stood before it.
     pub(crate) fn body_context(&self) -> Context {
-        match (self.pages.last().map(|page| &page.subject), self.view) {
+        match (self.pages.last().map(|page| &page.subject), self.room()) {
             (Some(Subject::Session(_)), _) => Context::SessionPage,
             (Some(Subject::Topic(_)), _) => Context::TopicPage,
             (Some(Subject::Subscription(_)), _) => Context::SubscriptionPage,
@@ -281,6 +313,18 @@ impl State {
             (_, View::Events) => Context::Events,
             (_, View::Audit) => Context::Audit,
         }
+    }
+
+    /// Where else the keys of the body are looked for: the overview's panes are the same wherever its cursor is.
+    pub(crate) fn body_contexts(&self) -> Vec<Context> {
+        let panes = self.view == View::Overview && self.pages.is_empty();
+        [self.body_context()].into_iter().chain(panes.then_some(Context::Panes)).collect()
+    }
+
+    /// What takes the keys, all of it.
+    pub(crate) fn contexts(&self) -> Vec<Context> {
+        let body = matches!(self.modal, Modal::None) && self.geometry().is_some();
+        if body { self.body_contexts() } else { vec![self.context()] }
     }
 
     /// What the cursor is on, or the page that is open.

@@ -1,5 +1,6 @@
 //! Tests of the console as a whole: messages in, state and screen out. No terminal, no clock, no broker.
 
+mod cockpit;
 mod fixture;
 mod forbidding;
 mod keys;

@@ -210,6 +210,17 @@ fn without_colour_and_without_unicode_nothing_is_missing() {
     bench.state.theme = Theme { colour: false, ascii: true };
     assert!(bench.screen().is_ascii(), "{}", bench.screen());
     shot("overview_ascii_120x36", &bench);
+    for (digit, name) in VIEWS {
+        let mut bench = view(Bench::busy((80, 24)), digit);
+        bench.state.theme = Theme { colour: false, ascii: true };
+        bench.hear(Event::TopicCreated { topic: topic("straße/漢字"), by: "é".parse().unwrap() });
+        bench.settle();
+        assert!(bench.screen().is_ascii(), "{}", bench.screen());
+        shot(&format!("{name}_ascii_80x24"), &bench);
+    }
+    let mut bench = Bench::busy((40, 10));
+    bench.state.theme = Theme { colour: false, ascii: true };
+    assert!(bench.screen().is_ascii(), "{}", bench.screen());
 }
 
 #[test]
@@ -223,9 +234,59 @@ fn the_styles_say_what_the_letters_say() {
 
 #[test]
 fn small_screens_say_what_fits() {
-    for size in [(59, 15), (40, 10), (20, 3)] {
+    for size in [(59, 15), (40, 10), (39, 10), (20, 3)] {
         shot(&format!("compact_{}x{}", size.0, size.1), &Bench::busy(size));
     }
+    shot("compact_empty_40x10", &Bench::empty((40, 10)));
+    let mut bench = Bench::busy((40, 10));
+    bench.type_("q");
+    shot("compact_quit_40x10", &bench);
+    bench.type_("s");
+    shot("compact_covered_40x10", &bench);
+}
+
+/// Every size down to a single cell, whatever stands before the view.
+#[test]
+fn no_size_is_too_small_to_be_survived() {
+    for keys in ["1", "1z", "2", "2x", "2/a", "5", "6", "7", "8", "q", "?", "F"] {
+        for size in
+            [(1, 1), (2, 1), (1, 2), (3, 3), (39, 9), (40, 10), (60, 14), (59, 50), (60, 15), (160, 15), (60, 40), (160, 40)]
+        {
+            let mut bench = Bench::busy((80, 24));
+            bench.type_(keys);
+            bench.tell(Msg::Resize(size.0, size.1));
+            bench.settle();
+            let screen = bench.screen();
+            assert_eq!(screen.lines().count(), usize::from(size.1), "{size:?} {keys}");
+        }
+    }
+}
+
+#[test]
+fn the_cockpit_shows_everything_side_by_side() {
+    for size in [(160, 40), (200, 50)] {
+        let bench = Bench::busy(size);
+        shot(&format!("cockpit_{}x{}", size.0, size.1), &bench);
+        let mut bench = bench;
+        bench.press(KeyCode::BackTab);
+        bench.press(KeyCode::BackTab);
+        bench.press(KeyCode::BackTab);
+        shot(&format!("cockpit_topics_{}x{}", size.0, size.1), &bench);
+        bench.type_("d");
+        bench.type_("/orders");
+        bench.settle();
+        shot(&format!("cockpit_filter_{}x{}", size.0, size.1), &bench);
+    }
+    shot("cockpit_empty_160x40", &Bench::empty((160, 40)));
+    let mut bench = Bench::busy((160, 40));
+    bench.state.theme = Theme { colour: false, ascii: true };
+    assert!(bench.screen().is_ascii());
+    shot("cockpit_ascii_160x40", &bench);
+    bench.press(KeyCode::Tab);
+    bench.press(KeyCode::Tab);
+    bench.type_("z");
+    bench.settle();
+    shot("cockpit_zoomed_ascii_160x40", &bench);
 }
 
 /// On the smallest screen of the views a question hides neither which broker this is, nor what can be answered; of what it

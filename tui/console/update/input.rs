@@ -33,6 +33,8 @@ pub(super) fn paste(state: &mut State, text: &str) {
 }
 
 fn focused(state: &mut State) -> Option<&mut Input> {
+    // Nothing is typed that cannot be seen.
+    state.geometry()?;
     match &mut state.modal {
         Modal::Filter { input, .. } | Modal::Help { input, .. } => Some(input),
         Modal::Dialog(dialog) => dialog.input(),

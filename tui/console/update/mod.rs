@@ -151,7 +151,7 @@ fn key(state: &mut State, event: &KeyEvent) -> Option<Effect> {
     if input::edit(state, event) {
         return None;
     }
-    let Some(act) = keymap::act(state.context(), event) else {
+    let Some(act) = keymap::act(&state.contexts(), event) else {
         modal::stray(state, event);
         return None;
     };
@@ -162,7 +162,9 @@ fn key(state: &mut State, event: &KeyEvent) -> Option<Effect> {
 fn body(state: &mut State, act: Act) -> Option<Effect> {
     match act {
         Act::Go(view) => moves::go(state, view),
-        Act::Pane => moves::other_pane(state),
+        Act::NextPane => state.turn(true),
+        Act::PreviousPane => state.turn(false),
+        Act::Zoom => moves::zoom(state),
         Act::Open => moves::open(state),
         Act::Back => moves::back(state),
         Act::PreviousView => state.go_back(),
@@ -196,7 +198,7 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
         Act::Fold => moves::fold(state),
         Act::Unfold => moves::unfold(state),
         Act::Problems => {
-            let folds = state.actors.lens_mut();
+            let folds = state.tree_mut().lens_mut();
             folds.problems = !folds.problems;
         }
         Act::Forbidden => state.modal = Modal::Forbidden(None),

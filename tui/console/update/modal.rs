@@ -20,7 +20,7 @@ pub(super) fn open_filter(state: &mut State) {
 
 /// Filters the list of the view; the overview's panes show what they show.
 pub(super) fn filter_by(state: &mut State, text: &str) {
-    if state.view != View::Overview {
+    if state.room() != View::Overview {
         state.list_mut().filter_by(text);
     }
 }

@@ -3,7 +3,7 @@
 use crate::console::{
     keymap::Act,
     state::{
-        Pane, State, View,
+        Pane, State, View, Zoom,
         attention::Rule,
         geometry::Geometry,
         page::Page,
@@ -25,14 +25,6 @@ pub(super) fn go(state: &mut State, view: View) {
     state.keep_in_sight();
 }
 
-/// To the overview's other pane.
-pub(super) fn other_pane(state: &mut State) {
-    state.pane = match state.pane {
-        Pane::Needs => Pane::Reclaim,
-        Pane::Reclaim => Pane::Needs,
-    };
-}
-
 /// Opens what the cursor is on.
 pub(super) fn open(state: &mut State) {
     if let Some(page) = state.pages.last() {
@@ -41,11 +33,11 @@ pub(super) fn open(state: &mut State) {
         }
         return;
     }
-    if state.view == View::Actors {
+    if state.room() == View::Actors {
         return open_node(state);
     }
     let Some(subject) = state.subject() else { return };
-    match (state.view, state.pane) {
+    match (state.room(), state.pane) {
         (View::Overview, Pane::Needs) => {
             let rule = state.needs.cursor().map(|(rule, ..)| *rule);
             match rule.and_then(|rule| room(rule, &subject)) {
@@ -56,7 +48,7 @@ pub(super) fn open(state: &mut State) {
                 None => jump(state, subject),
             }
         }
-        (View::Overview, Pane::Reclaim) => jump(state, subject),
+        (View::Overview, _) => jump(state, subject),
         // What a connection is for is its session; one that has none is shown itself.
         (View::Listeners, _) => {
             let session = state.session().map(Subject::Session);
@@ -80,11 +72,11 @@ fn room(rule: Rule, subject: &Subject) -> Option<(View, &'static str)> {
 
 /// Folds or unfolds what has something below it; a leaf leads to what it serves.
 fn open_node(state: &mut State) {
-    let Some(node) = state.actors.cursor().cloned() else { return };
+    let Some(node) = state.tree().cursor().cloned() else { return };
     match &node {
         Node::Actor(actor) if node.is_leaf() => jump(state, object(actor)),
         _ => {
-            let folds = state.actors.lens_mut();
+            let folds = state.tree_mut().lens_mut();
             let open = !folds.is_open(&node);
             folds.set(&node, open);
         }
@@ -93,19 +85,19 @@ fn open_node(state: &mut State) {
 
 /// Folds the node under the cursor; where there is nothing to fold, to the node above it.
 pub(super) fn fold(state: &mut State) {
-    let Some(node) = state.actors.cursor().cloned() else { return };
-    if !node.is_leaf() && state.actors.lens_mut().set(&node, false) {
+    let Some(node) = state.tree().cursor().cloned() else { return };
+    if !node.is_leaf() && state.tree_mut().lens_mut().set(&node, false) {
         return;
     }
     if let Some(parent) = node.parent() {
-        state.actors.select(parent);
+        state.tree_mut().select(parent);
     }
 }
 
 /// Unfolds the node under the cursor.
 pub(super) fn unfold(state: &mut State) {
-    if let Some(node) = state.actors.cursor().cloned().filter(|node| !node.is_leaf()) {
-        state.actors.lens_mut().set(&node, true);
+    if let Some(node) = state.tree().cursor().cloned().filter(|node| !node.is_leaf()) {
+        state.tree_mut().lens_mut().set(&node, true);
     }
 }
 
@@ -140,9 +132,23 @@ fn lay(state: &mut State, subject: Subject) {
 /// Back from a page; in a list, back to all of its rows.
 pub(super) fn back(state: &mut State) {
     if state.pages.pop().is_none() {
-        super::modal::filter_by(state, "");
+        if state.view == View::Overview && state.zoom == Zoom::In {
+            zoom(state);
+        } else {
+            super::modal::filter_by(state, "");
+        }
     }
     state.forget_place();
+}
+
+/// Shows the overview's pane with the cursor alone, or all of them again.
+pub(super) fn zoom(state: &mut State) {
+    state.zoom = match state.zoom {
+        Zoom::Out => Zoom::In,
+        Zoom::In => Zoom::Out,
+    };
+    state.keep_in_sight();
+    state.mark_stale();
 }
 
 /// Moves the cursor.
@@ -158,7 +164,7 @@ pub(super) fn act(state: &mut State, act: Act) {
         (Act::First, None) => list.first(rows),
         (Act::Last, None) => {
             list.last(rows);
-            if state.view == View::Events {
+            if state.room() == View::Events {
                 state.events.follow();
             }
         }

@@ -7,7 +7,7 @@ use super::{
     table::{self, Column, Row, Size, number, text},
 };
 use crate::console::state::{
-    State,
+    State, View,
     geometry::Geometry,
     subject::Subject,
     tables::actors::{Health, Leaf, Member, Node, troubled},
@@ -23,21 +23,38 @@ const COLUMNS: &[Column] = &[
     number("UP", 6, 0),
 ];
 
+/// The same where there is little room: what it is, and what is wrong with it.
+const NARROW: &[Column] = &[
+    text("ST", Size::Fixed(2), 0),
+    text("ACTOR", Size::Fill(16, 40), 0),
+    text("STATE", Size::Fill(16, 24), 0),
+    number("RESTARTS", 9, 56),
+    text("LAST FAILURE", Size::Fill(12, 60), u16::MAX),
+    number("UP", 6, u16::MAX),
+];
+
 /// What the detail says below an actor's facts.
 const NOTE: &str = "actors are never killed here; x in views 2-4 ends what they serve";
 
 /// Draws the tree and the detail.
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
-    let (theme, list, model) = (state.theme, &state.actors, state.shown());
+    let (theme, list, model) = (state.theme, state.tree(), state.shown());
     let all: usize = 1 + Leaf::ALL.iter().map(|(_, leaf)| 1 + leaf.count(model)).sum::<usize>();
     let problems = counted(troubled(model) as u64, "problem");
-    let shown = if list.lens().problems { format!("{problems}, nothing else shown: ! shows all") } else { problems };
-    detail::info(state, frame, geometry.info, list, (&counted(all as u64, "actor"), &shown));
+    let shown = if list.lens().problems { format!("{problems}, nothing else shown: ! shows all") } else { problems.clone() };
+    let all = counted(all as u64, "actor");
+    let is_narrow = geometry.list.width < 76;
+    let said = match (is_narrow, list.lens().problems) {
+        (true, true) => (problems.as_str(), "! shows all actors"),
+        _ => (all.as_str(), shown.as_str()),
+    };
+    detail::info(state, frame, geometry.info, list, said);
     let (nodes, cursor) = list.window(geometry.rows());
     let rows = nodes.iter().map(|node| row(state, node));
-    table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, None), (rows, cursor));
+    let columns = if is_narrow { NARROW } else { COLUMNS };
+    table::draw(frame.buffer_mut(), geometry.list, theme, (columns, None), (rows, cursor));
     if nodes.is_empty() {
-        detail::nothing(state, frame, geometry.list);
+        detail::nothing(state, View::Actors, frame, geometry.list);
     }
     if let (Some(area), Some(node)) = (geometry.detail, list.cursor()) {
         let (title, remark) = match node {
@@ -55,7 +72,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
 fn row(state: &State, node: &Node) -> Row {
     let (theme, model) = (state.theme, state.shown());
     let indent = "  ".repeat(usize::from(node.depth()));
-    let fold = match (node.is_leaf(), state.actors.lens().is_open(node)) {
+    let fold = match (node.is_leaf(), state.tree().lens().is_open(node)) {
         (true, _) => " ",
         (false, true) => "v",
         (false, false) => ">",

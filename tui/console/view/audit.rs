@@ -7,7 +7,7 @@ use super::{
     table::{self, Column, Row, Size, name, number, text},
 };
 use crate::console::state::{
-    State,
+    State, View,
     geometry::Geometry,
     subject::Subject,
     tables::audit::Ordered,
@@ -40,7 +40,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let rows = numbers.iter().map(|number| row(state, *number));
     table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
     if numbers.is_empty() {
-        detail::nothing(state, frame, geometry.list);
+        detail::nothing(state, View::Audit, frame, geometry.list);
     }
     if let (Some(area), Some(number)) = (geometry.detail, list.cursor()) {
         detail::draw(state, &Subject::Order(*number), frame.buffer_mut(), area);

@@ -8,7 +8,7 @@ use super::{
     table::{self, Cell, Column, Row, Size, name, number, text},
 };
 use crate::console::state::{
-    State,
+    State, View,
     geometry::Geometry,
     subject::Subject,
     tables::subscriptions::Subscription,
@@ -39,7 +39,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let rows = ids.iter().map(|id| row(state, id));
     table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
     if ids.is_empty() {
-        detail::nothing(state, frame, geometry.list);
+        detail::nothing(state, View::DeadLetters, frame, geometry.list);
     }
     if let (Some(area), Some(id)) = (geometry.detail, list.cursor()) {
         detail::draw(state, &Subject::Subscription(id.clone()), frame.buffer_mut(), area);

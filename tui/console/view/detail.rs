@@ -4,7 +4,7 @@ use ratatui::{Frame, buffer::Buffer, layout::Rect};
 
 use super::{dead_letters, gauge, pane, put, put_right, sparkline, table};
 use crate::console::state::{
-    Modal, State,
+    Modal, State, View,
     facts::{Line, Saying},
     list::{AnyList as _, List, Table},
     page::Page,
@@ -32,7 +32,8 @@ const MEMBERS: &[Column] = &[
 pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, list: &List<T>, (what, more): (&str, &str)) {
     let theme = state.theme;
     let problem = list.filter().problem();
-    if let Modal::Filter { input, .. } = &state.modal {
+    let typed = std::ptr::addr_eq(state.list(), list);
+    if let (Modal::Filter { input, .. }, true) = (&state.modal, typed) {
         let x = put(frame.buffer_mut(), area, (1, 0), "/ ", theme.key());
         let room = usize::from(area.width).saturating_sub(22);
         let scroll = input.visual_scroll(room);
@@ -74,8 +75,8 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
 }
 
 /// Says why a list is empty, and what to type next.
-pub(super) fn nothing(state: &State, frame: &mut Frame<'_>, area: Rect) {
-    for (y, line) in (2..).zip(state.nothing_here()) {
+pub(super) fn nothing(state: &State, room: View, frame: &mut Frame<'_>, area: Rect) {
+    for (y, line) in (2..).zip(state.nothing_here(room)) {
         let style = if line.starts_with("  ") { state.theme.key() } else { state.theme.text() };
         put(frame.buffer_mut(), area, (2, y), &line, style);
     }

@@ -5,7 +5,7 @@ use ratatui::{Frame, buffer::Buffer, layout::Rect, style::Style};
 use super::{detail, pane, put};
 use crate::console::{
     state::{
-        State,
+        State, View,
         geometry::Geometry,
         log::{Entry, Log},
         text::{clock_millis, count, counted, wrap},
@@ -36,7 +36,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     for (at, number) in numbers.iter().enumerate() {
         let y = at as u16 + 1;
         if let Some(entry) = log.get(*number) {
-            line(theme, entry, buffer, Rect { x: 2, width: area.width - 2, ..area }, y);
+            line(theme, entry, buffer, Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area }, y);
         }
         if cursor == Some(at) {
             put(buffer, area, (0, y), ">", theme.text());
@@ -44,7 +44,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
         }
     }
     if numbers.is_empty() {
-        detail::nothing(state, frame, area);
+        detail::nothing(state, View::Events, frame, area);
     }
     if let (Some(area), Some((facts, text))) = (geometry.detail, state.event_facts()) {
         let inside = pane(frame.buffer_mut(), area, theme, ("Event", ""), false);

@@ -3,13 +3,14 @@
 //! ```text
 //! header       prod-eu1  127.0.0.1:2673         DEMO RW LIVE lag 0 lost 0 14:22:07Z
 //! tabs        [1 Overview]  2 Sessions  3 Listeners …                      no users
-//! the view     overview, sessions, listeners, topics, dead_letters, actors, events, audit; detail, page
+//! the view     overview and cockpit, sessions, listeners, topics, dead_letters, actors, events, audit; detail, page
 //! footer       the last order's outcome; keys
 //! over it      dialog, quit, sort, help, peek, forbidden
 //! ```
 
 mod actors;
 mod audit;
+mod cockpit;
 mod compact;
 mod dead_letters;
 mod detail;
@@ -50,6 +51,15 @@ use super::{
 
 /// Draws the whole screen.
 pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
+    screen(state, frame);
+    for cell in &mut frame.buffer_mut().content {
+        if let Some(symbol) = state.theme.shown(cell.symbol()) {
+            cell.set_symbol(symbol);
+        }
+    }
+}
+
+fn screen(state: &State, frame: &mut Frame<'_>) {
     let Some(geometry) = state.geometry().filter(|_| frame.area().as_size() == state.size.into()) else {
         compact::draw(state, frame);
         return;
@@ -75,7 +85,7 @@ fn body(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
         return;
     }
     match state.view {
-        View::Overview => overview::draw(state, frame.buffer_mut(), geometry.panes()),
+        View::Overview => overview::draw(state, frame, geometry),
         View::Sessions => sessions::draw(state, frame, geometry),
         View::Listeners => listeners::draw(state, frame, geometry),
         View::Topics => topics::draw(state, frame, geometry),

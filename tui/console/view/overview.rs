@@ -1,11 +1,12 @@
 //! The overview: what needs attention, the broker's figures, and who is reclaimed next.
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use ratatui::{Frame, buffer::Buffer, layout::Rect, style::Style};
 
-use super::{events, gauge, pane, put, put_right, sparkline};
+use super::{cockpit, events, gauge, pane, put, put_right, sparkline};
 use crate::console::state::{
-    Pane, State,
-    geometry::{Panes, inside},
+    Pane, State, Zoom,
+    geometry::{Cockpit, Geometry, inside},
+    subject::Subject,
     tables::{
         needs::Need,
         sessions::{Fate, Session},
@@ -13,14 +14,26 @@ use crate::console::state::{
     text::{bytes, count, count_in, counted, fit, safe},
 };
 
+/// Columns of a client's name where there is room.
+const NAME: u16 = 14;
+
 /// Draws it.
-pub(super) fn draw(state: &State, buffer: &mut Buffer, panes: Panes) {
+pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
+    for place in state.overview(geometry) {
+        cockpit::draw(state, frame, geometry, place);
+    }
+    if state.zoom == Zoom::In {
+        return;
+    }
+    let (panes, buffer) = (geometry.panes(state.detail), frame.buffer_mut());
     broker(state, buffer, panes.broker);
-    needs(state, buffer, panes.needs);
-    reclaim(state, buffer, panes.reclaim);
-    if let Some(area) = panes.events {
-        let inside = pane(buffer, area, state.theme, ("Events", "7 shows all"), false);
-        events::tail(state, buffer, inside);
+    match (panes.cockpit, panes.events) {
+        (None, Some(area)) => {
+            let inside = pane(buffer, area, state.theme, ("Events", "7 shows all"), false);
+            events::tail(state, buffer, inside);
+        }
+        (Some(Cockpit { detail: Some(area), .. }), _) => cockpit::beside(state, buffer, area),
+        _ => {}
     }
 }
 
@@ -64,7 +77,11 @@ fn broker(state: &State, buffer: &mut Buffer, area: Rect) {
             theme.text(),
         ),
     ];
-    let left = Rect { width: if area.width >= 110 { 58 } else { 48 }, ..area };
+    let left = match area.width {
+        110.. => Rect { width: 58, ..area },
+        _ if is_stacked(area) => area,
+        _ => Rect { width: 48, ..area },
+    };
     for (y, (label, figure, rest, style)) in figures.iter().enumerate() {
         let y = y as u16;
         put(buffer, left, (1, y), label, theme.dim());
@@ -72,7 +89,17 @@ fn broker(state: &State, buffer: &mut Buffer, area: Rect) {
         put_right(buffer, number, y, figure, theme.strong());
         put(buffer, left, (if figure.is_empty() { 13 } else { 23 }, y), rest, *style);
     }
-    flow(state, buffer, Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area });
+    let flows = if is_stacked(area) {
+        Rect { x: area.x + 1, y: area.y + 5, width: area.width - 1, height: area.height - 5 }
+    } else {
+        Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area }
+    };
+    flow(state, buffer, flows);
+}
+
+/// The figures stand above those that have a past, not beside them.
+fn is_stacked(area: Rect) -> bool {
+    area.height >= 10
 }
 
 /// The figures that have a past: rates and levels, with their last minute.
@@ -112,7 +139,7 @@ fn select(state: &State, buffer: &mut Buffer, area: Rect, y: u16) {
     buffer.set_style(line, state.theme.selected());
 }
 
-fn needs(state: &State, buffer: &mut Buffer, area: Rect) {
+pub(super) fn needs(state: &State, buffer: &mut Buffer, area: Rect) {
     let (theme, model) = (state.theme, state.shown());
     let rows = inside(area);
     let focused = state.pane == Pane::Needs;
@@ -126,8 +153,11 @@ fn needs(state: &State, buffer: &mut Buffer, area: Rect) {
         let calm = if model.is_known() { "nothing needs attention" } else { "nothing heard from the broker yet" };
         put(buffer, area, (1, 0), calm, theme.good());
     }
-    let wide = area.width >= 100;
-    let (about, what) = if wide { (20, 54) } else { (18, 42) };
+    let (about, what) = match area.width {
+        100.. => (20, 54),
+        70.. => (18, 42),
+        _ => (18, 36),
+    };
     for (y, id) in ids.iter().enumerate() {
         let Some(line) = Need::find(model, id) else { continue };
         let at = y as u16;
@@ -143,16 +173,23 @@ fn needs(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
+pub(super) fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
     let (theme, model) = (state.theme, state.shown());
     let rows = inside(area);
     let focused = state.pane == Pane::Reclaim;
     let remark = match model.board.broker.detached {
         0 => String::new(),
+        // Where the rows have no room for it the title says what their last figure is.
+        detached if area.width < 68 => format!("of {}, messages to lose", count(detached)),
         detached => format!("of {}", count(detached)),
     };
     let area = pane(buffer, area, theme, ("Next to be reclaimed", &remark), focused);
     let (ids, cursor) = state.reclaim.window(rows);
+    let (name, columns) = match area.width {
+        100.. => (NAME, 32),
+        66.. => (NAME, 18),
+        width => (10, usize::from(width.saturating_sub(37)).clamp(5, 18)),
+    };
     if ids.is_empty() {
         let calm = match model.board.sessions.len() {
             _ if !model.is_known() => "nothing heard from the broker yet",
@@ -165,22 +202,22 @@ fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
         let Some(session) = Session::find(model, *id) else { continue };
         let at = y as u16;
         put(buffer, area, (1, at), &id.short(), theme.text());
-        put(buffer, area, (13, at), &fit(&safe(&session.row.client), 14), theme.strong());
-        let columns = if area.width >= 100 { 32 } else { 18 };
-        let (fate, style) = match (state.under_way(&crate::console::state::subject::Subject::Session(*id)), session.fate()) {
+        put(buffer, area, (13, at), &fit(&safe(&session.row.client), usize::from(name)), theme.strong());
+        let (fate, style) = match (state.under_way(&Subject::Session(*id)), session.fate()) {
             (Some(word), _) => (word, theme.warning()),
             (_, Fate::Reclaim { left, full }) => (gauge::timer(left, full, columns), gauge::style(theme, left)),
             (_, Fate::Held(by)) => (format!("HELD by {by}"), theme.strong()),
             (_, Fate::Ended(epitaph)) => (epitaph, theme.ended()),
             (_, Fate::Live) => ("live".to_owned(), theme.good()),
         };
-        let end = put(buffer, area, (28, at), &fit(&fate, columns + 8), style);
-        let holds = format!(
-            "{:>9} to lose  {}",
-            count(session.row.depth.queued() + session.row.depth.poison),
-            counted(session.row.subscriptions.len() as u64, "sub")
-        );
-        put(buffer, area, (end.max(28 + columns as u16 + 6), at), &holds, theme.text());
+        let end = put(buffer, area, (14 + name, at), &fit(&fate, columns + 8), style);
+        let lost = session.row.depth.queued() + session.row.depth.poison;
+        let holds = if name < NAME {
+            format!("{:>7}", count_in(lost, 7))
+        } else {
+            format!("{:>9} to lose  {}", count(lost), counted(session.row.subscriptions.len() as u64, "sub"))
+        };
+        put(buffer, area, (end.max(14 + name + columns as u16 + 6), at), &holds, theme.text());
         if focused && cursor == Some(y) {
             select(state, buffer, area, at);
         }

@@ -7,7 +7,7 @@ use super::{
     table::{self, Column, Row, Size, name, number, text},
 };
 use crate::console::state::{
-    State,
+    State, View,
     geometry::Geometry,
     subject::Subject,
     tables::topics::Topic,
@@ -22,7 +22,7 @@ const COLUMNS: &[Column] = &[
     number("PUB/s", 7, 0),
     number("FAN-OUT/s", 10, 90),
     text("60 s", Size::Fill(10, 30), 77),
-    number("BACKLOG", 8, 0),
+    number("BACKLOG", 8, 56),
     number("HELD", 8, 0),
     number("POISON", 7, 115),
     number("LAST", 6, 0),
@@ -44,7 +44,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let rows = names.iter().map(|name| row(state, name, columns));
     table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
     if names.is_empty() {
-        detail::nothing(state, frame, geometry.list);
+        detail::nothing(state, View::Topics, frame, geometry.list);
     }
     if let (Some(area), Some(name)) = (geometry.detail, list.cursor()) {
         detail::draw(state, &Subject::Topic(name.clone()), frame.buffer_mut(), area);

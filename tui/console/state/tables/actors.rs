@@ -53,6 +53,11 @@ pub(crate) struct Folds {
 }
 
 impl Folds {
+    /// Problems only, everything unfolded that they are below.
+    pub(crate) fn problems() -> Self {
+        Self { problems: true, ..Self::default() }
+    }
+
     /// True if what is below `node` is shown.
     pub(crate) fn is_open(&self, node: &Node) -> bool {
         let at_first = matches!(node, Node::Actor(_));
