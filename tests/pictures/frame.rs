@@ -89,15 +89,16 @@ impl Frame {
         (self.lines.first().map_or(0, Vec::len), self.lines.len())
     }
 
-    /// Writes `text` instead of the `length` cells from `column` on. What stands after the widest gap of the rest of the line
-    /// stays where it is.
+    /// Writes `text` instead of the `length` cells from `column` on. What stands after the widest gap of the rest of the line,
+    /// or of the box, stays where it is.
     pub(crate) fn rewrite(&mut self, line: usize, (column, length): (usize, usize), text: &str) {
         let cells = &mut self.lines[line];
         let (columns, style) = (cells.len(), cells[column].style);
         let new: Vec<Cell> = text.chars().map(|sign| Cell { sign: sign.into(), style }).collect();
         let rest = column + new.len();
         cells.splice(column..column + length, new);
-        let at = rest + widest_gap(&cells[rest.min(cells.len())..]);
+        let inside = cells[rest..].split(|cell| cell.sign == "│").next().unwrap_or_default();
+        let at = rest + widest_gap(inside);
         while cells.len() < columns {
             cells.insert(at, Cell::blank());
         }
@@ -190,5 +191,8 @@ mod tests {
             frame.rewrite(0, place, text);
             assert_eq!(frame.text(0), expected);
         }
+        let mut boxed = frame("│ at 127.0.0.1:41234 open │          │", (38, 1));
+        boxed.rewrite(0, (5, 15), "127.0.0.1:2673");
+        assert_eq!(boxed.text(0).trim_end(), "│ at 127.0.0.1:2673  open │          │");
     }
 }

@@ -99,6 +99,8 @@ fn stills(program: &Path, directory: &Path) -> anyhow::Result<()> {
     stage.eventually("the question is gone", |screen| (!screen.contains("To confirm")).then_some(()))?;
 
     stage.resize(100, 30)?;
+    stage.press("\x1b")?;
+    stage.eventually_says(&["demo-shop"])?;
     stage.press("5")?;
     stage.eventually_says(&["sort DLQ"])?;
     stage.eventually_says(&["invoices/raw", "demo-books", "parked"])?;
@@ -108,7 +110,9 @@ fn stills(program: &Path, directory: &Path) -> anyhow::Result<()> {
     stage.resize(110, 36)?;
     // Sparklines are a minute long.
     stage.eventually_says(&["pid", "up 1m"])?;
+    stage.eventually_says(&["demo-books", "] 1:", "to lose"])?;
     stage.eventually_says(&["DLQ growing"])?;
+    stage.press("g")?;
     stage.eventually_later()?;
     picture(&mut stage, "overview", "cordboard: overview")?;
     stage.resize(200, 50)?;

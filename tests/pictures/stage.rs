@@ -18,7 +18,10 @@ use tempfile::TempDir;
 use super::{frame::Frame, scrub::Scrubber};
 
 /// The longest that the demo lets one wait for a dead letter queue that grows.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Much longer than between two pieces of a frame; the lists are drawn anew four times a second.
+const BETWEEN_FRAMES: Duration = Duration::from_millis(60);
 
 /// What the program has drawn, as a terminal shows it. Filled by a thread that reads.
 struct Screen {
@@ -134,9 +137,21 @@ impl Stage {
 
     /// What the terminal shows, with nothing of this machine in it.
     pub(crate) fn frame(&mut self) -> Frame {
-        let mut frame = Frame::of(self.screen.lock().screen());
+        let mut frame = Frame::of(self.eventually_quiet().screen());
         self.scrubber.scrub(&mut frame);
         frame
+    }
+
+    /// Waits until nothing more is drawn: a frame comes in pieces, and between two of them there is a pause.
+    fn eventually_quiet(&self) -> MutexGuard<'_, vt100::Parser> {
+        let mut terminal = self.screen.lock();
+        loop {
+            let waited = self.screen.moved.wait_timeout(terminal, BETWEEN_FRAMES).unwrap_or_else(PoisonError::into_inner);
+            terminal = waited.0;
+            if waited.1.timed_out() {
+                return terminal;
+            }
+        }
     }
 
     /// A real client of this broker: `program sub`, which knows its session again when it comes back.

@@ -84,8 +84,7 @@ pub(crate) fn film(shots: &[Shot], poster: usize) -> String {
 /// What every picture opens with: its size, its letters, the window.
 fn head(title: &str, (width, height): (usize, usize)) -> String {
     let title = escaped(title);
-    let buttons: String =
-        (0..3).map(|at| format!("<circle cx=\"{}\" cy=\"15\" r=\"5\" fill=\"#4a515d\"/>", 20 + 18 * at)).collect();
+    let buttons = [20, 38, 56].map(|x| format!("<circle cx=\"{x}\" cy=\"15\" r=\"5\" fill=\"#4a515d\"/>")).concat();
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
          role=\"img\" aria-label=\"{title}\" font-family=\"ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',\

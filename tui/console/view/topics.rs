@@ -28,6 +28,21 @@ const COLUMNS: &[Column] = &[
     number("LAST", 6, 0),
 ];
 
+/// The same in a pane of the cockpit: what flows and what is held, the sparkline before the rest.
+const IN_PANE: &[Column] = &[
+    text("ST", Size::Fixed(2), 0),
+    name("TOPIC", Size::Fill(14, 60), 0),
+    number("EXACT", 6, 60),
+    number("MATCH", 6, u16::MAX),
+    number("PUB/s", 7, 0),
+    number("FAN-OUT/s", 10, u16::MAX),
+    text("60 s", Size::Fill(10, 20), 0),
+    number("BACKLOG", 8, 64),
+    number("HELD", 8, 0),
+    number("POISON", 7, u16::MAX),
+    number("LAST", 6, u16::MAX),
+];
+
 /// The column from which a row that ended says why.
 const FATE_FROM: usize = 2;
 
@@ -38,11 +53,13 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let subscriptions = counted(model.board.subscriptions.len() as u64, "subscription");
     detail::info(state, frame, geometry.info, list, (&what, &subscriptions));
     let (names, cursor) = list.window(geometry.rows());
-    let places = table::places(COLUMNS, geometry.list.width);
-    let columns =
-        places.iter().find(|(index, ..)| COLUMNS[*index].title == "60 s").map_or(0, |(_, _, width)| usize::from(*width));
-    let rows = names.iter().map(|name| row(state, name, columns));
-    table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
+    let in_pane = state.view == View::Overview && geometry.list.width < 80;
+    let columns = if in_pane { IN_PANE } else { COLUMNS };
+    let places = table::places(columns, geometry.list.width);
+    let sparkline =
+        places.iter().find(|(index, ..)| columns[*index].title == "60 s").map_or(0, |(_, _, width)| usize::from(*width));
+    let rows = names.iter().map(|name| row(state, name, sparkline));
+    table::draw(frame.buffer_mut(), geometry.list, theme, (columns, Some(list.sort())), (rows, cursor));
     if names.is_empty() {
         detail::nothing(state, View::Topics, frame, geometry.list);
     }
