@@ -4,7 +4,7 @@
 //! when a disk or a pipe cannot keep up. Audit records are the exception: they have a file of their own and drop nothing.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -44,7 +44,7 @@ pub(crate) fn start(state: &StateDir) -> anyhow::Result<Logging> {
     let plain = || fmt::layer().with_ansi(false).log_internal_errors(false);
     let layers = vec![
         plain().with_writer(file).with_filter(level()?).boxed(),
-        plain().with_writer(shown).with_target(false).compact().with_filter(level()?).boxed(),
+        plain().with_writer(shown).with_target(false).compact().with_filter(for_screen(level()?)?).boxed(),
     ];
     tracing_subscriber::registry().with(layers).try_init().context("logging was started twice")?;
     std::panic::set_hook(Box::new(log_panic));
@@ -55,6 +55,11 @@ pub(crate) fn start(state: &StateDir) -> anyhow::Result<Logging> {
 fn level() -> anyhow::Result<EnvFilter> {
     let wanted = std::env::var("CORDBOARD_LOG").unwrap_or_else(|_| "info".to_owned());
     EnvFilter::try_new(&wanted).context("CORDBOARD_LOG is no log filter; write for example info or cordboard=debug")
+}
+
+/// On a terminal somebody reads: records of orders, which are for machines, are in the file, and in the audit's own.
+fn for_screen(level: EnvFilter) -> anyhow::Result<EnvFilter> {
+    Ok(if io::stderr().is_terminal() { level.add_directive("cordboard::audit=off".parse()?) } else { level })
 }
 
 /// A panic is a line in the log. It never touches a terminal that may be drawn on.

@@ -116,3 +116,16 @@ async fn a_broker_does_not_stop_at_the_first_ctrl_z() {
     console.eventually(&["Needs attention"]);
     console.eventually_taken();
 }
+
+/// Whoever ends a broker on their terminal reads sentences there; what machines read of it is in the files.
+#[test]
+fn the_last_words_of_a_broker_alone_are_words() {
+    let mut serve = Console::run(&["serve", "--listen", "127.0.0.1:0"]);
+    serve.eventually(&["accepting"]);
+    serve.press("\x03");
+    assert_eq!(serve.eventually_ended(), 0);
+    serve.eventually(&["stopped lost=nothing"]);
+    assert!(!String::from_utf8_lossy(&serve.written()).contains('{'));
+    serve.eventually_logged("{\"order\":\"shutdown\"}");
+    serve.eventually_given_back();
+}

@@ -7,7 +7,10 @@ use std::{
 };
 
 use cordboard::Handle;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
 use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::say;
@@ -94,7 +97,10 @@ fn read_line() -> io::Result<usize> {
     const LOOK_AGAIN: Duration = Duration::from_millis(200);
     let stdin = io::stdin();
     loop {
-        poll(&mut [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)], None::<&Timespec>)?;
+        match poll(&mut [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)], None::<&Timespec>) {
+            Err(Errno::INTR) => continue,
+            ready => _ = ready?,
+        }
         if job::is_in_front() {
             return stdin.read_line(&mut String::new());
         }

@@ -58,7 +58,6 @@ pub(super) fn run(seat: &ConsoleArgs, with_console: bool) -> anyhow::Result<Exit
         handle.reload_from(move || read_again(&args, &state).map_err(|error| format!("{error:#}")));
     }
     let ask_first = AskFirst::default();
-    let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
     runtime.spawn(obey(signals, handle.clone(), ask_first.clone(), args.config.is_some()));
     // The first line is where the broker is: whoever started it may wait for that.
     announce(&handle, &logging, args.demo);
@@ -66,10 +65,12 @@ pub(super) fn run(seat: &ConsoleArgs, with_console: bool) -> anyhow::Result<Exit
         let _context = runtime.enter();
         demo::start(&handle, args.demo_seed.unwrap_or(demo::SEED))?;
     }
+    let with_console = with_console && can_attend();
+    logging.screen.show(!with_console);
+    // It tells from the start; what it tells while nobody is shown it, nobody sees.
+    let chronicle = runtime.spawn(chronicle::keep(handle.clone()));
     if with_console {
         attend(&handle, &runtime, &logging, &ask_first, seat);
-    } else {
-        logging.screen.show(true);
     }
     let orderly = runtime.block_on(handle.stopped());
     let failed = handle.bus().board().broker.failed;
@@ -207,27 +208,31 @@ async fn unless_interrupted(draining: impl Future<Output = ()>, signals: &mut Si
     }
 }
 
-/// Puts the console in front of the broker, or says why there is none.
-#[cfg(feature = "console")]
-fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, seat: &ConsoleArgs) {
-    match no_console() {
-        Some(why) => {
-            say(format_args!("no console: {why}; running as \"cordboard serve\""));
-            logging.screen.show(true);
-        }
-        None => {
-            let operator = seat.operator.clone().unwrap_or_else(user);
-            let options = Options { operator, demo: seat.serve.demo, ascii: seat.ascii };
-            super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
-        }
+/// True if there can be a console; else it says why there is none.
+fn can_attend() -> bool {
+    let why = no_console();
+    if let Some(why) = why {
+        say(format_args!("no console: {why}; running as \"cordboard serve\""));
     }
+    why.is_none()
 }
 
-/// Says that there is no console.
+/// Puts the console in front of the broker.
+#[cfg(feature = "console")]
+fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, seat: &ConsoleArgs) {
+    let operator = seat.operator.clone().unwrap_or_else(user);
+    let options = Options { operator, demo: seat.serve.demo, ascii: seat.ascii };
+    super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
+}
+
+/// There is none.
 #[cfg(not(feature = "console"))]
-fn attend(_: &Handle, _: &Runtime, logging: &Logging, _: &AskFirst, _: &ConsoleArgs) {
-    say("no console: this program was built without it; running as \"cordboard serve\"");
-    logging.screen.show(true);
+fn attend(_: &Handle, _: &Runtime, _: &Logging, _: &AskFirst, _: &ConsoleArgs) {}
+
+/// What stands in the console's way.
+#[cfg(not(feature = "console"))]
+fn no_console() -> Option<&'static str> {
+    Some("this program was built without it")
 }
 
 /// What stands in the console's way.

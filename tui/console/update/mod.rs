@@ -176,9 +176,7 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
             state.detail = !state.detail;
             state.keep_in_sight();
         }
-        Act::Stay => {
-            say(state, "Ctrl-Z stops nothing: the broker would stop with it; q, then d, leaves the console", Tone::Plain);
-        }
+        Act::Stay => say(state, "Ctrl-Z stops nothing: the broker would stop with it; q, then d, leaves", Tone::Plain),
         Act::Help => state.modal = Modal::Help { input: tui_input::Input::default(), top: 0 },
         Act::Quit => state.modal = Modal::Quit(0),
         Act::Copy => return copy(state),
