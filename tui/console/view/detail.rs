@@ -66,7 +66,8 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
     };
     // That there are more rows is said even where there is no room for their order.
     let excerpt = list.excerpt(state.geometry().map_or(0, |geometry| geometry.rows()));
-    let excerpt = excerpt.map_or_else(String::new, |(first, last, all)| format!("rows {first}-{last} of {}  ", count(all as u64)));
+    let excerpt =
+        excerpt.map_or_else(String::new, |(first, last, all)| format!("rows {first}-{last} of {}  ", count(all as u64)));
     let (name, descending) = list.sort();
     let sort = match (T::SORTS.len() > 1, descending) {
         (true, true) => format!("sort {name} descending "),
