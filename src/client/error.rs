@@ -46,7 +46,7 @@ pub enum ConnectError {
         retry: Option<Duration>,
     },
     /// What answered does not speak the protocol.
-    #[error("{address} does not speak the cordboard protocol: {why}")]
+    #[error("{address} is no cordboard broker: {}", strangeness(why))]
     NotABroker {
         /// Where.
         address: String,
@@ -72,6 +72,16 @@ impl ConnectError {
 /// What to look at first. A name that cannot be resolved is an error of the resolver, which has no number of the system's.
 fn doubt(why: &io::Error) -> &'static str {
     if why.raw_os_error().is_none() { "is the host's name right?" } else { "is a broker running there?" }
+}
+
+/// What whatever answered has said. Of bytes that are no frame at all, their sizes and kinds mean nothing.
+fn strangeness(why: &WireError) -> String {
+    match why {
+        WireError::TooLarge { .. } | WireError::TooShort { .. } | WireError::UnknownKind { .. } => {
+            "its first bytes are no frame".to_owned()
+        }
+        of_a_frame => of_a_frame.to_string(),
+    }
 }
 
 /// True for the codes that say "not now" rather than "not you".

@@ -1,7 +1,7 @@
 //! What a mistake is answered, by the real program: the words alone must be enough to mend it, and scripts can tell why it
 //! ended by the code.
 
-use std::{net::TcpListener, path::Path, process::Command};
+use std::{io::Write, net::TcpListener, path::Path, process::Command};
 
 use super::{Serve, cordboard, text};
 
@@ -115,6 +115,27 @@ fn a_broker_that_is_not_there_is_told_how_to_start_one() {
     let mut command = cordboard(state.path(), &silent.local_addr().unwrap().to_string());
     command.args(["ping", "--timeout", "200ms"]);
     fails(command, 3, &["no broker answered at", "within 200ms"]);
+}
+
+/// What answers there speaks another language: of that nobody is told frame by frame.
+#[test]
+fn who_answers_and_is_no_broker_is_told_as_one() {
+    let state = tempfile::tempdir().unwrap();
+    for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-x\r\n", "\0\0\0\x01x", "\0\0\0\x02\x7f\0"] {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap().to_string();
+        let answering = std::thread::spawn(move || {
+            let (mut connection, _) = other.accept().unwrap();
+            connection.write_all(answer.as_bytes()).unwrap();
+            // Until it has been read, and the client has gone.
+            std::io::copy(&mut connection, &mut std::io::sink()).ok();
+        });
+        let mut command = cordboard(state.path(), &address);
+        command.arg("ping");
+        let said = format!("cordboard: {address} is no cordboard broker: its first bytes are no frame; name another with --server\n");
+        fails(command, 3, &[&said]);
+        answering.join().unwrap();
+    }
 }
 
 #[test]

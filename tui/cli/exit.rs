@@ -90,7 +90,8 @@ impl NotConnected {
             (ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. }, _) => {
                 " start one with \"cordboard serve\", or name another with --server"
             }
-            (ConnectError::ClosedEarly { .. } | ConnectError::NotABroker { .. }, _) => " name another with --server",
+            (ConnectError::ClosedEarly { .. }, _) => " name another with --server",
+            (ConnectError::NotABroker { .. }, _) => "; name another with --server",
             (ConnectError::Refused { code: Code::Unauthorized, .. }, None) => {
                 "; say who you are with --user and CORDBOARD_PASSWORD"
             }
