@@ -130,7 +130,7 @@ pub enum PublishError {
     #[error(transparent)]
     Header(#[from] WireError),
     /// Larger than the broker takes.
-    #[error("a message of {bytes} bytes is over the broker's limit of {max}; send less in one message")]
+    #[error("a message of {bytes} bytes is over the broker's limit of {max} (connections.max_frame_bytes); send less in one message")]
     TooLarge {
         /// Its frame.
         bytes: usize,

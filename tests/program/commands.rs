@@ -131,7 +131,8 @@ fn a_message_that_is_refused_is_named() {
     let said = text(&output.stderr);
     let start = "cordboard: 1 of 2 messages was not accepted; it is number 2: a message of ";
     assert!(said.starts_with(start) && said.ends_with("send less in one message\n"), "{said}");
-    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("over the broker's limit of 1048576 (connections.max_frame_bytes)"), "{said}");
+    assert_eq!(output.status.code(), Some(4));
     drop(lines);
 }
 

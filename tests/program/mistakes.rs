@@ -187,6 +187,25 @@ fn password(state: &Path) -> std::fs::File {
     std::fs::File::open(state.join("password")).unwrap()
 }
 
+/// What no broker or not this one takes is a limit, wherever it is noticed.
+#[test]
+fn a_message_that_is_too_large_hits_a_limit() {
+    let serve = Serve::start();
+    let file = serve.state.path().join("large");
+    for (bytes, words) in [
+        (3_000_000, "over the broker's limit of 1048576 (connections.max_frame_bytes); send less in one message"),
+        ((16 << 20) + 1, "has more than 16777216 bytes, the most that connections.max_frame_bytes can be"),
+    ] {
+        std::fs::write(&file, vec![b'x'; bytes]).unwrap();
+        fails(serve.client(&["pub", "t", "--file", file.to_str().unwrap()]), 4, &[words]);
+    }
+    let mut lines = serve.client(&["pub", "t"]);
+    lines.stdin(std::fs::File::open(&file).unwrap());
+    let output = lines.output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!(text(&output.stderr), "cordboard: line 1 has more than 1048576 bytes; publish it by itself, with --file\n");
+}
+
 #[test]
 fn a_file_that_cannot_be_published_is_named() {
     let serve = Serve::start();

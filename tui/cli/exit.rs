@@ -10,7 +10,7 @@ use cordboard::{
 };
 
 use super::ServerArgs;
-use crate::commands::grouped;
+use crate::commands::{InputError, grouped};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,8 @@ impl Exit {
             return if matches!(error, ConnectError::Refused { .. }) { Self::Refused } else { Self::CannotConnect };
         }
         let publish = error.downcast_ref::<PublishError>().or(error.downcast_ref::<NotAccepted>().map(|failure| &failure.first));
-        let refused = matches!(publish, Some(PublishError::Refused { .. }))
+        let refused = matches!(publish, Some(PublishError::Refused { .. } | PublishError::TooLarge { .. }))
+            || matches!(error.downcast_ref(), Some(InputError::TooLarge { .. } | InputError::LongLine { .. }))
             || matches!(error.downcast_ref(), Some(SubscribeError::Refused { .. }));
         if refused { Self::Refused } else { Self::Failed }
     }

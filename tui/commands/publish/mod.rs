@@ -29,7 +29,8 @@ use crate::{
     cli::{Exit, PubArgs, UsageError},
     signals::Signals,
 };
-use input::{Input, InputError};
+use input::Input;
+pub(crate) use input::InputError;
 use progress::Progress;
 use tally::Tally;
 
