@@ -130,7 +130,9 @@ pub enum PublishError {
     #[error(transparent)]
     Header(#[from] WireError),
     /// Larger than the broker takes.
-    #[error("a message of {bytes} bytes is over the broker's limit of {max} (connections.max_frame_bytes); send less in one message")]
+    #[error(
+        "a message of {bytes} bytes is over the broker's limit of {max} (connections.max_frame_bytes); send less in one message"
+    )]
     TooLarge {
         /// Its frame.
         bytes: usize,
@@ -138,8 +140,10 @@ pub enum PublishError {
         max: usize,
     },
     /// The broker said no, and did not take it. (503: it may have been taken.)
-    #[error("the broker refused the message: {} ({code})", Printable(reason))]
+    #[error("the broker refused the message to {}: {} ({code})", Printable(topic), Printable(reason))]
     Refused {
+        /// Where it was to go.
+        topic: String,
         /// 403, 410, 413, 429, 503, 507.
         code: Code,
         /// The broker's words.
@@ -171,8 +175,10 @@ pub enum SubscribeError {
     #[error("this client has subscribed to {} already; use that stream, or unsubscribe it first", Printable(.0.as_str()))]
     AlreadySubscribed(Filter),
     /// The broker said no.
-    #[error("the broker refused the subscription: {} ({code})", Printable(reason))]
+    #[error("the broker refused the subscription to {}: {} ({code})", Printable(filter.as_str()), Printable(reason))]
     Refused {
+        /// What was to be subscribed to, or no longer.
+        filter: Filter,
         /// 400, 403, 429.
         code: Code,
         /// The broker's words.

@@ -132,7 +132,8 @@ fn who_answers_and_is_no_broker_is_told_as_one() {
         });
         let mut command = cordboard(state.path(), &address);
         command.arg("ping");
-        let said = format!("cordboard: {address} is no cordboard broker: its first bytes are no frame; name another with --server\n");
+        let said =
+            format!("cordboard: {address} is no cordboard broker: its first bytes are no frame; name another with --server\n");
         fails(command, 3, &[&said]);
         answering.join().unwrap();
     }
@@ -176,7 +177,9 @@ fn who_is_refused_is_told_why() {
     };
     fails(client("ping", ""), 4, &["(401)", "say who you are with --user and CORDBOARD_PASSWORD"]);
     fails(client("ping --user ana", "wrong"), 4, &["(401)", "are --user and CORDBOARD_PASSWORD right?"]);
-    fails(client("pub t x --user ana", "correct horse"), 4, &["1 of 1 messages was not accepted", "(403)"]);
+    let refused = ["1 of 1 messages was not accepted", "refused the message to t: ", "(403)"];
+    fails(client("pub t x --user ana", "correct horse"), 4, &refused);
+    fails(client("sub t/1 u/# --user ana", "correct horse"), 4, &["refused the subscription to t/1: ", "(403)"]);
     let mut by_environment = client("ping", "correct horse");
     assert!(by_environment.env("CORDBOARD_USER", "ana").output().unwrap().status.success());
 }

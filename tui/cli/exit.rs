@@ -142,11 +142,11 @@ mod tests {
             "no broker answered at a within 1s 500ms; is the address right? start one with \"cordboard serve\", or name another with --server"
         );
         assert_eq!(Exit::of(&timed_out.into()), Exit::CannotConnect);
-        let first = PublishError::Refused { code: Code::Forbidden, reason: "no right".to_owned() };
+        let first = PublishError::Refused { topic: "t".to_owned(), code: Code::Forbidden, reason: "no right".to_owned() };
         let refused = NotAccepted { failed: 1, all: 2, number: 2, first };
         assert_eq!(
             refused.to_string(),
-            "1 of 2 messages was not accepted; it is number 2: the broker refused the message: no right (403)"
+            "1 of 2 messages was not accepted; it is number 2: the broker refused the message to t: no right (403)"
         );
         assert_eq!(Exit::of(&refused.into()), Exit::Refused);
         assert_eq!(Exit::of(&anyhow::anyhow!("else")), Exit::Failed);
