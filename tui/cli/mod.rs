@@ -191,7 +191,7 @@ pub(crate) struct PubArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// Publish the message this many times
-    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, short = 'n', value_name = "N", value_parser = values::count)]
     pub(crate) count: Option<u64>,
     /// What the broker's operator sees this client as
     #[arg(long, value_name = "NAME", default_value = "cordboard-pub")]
@@ -219,7 +219,7 @@ pub(crate) struct SubArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<ClientName>,
     /// Stop after this many messages
-    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, short = 'n', value_name = "N", value_parser = values::count)]
     pub(crate) count: Option<u64>,
     /// Stop after this time (for example 5s); exit code 5 if --count messages have not come by then
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
