@@ -30,8 +30,11 @@ pub enum ConfigError {
         /// The file.
         origin: String,
     },
-    /// Nothing in it: more often a file that was cut short than one that means the defaults.
-    #[error("{origin} is empty; write what differs from the defaults, or do without a configuration file")]
+    /// Nothing in it: more often a file that was cut short, and has lost its users, than one that means the defaults.
+    #[error(
+        "{origin} is empty, as a file is that was cut short: without users, everyone would be let in; \
+         for the defaults, write a comment into it, or do without a configuration file"
+    )]
     Empty {
         /// The file.
         origin: String,

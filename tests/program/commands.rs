@@ -46,6 +46,24 @@ fn the_default_configuration_is_printed_and_checked() {
     assert_eq!(lines, ["c.toml:1:", "c.toml:3:", "c.toml:4:"], "{told}");
 }
 
+/// Emptied while it is saved, a file must not let everybody in; one that says so in a comment means the defaults.
+#[test]
+fn an_empty_configuration_is_refused_with_its_reason() {
+    let state = tempfile::tempdir().unwrap();
+    let check = |written: &str| {
+        std::fs::write(state.path().join("c.toml"), written).unwrap();
+        let mut command = cordboard(state.path(), "");
+        command.args(["config", "--check", "c.toml"]).current_dir(state.path()).output().unwrap()
+    };
+    for empty in ["", "\n", "\u{feff} \n"] {
+        let output = check(empty);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said.contains("c.toml is empty, as a file is that was cut short") && said.contains("write a comment"), "{said}");
+    }
+    assert_eq!(text(&check("# the defaults\n").stdout), "c.toml is sound\n  it says nothing else than the default\n");
+}
+
 /// A file is one message, an argument too, and each comes as often as it was to be published.
 #[test]
 fn a_message_is_published_whole_and_as_often_as_wanted() {
