@@ -88,7 +88,8 @@ fn a_mistake_in_the_configuration_has_its_line() {
     let state = tempfile::tempdir().unwrap();
     std::fs::write(state.path().join("c.toml"), "[queues]\nmax_mesages = 1\n[sesions]\n").unwrap();
     let first = ["c.toml:2: unknown key `max_mesages` in [queues]; did you mean `max_messages`?"];
-    fails(program(state.path(), "serve --config c.toml"), 2, &first);
+    let more = [first[0], "; 1 more, which \"cordboard config --check c.toml\" tells\n"];
+    fails(program(state.path(), "serve --config c.toml"), 2, &more);
     fails(program(state.path(), "--config c.toml"), 2, &first);
     fails(program(state.path(), "rights --config c.toml --as ana publish t"), 2, &first);
     let mut by_environment = program(state.path(), "serve");
