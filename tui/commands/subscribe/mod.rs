@@ -4,6 +4,7 @@
 //! the next `sub` of the same name.
 
 mod output;
+mod reader;
 
 use std::{
     io,
@@ -84,6 +85,7 @@ async fn print_messages(
         end = watching.run() => return Err(end.into()),
         () = until(deadline) => End::OutOfTime,
         _ = signals.next() => End::Asked,
+        () = reader::gone() => End::Asked,
     };
     unless_nobody_reads(printing.settle())?;
     let over = printing.streams.iter().find_map(ExplicitSubscription::over);
