@@ -39,7 +39,7 @@ Examples:
 pub(super) const BENCH: &str = "\
 Examples:
   cordboard bench
-  cordboard bench fanout --clients 100 --payload 256 --rounds 3
+  cordboard bench latency --rate 1000 --duration 1m --format json > latency.json
   cordboard bench all --compare nats-server --rounds 5";
 
 pub(super) const CONFIG: &str = "\

@@ -56,3 +56,33 @@ fn case(args: &BenchArgs, workload: Workload, payload: usize, ack: Acks, rows: &
     };
     Ok(Case { plan: Plan::new(&args)?, rows })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::commands::bench::plan::{Amount, tests::Line};
+
+    fn all(line: &str) -> Vec<Case> {
+        cases(&Line::parse_from(std::iter::once("bench").chain(line.split_whitespace())).args).unwrap()
+    }
+
+    #[test]
+    fn one_workload_is_one_case() {
+        assert_eq!(all("fanout --clients 3").len(), 1);
+    }
+
+    /// Those that can be smaller are.
+    #[test]
+    fn all_are_plans_of_their_own() {
+        let cases = all("all --count 7 --clients 3");
+        assert_eq!(cases.len(), table().len());
+        for Case { plan, rows } in &cases {
+            assert!(!rows.is_empty() && plan.clients <= 3, "{plan:?}");
+            assert!(plan.workload == Workload::Connections || plan.amount == Amount::Messages(7), "{plan:?}");
+        }
+        let titles: std::collections::BTreeSet<String> = cases.iter().map(|case| case.plan.title()).collect();
+        assert_eq!(titles.len(), cases.len(), "each is another one");
+    }
+}

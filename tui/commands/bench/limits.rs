@@ -78,3 +78,57 @@ pub(super) fn connections(plan: &Plan) -> usize {
     let background = plan.filters.div_ceil(FILTERS_EACH) + usize::from(plan.other_topics > 0);
     plan.publishers() + plan.subscribers() + background
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::Workload,
+        commands::bench::plan::{Amount, tests::planned},
+    };
+
+    fn raised(line: &str) -> String {
+        Raised::for_plan(&planned(line).unwrap()).told()
+    }
+
+    #[test]
+    fn a_limit_is_raised_only_if_it_would_be_met() {
+        for line in ["", "fanout", "offline --count 10000 --payload 16", "connections --clients 4000", "topics --filters 5000"] {
+            assert_eq!(raised(line), "", "{line}");
+        }
+        let told = raised("connections");
+        assert!(
+            told.contains("connections.max_per_address = 10016") && told.contains("sessions.max_detached_per_principal = 10016"),
+            "{told}"
+        );
+        assert!(!told.contains("connections.max ="), "{told}");
+        let told = raised("offline");
+        assert!(told.starts_with("queues.max_messages = 100000, queues.max_bytes = "), "{told}");
+        assert_eq!(raised("--other-topics 100000"), "topics.max = 100001");
+        assert_eq!(raised("topics --topics 2000"), "sessions.max_subscriptions = 2000");
+    }
+
+    /// The broker takes what is written for it.
+    #[test]
+    fn what_is_raised_is_a_configuration() {
+        for line in ["connections --clients 70000", "offline --count 10000000", "--filters 200000 --other-topics 200000"] {
+            let plan = planned(line).unwrap();
+            let config = Config::parse(&Raised::for_plan(&plan).to_string(), "raised").unwrap();
+            match (plan.workload, plan.amount) {
+                (Workload::Connections, _) => assert!(config.connections.max > 70_000),
+                (Workload::Offline, Amount::Messages(messages)) => assert_eq!(config.queues.max_messages as u64, messages),
+                _ => assert!(config.topics.max > 200_000 && config.queues.max_subscriptions > 200_000),
+            }
+        }
+    }
+
+    #[test]
+    fn everyone_who_connects_is_counted() {
+        let count = |line: &str| connections(&planned(line).unwrap());
+        assert_eq!(
+            [count(""), count("fanin --clients 7"), count("pairs --clients 7"), count("connections --clients 7")],
+            [2, 8, 14, 7]
+        );
+        assert_eq!(count("--filters 1001 --other-topics 1"), 5);
+    }
+}

@@ -252,3 +252,6 @@ fn far(gauge: &Gauge, since: Instant) -> String {
     let [sent, delivered] = [&gauge.sent, &gauge.delivered].map(|count| grouped(count.load(Relaxed)));
     format!("{}: {sent} sent, {delivered} delivered; {} s", gauge.stage(), since.elapsed().as_secs())
 }
+
+#[cfg(test)]
+mod tests;

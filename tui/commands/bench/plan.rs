@@ -3,6 +3,9 @@
 
 use std::{ops::Range, time::Duration};
 
+use clap::ValueEnum as _;
+
+use super::{super::grouped, verify::STAMP};
 use crate::cli::{Acks, BenchArgs, UsageError, Workload};
 
 /// The largest payload: brokers take a MiB with what stands around it, unless told otherwise.
@@ -92,8 +95,12 @@ impl Plan {
         if payload > MAX_PAYLOAD {
             return Err(UsageError(format!("--payload {payload} is more than a broker takes; use at most {MAX_PAYLOAD}")));
         }
-        let clients = args.clients.unwrap_or(defaults.clients);
         let rate = args.rate.or(defaults.rate);
+        if rate.is_some() && payload < STAMP {
+            return Err(UsageError(format!(
+                "--payload {payload} has no room for a message's number, which {workload} needs; use at least {STAMP}"
+            )));
+        }
         let amount = match (args.count, args.duration, rate) {
             (Some(count), _, _) => Amount::Messages(count),
             (None, Some(time), _) => Amount::Time(time),
@@ -102,7 +109,7 @@ impl Plan {
         };
         Ok(Self {
             workload,
-            clients,
+            clients: args.clients.unwrap_or(defaults.clients),
             topics: args.topics.unwrap_or(defaults.topics),
             payload,
             amount,
@@ -176,42 +183,23 @@ impl Plan {
 
     /// In a line, what was measured.
     pub(super) fn title(&self) -> String {
-        let n = match self.workload {
-            Workload::Fanout => format!(", 1 to {}", self.clients),
-            Workload::Fanin => format!(", {} to 1", self.clients),
-            Workload::Topics => format!(", {} topics", self.topics),
-            Workload::Pairs | Workload::Trickle => format!(", {} pairs", self.clients),
-            Workload::Connections => return format!("connections, {}", super::super::grouped(self.clients as u64)),
-            _ => String::new(),
-        };
-        let rate = self.rate.map(|rate| format!(", {}/s each", super::super::grouped(rate.into()))).unwrap_or_default();
-        let acks = if self.acks == Acks::Explicit && self.workload != Workload::Offline { ", acks on both sides" } else { "" };
-        let filters = if self.filters > 0 {
-            format!(", {} other filters", super::super::grouped(self.filters as u64))
-        } else {
-            String::new()
-        };
-        let topics = if self.other_topics > 0 {
-            format!(", {} other topics", super::super::grouped(self.other_topics as u64))
-        } else {
-            String::new()
-        };
-        format!("{}{n}, {} B{rate}{acks}{filters}{topics}", self.workload, self.payload)
+        let mut title = vec![match self.workload {
+            Workload::Fanout => format!("fanout, 1 to {}", grouped(self.clients as u64)),
+            Workload::Fanin => format!("fanin, {} to 1", grouped(self.clients as u64)),
+            Workload::Topics => format!("topics, {} on one connection", grouped(self.topics as u64)),
+            Workload::Pairs | Workload::Trickle => format!("{}, {} to {1}", self.workload, grouped(self.clients as u64)),
+            Workload::Connections => return format!("connections, {}", grouped(self.clients as u64)),
+            Workload::Offline | Workload::OneToOne | Workload::Latency | Workload::All => self.workload.to_string(),
+        }];
+        title.push(format!("{} B", grouped(self.payload as u64)));
+        title.extend(self.rate.map(|rate| format!("{}/s each", grouped(rate.into()))));
+        title
+            .extend((self.acks == Acks::Explicit && self.workload != Workload::Offline).then(|| "acks on both sides".to_owned()));
+        title.extend((self.filters > 0).then(|| format!("{} other filters", grouped(self.filters as u64))));
+        title.extend((self.other_topics > 0).then(|| format!("{} other topics", grouped(self.other_topics as u64))));
+        title.join(", ")
     }
 }
-
-const ALL: [Workload; 10] = [
-    Workload::OneToOne,
-    Workload::Fanout,
-    Workload::Fanin,
-    Workload::Topics,
-    Workload::Pairs,
-    Workload::Trickle,
-    Workload::Latency,
-    Workload::Offline,
-    Workload::Connections,
-    Workload::All,
-];
 
 /// The options about the load that were given.
 fn given(args: &BenchArgs) -> Vec<&'static str> {
@@ -228,4 +216,93 @@ fn given(args: &BenchArgs) -> Vec<&'static str> {
         (args.other_topics > 0, "--other-topics"),
     ];
     given.into_iter().filter_map(|(is_given, option)| is_given.then_some(option)).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    pub(in super::super) struct Line {
+        #[command(flatten)]
+        pub(in super::super) args: BenchArgs,
+    }
+
+    /// What `line` asks for.
+    pub(in super::super) fn planned(line: &str) -> Result<Plan, UsageError> {
+        Plan::new(&Line::parse_from(std::iter::once("bench").chain(line.split_whitespace())).args)
+    }
+
+    #[test]
+    fn a_workload_has_defaults_and_the_command_line_changes_them() {
+        let plan = planned("").unwrap();
+        assert_eq!((plan.workload, plan.payload, plan.amount), (Workload::OneToOne, 16, Amount::Messages(5_000_000)));
+        let plan = planned("fanout --clients 7 --payload 1KiB --count 9 --ack explicit --window 5").unwrap();
+        assert_eq!((plan.clients, plan.payload, plan.amount, plan.window), (7, 1_024, Amount::Messages(9), 5));
+        assert_eq!(planned("latency").unwrap().amount, Amount::Time(PACED));
+        assert_eq!(planned("trickle --count 3").unwrap().amount, Amount::Messages(3));
+        assert_eq!(planned("pairs --duration 2s").unwrap().amount, Amount::Time(Duration::from_secs(2)));
+    }
+
+    /// However large they are, what is ahead stays below what a broker bears.
+    #[test]
+    fn a_window_is_bounded_in_bytes() {
+        assert_eq!(planned("--payload 1MiB").err().map(|error| error.0.contains("use at most 1000000")), Some(true));
+        assert_eq!(planned("--payload 1000000").unwrap().window, 16);
+        assert_eq!(planned("--payload 0").unwrap().window, WINDOW);
+    }
+
+    #[test]
+    fn an_option_without_an_effect_is_refused() {
+        for (line, why) in [
+            ("1to1 --clients 2", "--clients means nothing to 1to1; it is for fanout, fanin, pairs, trickle, connections, all"),
+            ("fanout --topics 2", "--topics means nothing to fanout; it is for topics"),
+            ("1to1 --rate 2", "--rate means nothing to 1to1; it is for trickle, latency"),
+            ("connections --payload 2", "--payload means nothing to connections"),
+            ("offline --ack none", "--ack means nothing to offline"),
+            ("latency --window 2", "--window means nothing to latency"),
+            ("latency --payload 4", "--payload 4 has no room for a message's number, which latency needs; use at least 12"),
+        ] {
+            let error = planned(line).unwrap_err().0;
+            assert!(error.starts_with(why), "{line}: {error}");
+        }
+    }
+
+    /// Each stream has one publisher, and everyone who subscribes to its topic counts it.
+    #[test]
+    fn publishers_and_subscribers_agree_about_streams() {
+        for line in
+            ["", "fanout --clients 3", "fanin --clients 3", "topics --topics 3", "pairs --clients 3", "trickle --clients 3"]
+        {
+            let plan = planned(line).unwrap();
+            let streams: Vec<usize> = (0..plan.publishers()).flat_map(|publisher| plan.streams_of_publisher(publisher)).collect();
+            assert_eq!(streams, (0..plan.streams()).collect::<Vec<_>>(), "{line}");
+            let mut deliveries = 0;
+            for subscriber in 0..plan.subscribers() {
+                let topics = plan.topics_of_subscriber(subscriber);
+                let heard: Vec<usize> =
+                    streams.iter().copied().filter(|stream| topics.contains(&plan.topic_of(*stream))).collect();
+                assert_eq!(heard, plan.streams_of_subscriber(subscriber).collect::<Vec<_>>(), "{line}");
+                assert!(plan.lane_of(subscriber) < plan.lanes(), "{line}");
+                deliveries += heard.len();
+            }
+            assert_eq!(deliveries, plan.streams() * plan.copies(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_title_says_what_was_measured() {
+        for (line, title) in [
+            ("", "1to1, 16 B"),
+            ("fanout --payload 256 --ack explicit", "fanout, 1 to 100, 256 B, acks on both sides"),
+            ("trickle", "trickle, 50 to 50, 16 B, 500/s each"),
+            ("offline", "offline, 256 B"),
+            ("connections", "connections, 10,000"),
+            ("topics --filters 1000 --other-topics 5", "topics, 16 on one connection, 16 B, 1,000 other filters, 5 other topics"),
+        ] {
+            assert_eq!(planned(line).unwrap().title(), title);
+        }
+    }
 }

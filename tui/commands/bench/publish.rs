@@ -265,3 +265,17 @@ impl<'a, P: Protocol> Publishers<'a, P> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever became of the messages before it, each has its time; publishers do not send all at once.
+    #[test]
+    fn a_schedule_is_even() {
+        let start = Instant::now();
+        let schedule = Schedule::new(start, 500, 4);
+        let micros = |publisher, number| (schedule.due(publisher, number) - start).as_micros();
+        assert_eq!([micros(0, 0), micros(1, 0), micros(3, 0), micros(0, 1), micros(1, 1_000)], [0, 500, 1_500, 2_000, 2_000_500]);
+    }
+}

@@ -212,3 +212,78 @@ fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     };
     rows.iter().map(line).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::bench::plan::tests::planned;
+
+    fn side(broker: &str, cpu: &[f64], verdict: Verdict) -> Side {
+        let round = |value: &f64| Round { figures: vec![(Measure::CpuPerMessage, *value)], verdict, cpu: None };
+        Side { broker: broker.to_owned(), rounds: cpu.iter().map(round).collect() }
+    }
+
+    fn sound(deliveries: u64) -> Verdict {
+        Verdict { sound: deliveries, ..Verdict::default() }
+    }
+
+    fn compared() -> Report {
+        let sides = vec![side("ours 1", &[50.0, 60.0, 52.0], sound(5)), side("theirs 22", &[200.0, 200.0, 400.0], sound(5))];
+        Report { plan: planned("").unwrap(), sides }
+    }
+
+    #[test]
+    fn a_table_has_medians_spreads_and_ratios() {
+        let table = "\
+1to1, 16 B; medians of 3 rounds (least to most)
+                       ours 1             theirs 22             ratio
+broker CPU a message   52 ns (50 to 60)   200 ns (200 to 400)   0.25 × (0.13 to 0.30)
+ours 1: 15 deliveries verified, none lost, repeated or wrong
+theirs 22: 15 deliveries verified, none lost, repeated or wrong
+";
+        assert_eq!(compared().table(), table);
+    }
+
+    #[test]
+    fn one_round_of_one_broker_has_neither_spread_nor_ratio() {
+        let report = Report { sides: vec![side("ours", &[52.0], sound(1_000))], ..compared() };
+        let table = "\
+1to1, 16 B
+                       ours
+broker CPU a message   52 ns
+ours: 1,000 deliveries verified, none lost, repeated or wrong
+";
+        assert_eq!(report.table(), table);
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_by_its_kind() {
+        let verdict = Verdict { sound: 1_997, lost: 3, repeated: 2, wrong: 0 };
+        let report = Report { sides: vec![side("ours", &[52.0], verdict)], ..compared() };
+        assert!(!report.is_sound());
+        assert!(report.table().ends_with("ours: of 2,000 deliveries 3 lost, 2 repeated or out of order\n"), "{}", report.table());
+        assert_eq!(report.json()["brokers"][0]["lost"], 3);
+        assert_eq!(report.json()["sound"], false);
+    }
+
+    #[test]
+    fn an_object_has_every_round_and_every_ratio() {
+        let object = compared().json();
+        assert_eq!(object["workload"], "1to1");
+        assert_eq!(object["sound"], true);
+        assert_eq!(object["brokers"][1]["rounds"][2]["cpu_ns_per_message"], 400.0);
+        assert_eq!(object["ratios"]["cpu_ns_per_message"]["median"], 0.25);
+    }
+
+    #[test]
+    fn a_row_has_a_dash_where_nothing_was_measured() {
+        let rows = compared().markdown(&[Measure::CpuPerMessage, Measure::Drain]);
+        let expected = "\
+| 1to1, 16 B | broker CPU a message | 52 ns | 200 ns | 0.25 × (0.13 to 0.30) |
+| 1to1, 16 B | drained | – | – | – |
+";
+        assert_eq!(rows, expected);
+        let columns = |line: &str| line.matches('|').count();
+        assert!(markdown_head("a", None).lines().chain(rows.lines()).all(|line| columns(line) == 6));
+    }
+}

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 /// Bytes of a number and a stream.
-const STAMP: usize = 12;
+pub(super) const STAMP: usize = 12;
 const FILLER: u8 = b'x';
 
 /// A payload to publish, again and again.
