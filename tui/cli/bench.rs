@@ -111,8 +111,8 @@ pub(crate) struct BenchArgs {
     /// Its process on this machine, to read its CPU time and memory
     #[arg(long, value_name = "PID", requires = "server", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pid: Option<u32>,
-    /// Who to be at --server; the password comes from CORDBOARD_PASSWORD
     #[arg(long, value_name = "NAME", requires = "server")]
+    #[arg(help = "Who to be at --server; the password comes from CORDBOARD_PASSWORD")]
     pub(crate) user: Option<String>,
     /// How the figures are printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Layout::Table)]

@@ -129,7 +129,7 @@ pub(super) fn nats_version() -> anyhow::Result<String> {
         Err(error) => bail!("cannot run nats-server: {}; install it, or put where it is into PATH", InWords(&error)),
     };
     let said = String::from_utf8_lossy(&output.stdout);
-    let version = said.split_whitespace().last().map(|word| word.trim_start_matches('v')).unwrap_or("of unknown version");
+    let version = said.split_whitespace().last().map_or("of unknown version", |word| word.trim_start_matches('v'));
     Ok(Printable(version).to_string())
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     iter,
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,6 @@ use super::{
     usage::{Memory, wait_until_quiet},
     verify::{Ledger, Payload},
 };
-use std::sync::atomic::Ordering::Relaxed;
 
 const TURN: Duration = Duration::from_millis(50);
 /// Nothing came for so long: it will not come.

@@ -87,8 +87,11 @@ impl Plan {
     pub(super) fn new(args: &BenchArgs) -> Result<Self, UsageError> {
         let (workload, defaults) = (args.workload, Defaults::of(args.workload));
         if let Some(option) = given(args).into_iter().find(|option| !defaults.takes(workload, option)) {
-            let takers: Vec<String> =
-                ALL.into_iter().filter(|other| Defaults::of(*other).takes(*other, option)).map(|w| w.to_string()).collect();
+            let takers: Vec<String> = Workload::value_variants()
+                .iter()
+                .filter(|other| Defaults::of(**other).takes(**other, option))
+                .map(ToString::to_string)
+                .collect();
             return Err(UsageError(format!("{option} means nothing to {workload}; it is for {}", takers.join(", "))));
         }
         let payload = args.payload.unwrap_or(defaults.payload);

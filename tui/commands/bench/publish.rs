@@ -87,7 +87,7 @@ enum Step {
 #[derive(Debug)]
 pub(super) struct Publishers<'a, P> {
     plan: &'a Plan,
-    publishers: Vec<Publisher<P>>,
+    clients: Vec<Publisher<P>>,
     payload: Payload,
     watch: Watch,
     /// By lane.
@@ -100,7 +100,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
     pub(super) fn new(plan: &'a Plan, connections: Vec<Connection<P>>) -> Result<Self, LoadError> {
         let watch = Watch::new()?;
         let streams = plan.streams() as u64;
-        let mut publishers = Vec::with_capacity(connections.len());
+        let mut clients = Vec::with_capacity(connections.len());
         for (number, connection) in connections.into_iter().enumerate() {
             connection.set_nonblocking()?;
             watch.add(&connection, number)?;
@@ -111,7 +111,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
                     range.clone().map(|stream| all / streams + u64::from((stream as u64) < all % streams)).sum()
                 }
             };
-            publishers.push(Publisher {
+            clients.push(Publisher {
                 connection,
                 lane: plan.lane_of(number),
                 topics: range.clone().map(|stream| P::topic(plan.topic_of(stream))).collect(),
@@ -125,7 +125,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
         let window = (plan.window / plan.lanes() as u64).max(1);
         let batch = ((WRITE / (plan.payload + AROUND)) as u64).clamp(1, window.div_ceil(2));
         let (payload, sent) = (Payload::new(plan.payload), vec![0; plan.lanes()]);
-        Ok(Self { plan, publishers, payload, watch, sent, batch, window })
+        Ok(Self { plan, clients, payload, watch, sent, batch, window })
     }
 
     /// Publishes all there is to publish, and waits until it is acknowledged.
@@ -134,9 +134,9 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             None => self.as_fast_as_can_be(shared)?,
             Some(schedule) => self.at_a_rate(shared, schedule)?,
         }
-        let published = self.publishers.iter().flat_map(|publisher| publisher.sent.iter().copied()).collect();
+        let published = self.clients.iter().flat_map(|publisher| publisher.sent.iter().copied()).collect();
         shared.published.set(published).expect("it is set once, here");
-        while !self.publishers.iter().all(|publisher| !publisher.is_blocked && publisher.connection.protocol.is_settled()) {
+        while !self.clients.iter().all(|publisher| !publisher.is_blocked && publisher.connection.protocol.is_settled()) {
             shared.check()?;
             if shared.stalled.load(Relaxed) {
                 break;
@@ -148,7 +148,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
 
     /// For good.
     pub(super) fn leave(self) {
-        self.publishers.into_iter().for_each(|publisher| publisher.connection.leave());
+        self.clients.into_iter().for_each(|publisher| publisher.connection.leave());
     }
 
     fn as_fast_as_can_be(&mut self, shared: &Shared<'_>) -> Result<(), LoadError> {
@@ -159,10 +159,10 @@ impl<'a, P: Protocol> Publishers<'a, P> {
         loop {
             shared.check()?;
             if shared.stalled.load(Relaxed) || end.is_some_and(|end| Instant::now() >= end) {
-                self.publishers.iter_mut().for_each(|publisher| publisher.left = 0);
+                self.clients.iter_mut().for_each(|publisher| publisher.left = 0);
             }
             let mut steps = [false; 4];
-            for number in 0..self.publishers.len() {
+            for number in 0..self.clients.len() {
                 steps[self.step(number, shared)? as usize] = true;
             }
             shared.gauge.sent.store(self.sent.iter().sum(), Relaxed);
@@ -178,7 +178,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
 
     /// Publishes one batch on one connection, if it may and can.
     fn step(&mut self, number: usize, shared: &Shared<'_>) -> Result<Step, LoadError> {
-        let publisher = &mut self.publishers[number];
+        let publisher = &mut self.clients[number];
         if publisher.is_blocked {
             return Ok(Step::Waiting);
         }
@@ -207,8 +207,8 @@ impl<'a, P: Protocol> Publishers<'a, P> {
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let mut read = Instant::now();
         let mut number = 0;
-        while self.publishers.iter().any(|publisher| publisher.left > 0) {
-            for index in 0..self.publishers.len() {
+        while self.clients.iter().any(|publisher| publisher.left > 0) {
+            for index in 0..self.clients.len() {
                 let due = schedule.due(index as u32, number);
                 if let Amount::Time(time) = self.plan.amount
                     && due >= schedule.start + time
@@ -219,8 +219,8 @@ impl<'a, P: Protocol> Publishers<'a, P> {
                 if shared.stalled.load(Relaxed) {
                     return Ok(());
                 }
-                if self.publishers[index].left > 0 {
-                    self.publishers[index].write(1, &mut self.payload);
+                if self.clients[index].left > 0 {
+                    self.clients[index].write(1, &mut self.payload);
                     shared.gauge.sent.fetch_add(1, Relaxed);
                     self.flush(index)?;
                 }
@@ -249,14 +249,14 @@ impl<'a, P: Protocol> Publishers<'a, P> {
     /// Reads what has come within `time`, and writes where there is room again.
     fn read(&mut self, time: Duration) -> Result<(), LoadError> {
         for number in self.watch.wait(time)? {
-            self.publishers[number].connection.receive(&mut |_| {})?;
+            self.clients[number].connection.receive(&mut |_| {})?;
             self.flush(number)?;
         }
         Ok(())
     }
 
     fn flush(&mut self, number: usize) -> Result<(), LoadError> {
-        let publisher = &mut self.publishers[number];
+        let publisher = &mut self.clients[number];
         let is_blocked = !publisher.connection.flush()?;
         if is_blocked != publisher.is_blocked {
             publisher.is_blocked = is_blocked;

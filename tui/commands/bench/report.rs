@@ -81,10 +81,18 @@ impl Report {
         for row in aligned(&rows) {
             let _ = writeln!(table, "{}", row.trim_end());
         }
-        for side in self.sides.iter().filter(|side| side.verdict() != Verdict::default()) {
-            let _ = writeln!(table, "{}", verified(&side.broker, side.verdict()));
+        let verified = self.verified();
+        if !verified.is_empty() {
+            let _ = writeln!(table, "{verified}");
         }
         table
+    }
+
+    /// What became of the messages, in a line for each broker that had some.
+    pub(super) fn verified(&self) -> String {
+        let sides = self.sides.iter().filter(|side| side.verdict() != Verdict::default());
+        let lines: Vec<String> = sides.map(|side| verified(&side.broker, side.verdict())).collect();
+        lines.join("\n")
     }
 
     fn head(&self) -> Vec<String> {

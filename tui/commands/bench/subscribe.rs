@@ -33,7 +33,7 @@ struct Subscriber<P> {
 /// All connections that receive, and those that are only there.
 #[derive(Debug)]
 pub(super) struct Subscribers<P> {
-    subscribers: Vec<Subscriber<P>>,
+    clients: Vec<Subscriber<P>>,
     /// They have filters that match nothing, and topics that nobody hears of.
     background: Vec<Connection<P>>,
     watch: Watch,
@@ -50,18 +50,18 @@ pub(super) struct Received {
 impl<P: Protocol> Subscribers<P> {
     pub(super) fn new(plan: &Plan, connections: Vec<Connection<P>>, background: Vec<Connection<P>>) -> Result<Self, LoadError> {
         let watch = Watch::new()?;
-        let mut subscribers = Vec::with_capacity(connections.len());
+        let mut clients = Vec::with_capacity(connections.len());
         for (number, connection) in connections.into_iter().enumerate() {
             connection.set_nonblocking()?;
             watch.add(&connection, number)?;
             let ledger = Ledger::new(plan.streams_of_subscriber(number), plan.payload);
-            subscribers.push(Subscriber { connection, lane: plan.lane_of(number), ledger, is_blocked: false });
+            clients.push(Subscriber { connection, lane: plan.lane_of(number), ledger, is_blocked: false });
         }
         for (number, connection) in background.iter().enumerate() {
             connection.set_nonblocking()?;
-            watch.add(connection, subscribers.len() + number)?;
+            watch.add(connection, clients.len() + number)?;
         }
-        Ok(Self { subscribers, background, watch })
+        Ok(Self { clients, background, watch })
     }
 
     /// Receives until all that was published has come, or nothing comes any more.
@@ -78,7 +78,7 @@ impl<P: Protocol> Subscribers<P> {
             }
             if let Some(published) = shared.published.get() {
                 let is_stalled = shared.stalled.load(Relaxed);
-                if is_stalled || self.subscribers.iter().all(|subscriber| subscriber.ledger.is_through(published)) {
+                if is_stalled || self.clients.iter().all(|subscriber| subscriber.ledger.is_through(published)) {
                     break;
                 }
             }
@@ -91,24 +91,24 @@ impl<P: Protocol> Subscribers<P> {
             }
         }
         let published = shared.published.get().expect("the loop ends when it is there");
-        let verdicts = self.subscribers.iter().map(|subscriber| subscriber.ledger.close(published));
+        let verdicts = self.clients.iter().map(|subscriber| subscriber.ledger.close(published));
         received.verdict = verdicts.fold(Verdict::default(), Verdict::and);
         Ok(received)
     }
 
     /// For good.
     pub(super) fn leave(self) {
-        self.subscribers.into_iter().for_each(|subscriber| subscriber.connection.leave());
+        self.clients.into_iter().for_each(|subscriber| subscriber.connection.leave());
         self.background.into_iter().for_each(Connection::leave);
     }
 
     /// Reads from each connection that has something. True if a message came.
     fn read(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>, times: &mut Times) -> Result<bool, LoadError> {
-        let Self { subscribers, background, watch } = self;
+        let Self { clients, background, watch } = self;
         let mut came = 0;
         for number in watch.wait(TURN)? {
-            let Some(subscriber) = subscribers.get_mut(number) else {
-                let background = &mut background[number - subscribers.len()];
+            let Some(subscriber) = clients.get_mut(number) else {
+                let background = &mut background[number - clients.len()];
                 background.receive(&mut |_| {})?;
                 background.flush()?;
                 continue;
@@ -125,7 +125,7 @@ impl<P: Protocol> Subscribers<P> {
             }
         }
         if shared.passed.len() == 1 {
-            let slowest = subscribers.iter().map(|subscriber| subscriber.ledger.passed()).min();
+            let slowest = clients.iter().map(|subscriber| subscriber.ledger.passed()).min();
             shared.passed[0].store(slowest.unwrap_or_default(), Relaxed);
         }
         shared.gauge.delivered.fetch_add(came, Relaxed);
@@ -133,7 +133,7 @@ impl<P: Protocol> Subscribers<P> {
     }
 
     fn beat(&mut self) -> Result<(), LoadError> {
-        for subscriber in &mut self.subscribers {
+        for subscriber in &mut self.clients {
             subscriber.connection.heartbeat()?;
         }
         for background in &mut self.background {

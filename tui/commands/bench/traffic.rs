@@ -41,7 +41,7 @@ pub(super) fn run<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) 
     let published = published.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     // The side that only heard of the other's failure says that it was interrupted.
     let received = match (published, received) {
-        (Err(error), Err(LoadError::Interrupted)) | (Err(error), Ok(_)) | (_, Err(error)) => return Err(error),
+        (Err(error), Err(LoadError::Interrupted) | Ok(_)) | (_, Err(error)) => return Err(error),
         (Ok(()), Ok(received)) => received,
     };
     let load = Cpu::of(std::process::id())?.since(&load_before);

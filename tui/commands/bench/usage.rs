@@ -124,7 +124,7 @@ mod tests {
         };
         let before = cpu(100, &[("1", 60_000), ("2", 40_000)]);
         assert_eq!(cpu(110, &[("1", 61_500), ("2", 47_000)]).since(&before), Duration::from_micros(8_500));
-        assert_eq!(cpu(110, &[("1", 66_000), ("3", 2_000)]).since(&before), Duration::from_micros(8_000));
+        assert_eq!(cpu(110, &[("1", 66_000), ("3", 2_000)]).since(&before), Duration::from_millis(8));
         assert_eq!(cpu(600, &[("1", 61_000)]).since(&before), Duration::from_millis(500));
         assert_eq!(cpu(600, &[]).since(&before), Duration::from_millis(500));
     }
