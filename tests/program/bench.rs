@@ -142,7 +142,8 @@ fn a_running_broker_can_be_measured() {
         objects(&bench(home.path(), &format!("--count 300 --server {} --format json", serve.address)).output().unwrap());
     assert!(without[0]["brokers"][0]["rounds"][0]["cpu_ns_per_message"].is_null(), "{without:?}");
     let (_, log) = serve.end_by(Signal::TERM);
-    assert!(log.contains("session ended") && !log.contains("session detached"), "{log}");
+    let count = |words: &str| log.matches(words).count();
+    assert_eq!((count("session created"), count("session ended")), (10, 10), "{log}");
 }
 
 /// A queue that is too short for the load loses some of it: that is told, and scripts see it.

@@ -18,7 +18,7 @@ use super::{
     offline,
     plan::Plan,
     report::{Report, Side},
-    shared::Gauge,
+    shared::{Gauge, Stage},
     traffic,
     usage::{Cpu, Memory},
 };
@@ -134,7 +134,8 @@ impl Job {
             let mut sides: Vec<Side> = names.iter().map(|name| Side { broker: name.clone(), rounds: Vec::new() }).collect();
             for round in 1..=self.args.rounds {
                 for (nth, side) in sides.iter_mut().enumerate() {
-                    gauge.enter(format!("{}: round {round} of {}, {}", plan.title(), self.args.rounds, side.broker));
+                    let title = format!("{}: round {round} of {}, {}", plan.title(), self.args.rounds, side.broker);
+                    gauge.enter(Stage { title, counts: plan.counts() });
                     side.rounds.push(self.measure(plan, nth == 0, &raised, gauge)?);
                 }
             }

@@ -38,7 +38,7 @@ use crate::{
     signals::Signals,
 };
 use job::{Job, News, Target};
-use shared::Gauge;
+use shared::{Gauge, Stage};
 
 /// Measures what the command line asks for. The exit code says whether all that was published came.
 pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
@@ -111,8 +111,9 @@ impl Teller {
 
 /// How far it is.
 fn far(gauge: &Gauge, since: Instant) -> String {
-    let [sent, delivered] = [&gauge.sent, &gauge.delivered].map(|count| grouped(count.load(Relaxed)));
-    format!("{}: {sent} sent, {delivered} delivered; {} s", gauge.stage(), since.elapsed().as_secs())
+    let [first, second] = [&gauge.sent, &gauge.delivered].map(|count| grouped(count.load(Relaxed)));
+    let Stage { title, counts } = gauge.stage();
+    format!("{title}: {first} {}, {second} {}, {} s", counts[0], counts[1], since.elapsed().as_secs())
 }
 
 #[cfg(test)]

@@ -184,6 +184,11 @@ impl Plan {
         matches!(self.workload, Workload::Pairs | Workload::Trickle)
     }
 
+    /// What the two counts of its progress count.
+    pub(super) fn counts(&self) -> [&'static str; 2] {
+        if self.workload == Workload::Connections { ["asked", "registered"] } else { ["sent", "delivered"] }
+    }
+
     /// In a line, what was measured.
     pub(super) fn title(&self) -> String {
         let mut title = vec![match self.workload {

@@ -13,18 +13,26 @@ pub(super) struct Gauge {
     pub(super) stop: AtomicBool,
     pub(super) sent: AtomicU64,
     pub(super) delivered: AtomicU64,
-    stage: Mutex<String>,
+    stage: Mutex<Stage>,
+}
+
+/// What is under way.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stage {
+    pub(super) title: String,
+    /// What the two counts count.
+    pub(super) counts: [&'static str; 2],
 }
 
 impl Gauge {
     /// Something else begins.
-    pub(super) fn enter(&self, stage: String) {
+    pub(super) fn enter(&self, stage: Stage) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
         self.sent.store(0, Relaxed);
         self.delivered.store(0, Relaxed);
     }
 
-    pub(super) fn stage(&self) -> String {
+    pub(super) fn stage(&self) -> Stage {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -39,10 +39,10 @@ impl Times {
         self.0.push(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// The time that so many in a hundred did not exceed, by the nearest rank. None if there is none.
-    pub(super) fn percentile(&mut self, hundredths: f64) -> Option<Duration> {
+    /// The time that so many in a thousand did not exceed, by the nearest rank. None if there is none.
+    pub(super) fn not_exceeded_by(&mut self, thousandths: usize) -> Option<Duration> {
         self.0.sort_unstable();
-        let rank = (hundredths / 100.0 * self.0.len() as f64).ceil() as usize;
+        let rank = (thousandths * self.0.len()).div_ceil(1_000);
         self.0.get(rank.max(1) - 1).copied().map(Duration::from_nanos)
     }
 }
@@ -67,9 +67,9 @@ mod tests {
     #[test]
     fn percentiles_are_times_that_were_measured() {
         let mut times = Times::default();
-        assert_eq!(times.percentile(50.0), None);
+        assert_eq!(times.not_exceeded_by(500), None);
         (1..=1_000).rev().for_each(|millis| times.add(Duration::from_millis(millis)));
-        let millis = [50.0, 99.0, 99.9, 100.0, 0.0].map(|hundredths| times.percentile(hundredths).unwrap().as_millis());
+        let millis = [500, 990, 999, 1_000, 0].map(|thousandths| times.not_exceeded_by(thousandths).unwrap().as_millis());
         assert_eq!(millis, [500, 990, 999, 1_000, 1]);
     }
 }

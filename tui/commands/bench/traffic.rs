@@ -76,9 +76,9 @@ fn told(plan: &Plan, mut received: Received, sent: u64, wall: Duration, cpu: Opt
     }
     round.add(Measure::Bandwidth, sent as f64 * plan.payload as f64 / 1e6 / wall.as_secs_f64().max(1e-9));
     let percentiles =
-        [(Measure::LatencyP50, 50.0), (Measure::LatencyP99, 99.0), (Measure::LatencyP999, 99.9), (Measure::LatencyMax, 100.0)];
-    for (measure, hundredths) in percentiles {
-        if let Some(time) = received.times.percentile(hundredths) {
+        [(Measure::LatencyP50, 500), (Measure::LatencyP99, 990), (Measure::LatencyP999, 999), (Measure::LatencyMax, 1_000)];
+    for (measure, thousandths) in percentiles {
+        if let Some(time) = received.times.not_exceeded_by(thousandths) {
             round.add(measure, time.as_secs_f64() * 1e6);
         }
     }
