@@ -84,7 +84,7 @@ fn a_table_is_for_people() {
     let output = bench(home.path(), "pairs --clients 2 --duration 20ms").output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("of CPU time were measured in a round; for a figure that means something"), "{said}");
+    assert!(said.contains(" of CPU time in a round; for a figure that means something"), "{said}");
 }
 
 /// Rows for the README, a dash where there is nothing to compare with.
@@ -144,6 +144,15 @@ fn a_running_broker_can_be_measured() {
     let (_, log) = serve.end_by(Signal::TERM);
     let count = |words: &str| log.matches(words).count();
     assert_eq!((count("session created"), count("session ended")), (10, 10), "{log}");
+}
+
+#[test]
+fn a_process_that_is_none_is_told() {
+    let serve = Serve::start();
+    let home = tempfile::tempdir().unwrap();
+    let output = bench(home.path(), &format!("--count 9 --server {} --pid 4194304", serve.address)).output().unwrap();
+    let said = "cordboard: 1to1, 16 B: cannot read what process 4194304 has used: no such file or directory; is it the broker's, on this machine?\n";
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), said.to_owned()));
 }
 
 /// A queue that is too short for the load loses some of it: that is told, and scripts see it.

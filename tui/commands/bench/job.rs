@@ -1,7 +1,7 @@
 //! All there is to do: every workload, every round, every broker in turn, on a thread of its own; what comes of it is told to
 //! whoever waits.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use cordboard::{Printable, client::Backoff};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -47,7 +47,12 @@ impl Target<'_> {
 
     /// What it has used so far, if that can be read.
     pub(super) fn cpu(&self) -> Result<Option<Cpu>, LoadError> {
-        Ok(self.process.map(Cpu::of).transpose()?)
+        self.used(Cpu::of)
+    }
+
+    fn used<T>(&self, read: impl Fn(u32) -> io::Result<T>) -> Result<Option<T>, LoadError> {
+        let used = |process| read(process).map_err(|error| LoadError::Unmeasurable { process, error });
+        self.process.map(used).transpose()
     }
 
     /// What it has used since.
@@ -56,7 +61,7 @@ impl Target<'_> {
     }
 
     pub(super) fn memory(&self) -> Result<Option<Memory>, LoadError> {
-        Ok(self.process.map(Memory::of).transpose()?)
+        self.used(Memory::of)
     }
 }
 
@@ -139,7 +144,7 @@ impl Job {
                     side.rounds.push(self.measure(plan, nth == 0, &raised, gauge)?);
                 }
             }
-            sides.iter().filter_map(little).for_each(say);
+            sides.iter().filter_map(|side| little(plan, side)).for_each(say);
             let report = Report { plan: plan.clone(), sides };
             is_sound &= report.is_sound();
             drop(tell.send(News::Measured(Box::new(report), rows)));
@@ -181,10 +186,11 @@ fn user(args: &BenchArgs) -> Result<Option<(String, String)>, UsageError> {
 }
 
 /// A warning, if a broker used so little CPU time that it says little.
-fn little(side: &Side) -> Option<String> {
+fn little(plan: &Plan, side: &Side) -> Option<String> {
     let least = side.rounds.iter().filter_map(|round| round.cpu).min().filter(|least| *least < ENOUGH_CPU)?;
     Some(format!(
-        "{}: only {} ms of CPU time were measured in a round; for a figure that means something, take a larger --count or --duration",
+        "{}: {} used only {} ms of CPU time in a round; for a figure that means something, take a larger --count or --duration",
+        plan.title(),
         side.broker,
         least.as_millis()
     ))

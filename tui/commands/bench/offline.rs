@@ -14,7 +14,7 @@ use super::{
     plan::{Amount, Plan},
     shared::Gauge,
     traffic::background,
-    usage::{Memory, wait_until_quiet},
+    usage::wait_until_quiet,
     verify::{Ledger, Payload},
 };
 
@@ -37,8 +37,8 @@ pub(super) fn run(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Rou
     let mut round = Round::default();
     fill(plan, count, target, gauge, &mut publisher, &mut round)?;
     drain(plan, count, target, gauge, &identity, &mut round)?;
-    if let Some(process) = target.process {
-        round.add(Measure::PeakMemory, Memory::of(process)?.peak as f64);
+    if let Some(memory) = target.memory()? {
+        round.add(Measure::PeakMemory, memory.peak as f64);
     }
     publisher.leave();
     background.into_iter().for_each(Connection::leave);

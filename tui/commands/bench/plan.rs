@@ -59,8 +59,9 @@ impl Defaults {
             Self { clients: 1, topics: 1, payload: 16, messages: 2_000_000, rate: None, acks: Acks::None, takes: &["--window"] };
         match workload {
             Workload::OneToOne => Self { messages: 5_000_000, ..usual },
-            Workload::Fanout => Self { clients: 100, messages: 200_000, takes: &["--window", "--clients"], ..usual },
-            Workload::Fanin | Workload::Pairs => Self { clients: 100, takes: &["--window", "--clients"], ..usual },
+            Workload::Fanout => Self { clients: 100, messages: 300_000, takes: &["--window", "--clients"], ..usual },
+            Workload::Fanin => Self { clients: 100, messages: 5_000_000, takes: &["--window", "--clients"], ..usual },
+            Workload::Pairs => Self { clients: 100, takes: &["--window", "--clients"], ..usual },
             Workload::Topics => Self { topics: 16, takes: &["--window", "--topics"], ..usual },
             Workload::Trickle => Self { clients: 50, rate: Some(500), takes: &["--clients", "--rate"], ..usual },
             Workload::Latency => Self { rate: Some(1_000), takes: &["--rate"], ..usual },
@@ -252,6 +253,32 @@ pub(super) mod tests {
         assert_eq!(planned("latency").unwrap().amount, Amount::Time(PACED));
         assert_eq!(planned("trickle --count 3").unwrap().amount, Amount::Messages(3));
         assert_eq!(planned("pairs --duration 2s").unwrap().amount, Amount::Time(Duration::from_secs(2)));
+    }
+
+    /// What the help says of defaults is so.
+    #[test]
+    fn the_help_tells_the_defaults() {
+        let table = <Line as clap::CommandFactory>::command();
+        let told = |option: &str| {
+            let argument = table.get_arguments().find(|argument| argument.get_long() == Some(option)).unwrap();
+            let help = argument.get_help().unwrap().to_string();
+            let (_, defaults) = help.split_once("[default: ").unwrap_or_else(|| panic!("{option}: {help}"));
+            defaults.trim_end_matches(']').replace([',', ';', ':'], " ")
+        };
+        let tells = |option: &str, value: &str| told(option).split_whitespace().any(|word| word == value);
+        for workload in Workload::value_variants().iter().filter(|workload| **workload != Workload::All) {
+            let plan = planned(&workload.to_string()).unwrap();
+            assert!(tells("payload", &plan.payload.to_string()), "{workload}");
+            let takes = |option| Defaults::of(*workload).takes(*workload, option);
+            assert!(!takes("--clients") || tells("clients", &plan.clients.to_string()), "{workload}");
+            assert!(!takes("--topics") || tells("topics", &plan.topics.to_string()), "{workload}");
+            assert!(plan.rate.is_none_or(|rate| tells("rate", &rate.to_string())), "{workload}");
+            match plan.amount {
+                Amount::Messages(messages) => assert!(!takes("--count") || tells("count", &messages.to_string()), "{workload}"),
+                Amount::Time(time) => assert!(tells("duration", &humantime::format_duration(time).to_string()), "{workload}"),
+            }
+        }
+        assert!(tells("window", &WINDOW.to_string()) && tells("window", &(WINDOW_BYTES >> 20).to_string()));
     }
 
     /// However large they are, what is ahead stays below what a broker bears.

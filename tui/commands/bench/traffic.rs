@@ -14,7 +14,7 @@ use super::{
     publish::{Publishers, Schedule},
     shared::{Gauge, Shared},
     subscribe::{Received, Subscribers},
-    usage::{Cpu, Memory},
+    usage::Cpu,
     verify::Payload,
 };
 use crate::cli::Acks;
@@ -54,8 +54,8 @@ pub(super) fn run<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) 
     let wall = received.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(start));
     let mut round = told(plan, received, sent, wall, cpu);
     round.add_each(Measure::LoadCpu, Some(load), sent);
-    if let Some(process) = target.process {
-        round.add(Measure::PeakMemory, Memory::of(process)?.peak as f64);
+    if let Some(memory) = target.memory()? {
+        round.add(Measure::PeakMemory, memory.peak as f64);
     }
     publishers.leave();
     subscribers.leave();

@@ -150,3 +150,106 @@ impl Protocol for Cordboard {
         self.unsettled() == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cordboard::{
+        name::Epoch,
+        wire::{Deliver, RegistrationResponse},
+    };
+
+    use super::*;
+
+    fn response() -> RegistrationResponse {
+        RegistrationResponse {
+            version: wire::VERSION,
+            session: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+            resumed: false,
+            epoch: Epoch(1),
+            server: "fake".to_owned(),
+            keep_alive_ms: 30_000,
+            reclaim_ms: 90_000,
+            max_frame: 1 << 20,
+            max_topic_bytes: 255,
+            max_topic_levels: 16,
+            window_messages: 1_024,
+            window_bytes: 1 << 20,
+            credit_messages: 10,
+            credit_bytes: 1_000,
+            settled: 0,
+            taken: None,
+            failures: Vec::new(),
+            unknown_to: None,
+            subscriptions: Vec::new(),
+        }
+    }
+
+    /// What `client` hears of `frames` and answers, if they come in one read.
+    fn hear(client: &mut Cordboard, frames: &[ServerFrame<'_>]) -> (Vec<u8>, usize) {
+        let (mut bytes, mut out, mut messages) = (Vec::new(), Vec::new(), 0);
+        frames.iter().for_each(|frame| frame.encode(&mut bytes));
+        let mut heard = |heard: Heard<'_>| messages += usize::from(heard == Heard::Message(b"hello"));
+        // The last byte is still on its way.
+        let whole = client.read(&bytes[..bytes.len() - 1], &mut out, &mut heard).unwrap();
+        let rest = client.read(&bytes[whole..], &mut out, &mut heard).unwrap();
+        assert_eq!(whole + rest, bytes.len());
+        (out, messages)
+    }
+
+    #[test]
+    fn a_credit_is_used_up_and_given_back() {
+        let mut client = Cordboard::open(&Identity::new("n"), &mut Vec::new());
+        assert_eq!(client.credit(16), 0);
+        hear(&mut client, &[ServerFrame::RegistrationResponse(response())]);
+        assert_eq!(client.credit(16), 10);
+        (0..4).for_each(|_| client.publish("bench/0", &[0; 16], &mut Vec::new()));
+        assert_eq!((client.credit(16), client.is_settled()), (6, false));
+        // Its bytes bound it, too: two frames of a little over 400.
+        assert_eq!(client.credit(400), 0);
+        hear(&mut client, &[ServerFrame::PublishAck(4)]);
+        assert_eq!((client.credit(16), client.credit(400), client.is_settled()), (10, 2, true));
+    }
+
+    /// One acknowledgement a subscription and read, of the last message; and none where none is wanted.
+    #[test]
+    fn deliveries_are_acknowledged_together() {
+        let records = [&b"\0hello"[..], b"\0hello"].concat();
+        let table: Vec<u8> = [0_u32, 6, 12].iter().flat_map(|offset| offset.to_be_bytes()).collect();
+        let deliver = |first| {
+            ServerFrame::Deliver(Deliver {
+                handle: SubscriptionHandle(3),
+                first,
+                accepted_ms: 0,
+                redelivered: false,
+                returns: false,
+                topic: "bench/0",
+                count: 2,
+                table: &table,
+                records: &records,
+            })
+        };
+        let frames = [deliver(1), deliver(3), ServerFrame::Ping(9)];
+        let mut expected = Vec::new();
+        ClientFrame::DeliverAck(DeliverAck { handle: SubscriptionHandle(3), number: 4 }).encode(&mut expected);
+        ClientFrame::Pong(9).encode(&mut expected);
+        let identity = Identity { acks: Acks::Explicit, ..Identity::new("n") };
+        let mut client = Cordboard::open(&identity, &mut Vec::new());
+        assert_eq!(hear(&mut client, &frames), (expected, 4));
+        let mut client = Cordboard::open(&Identity::new("n"), &mut Vec::new());
+        let mut pong = Vec::new();
+        ClientFrame::Pong(9).encode(&mut pong);
+        assert_eq!(hear(&mut client, &frames), (pong, 4));
+    }
+
+    #[test]
+    fn an_error_ends_it_in_the_brokers_words() {
+        let mut client = Cordboard::open(&Identity::new("n"), &mut Vec::new());
+        let mut bytes = Vec::new();
+        ServerFrame::Error(ErrorFrame::new(wire::Code::TooMany, "no \u{1b}more")).encode(&mut bytes);
+        let error = client.read(&bytes, &mut Vec::new(), &mut |_| {}).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the broker refused: no ") && error.ends_with("more (429)") && !error.contains('\u{1b}'),
+            "{error}"
+        );
+    }
+}

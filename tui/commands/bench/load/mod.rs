@@ -96,6 +96,8 @@ pub(super) enum LoadError {
     Unexpected(String),
     #[error("the broker was silent for {seconds} s while {waits_for}")]
     Silent { seconds: u64, waits_for: &'static str },
+    #[error("cannot read what process {process} has used: {}; is it the broker's, on this machine?", InWords(.error))]
+    Unmeasurable { process: u32, error: io::Error },
     #[error("interrupted")]
     Interrupted,
 }
