@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     net::{SocketAddr, ToSocketAddrs},
-    os::unix::fs::DirBuilderExt,
+    os::unix::{fs::DirBuilderExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -79,6 +79,8 @@ impl Broker {
     fn start(mut command: Command, home: Home, name: &str, find: impl Fn(&str) -> Option<SocketAddr>) -> anyhow::Result<Self> {
         let log = home.0.join("stderr");
         let output = fs::File::create(&log).map_err(|error| home.is_useless(&error))?;
+        // A Ctrl-C at the terminal is for the bench, which ends its brokers itself.
+        command.process_group(0);
         command.current_dir(&home.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
         let child = command.spawn().map_err(|error| anyhow::anyhow!("cannot start {name}: {}", InWords(&error)))?;
         let mut started = Started { child, home };

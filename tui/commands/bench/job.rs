@@ -139,7 +139,7 @@ impl Job {
             let mut sides: Vec<Side> = names.iter().map(|name| Side { broker: name.clone(), rounds: Vec::new() }).collect();
             for round in 1..=self.args.rounds {
                 for (nth, side) in sides.iter_mut().enumerate() {
-                    let title = format!("{}: round {round} of {}, {}", plan.title(), self.args.rounds, side.broker);
+                    let title = format!("round {round} of {}, {}, {}", self.args.rounds, side.broker, plan.title());
                     gauge.enter(Stage { title, counts: plan.counts() });
                     side.rounds.push(self.measure(plan, nth == 0, &raised, gauge)?);
                 }

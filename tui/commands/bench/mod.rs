@@ -109,11 +109,11 @@ impl Teller {
     }
 }
 
-/// How far it is.
+/// How far it is: first what changes, because a narrow line is cut at its end.
 fn far(gauge: &Gauge, since: Instant) -> String {
     let [first, second] = [&gauge.sent, &gauge.delivered].map(|count| grouped(count.load(Relaxed)));
     let Stage { title, counts } = gauge.stage();
-    format!("{title}: {first} {}, {second} {}, {} s", counts[0], counts[1], since.elapsed().as_secs())
+    format!("{first} {}, {second} {}, {} s; {title}", counts[0], counts[1], since.elapsed().as_secs())
 }
 
 #[cfg(test)]
