@@ -187,7 +187,9 @@ mod tests {
     /// What `client` hears of `frames` and answers, if they come in one read.
     fn hear(client: &mut Cordboard, frames: &[ServerFrame<'_>]) -> (Vec<u8>, usize) {
         let (mut bytes, mut out, mut messages) = (Vec::new(), Vec::new(), 0);
-        frames.iter().for_each(|frame| frame.encode(&mut bytes));
+        for frame in frames {
+            frame.encode(&mut bytes);
+        }
         let mut heard = |heard: Heard<'_>| messages += usize::from(heard == Heard::Message(b"hello"));
         // The last byte is still on its way.
         let whole = client.read(&bytes[..bytes.len() - 1], &mut out, &mut heard).unwrap();
