@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     super::grouped,
     figures::{Measure, Round},
-    plan::Plan,
+    plan::{Amount, Plan},
     statistics::{Spread, ratio},
     verify::Verdict,
 };
@@ -118,9 +118,16 @@ impl Report {
             .into_iter()
             .filter_map(|measure| Some((measure.key().to_owned(), spread_as_json(self.ratio(measure)?))))
             .collect();
+        let (messages, seconds) = match plan.amount {
+            Amount::Messages(messages) => (Some(messages), None),
+            Amount::Time(time) => (None, Some(time.as_secs_f64())),
+        };
         json!({
             "workload": plan.workload.to_string(),
             "payload_bytes": plan.payload,
+            "messages": messages,
+            "seconds": seconds,
+            "window": plan.window,
             "clients": plan.clients,
             "topics": plan.topics,
             "rate_per_second": plan.rate,
@@ -277,7 +284,10 @@ ours: 1,000 deliveries verified, none lost, repeated or wrong
     #[test]
     fn an_object_has_every_round_and_every_ratio() {
         let object = compared().json();
-        assert_eq!(object["workload"], "1to1");
+        assert_eq!(
+            (&object["workload"], &object["messages"], &object["seconds"]),
+            (&"1to1".into(), &5_000_000.into(), &Value::Null)
+        );
         assert_eq!(object["sound"], true);
         assert_eq!(object["brokers"][1]["rounds"][2]["cpu_ns_per_message"], 400.0);
         assert_eq!(object["ratios"]["cpu_ns_per_message"]["median"], 0.25);
