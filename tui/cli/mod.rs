@@ -1,5 +1,6 @@
 //! The command line: one table, from which parsing, help, completions and the manual page are made.
 
+mod bench;
 mod broker;
 mod examples;
 mod exit;
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, 
 use clap_complete::Shell;
 use cordboard::name::{ClientName, Filter, Principal, TopicName};
 
+pub(crate) use bench::{Acks, BenchArgs, Layout, Rival, Workload};
 pub(crate) use broker::{ConsoleArgs, ServeArgs};
 pub(crate) use exit::{Exit, NotAccepted, NotConnected, UsageError};
 pub(crate) use mistakes::in_words;
@@ -66,7 +68,7 @@ pub(crate) enum Command {
     /// all of them; at the first one that it refuses, no more are read. How many there were is said on the standard error.
     ///
     /// A topic that nobody has subscribed to keeps its last messages for whoever is the first: 1,000 of them for 10 minutes, unless
-    /// the configuration says otherwise (topics.backlog_messages, topics.backlog_life).
+    /// the configuration says otherwise (`topics.backlog_messages`, `topics.backlog_life`).
     #[command(after_help = MORE, after_long_help = examples::PUB)]
     Pub(PubArgs),
     /// Print messages as they come
@@ -83,6 +85,13 @@ pub(crate) enum Command {
     /// refused the client.
     #[command(after_help = MORE, after_long_help = examples::PING)]
     Ping(PingArgs),
+    /// Measure a broker: its CPU time a message, throughput, latency, memory
+    ///
+    /// Starts a broker of its own, with nothing in it, sends it a load and verifies what comes back: every message once, in order,
+    /// with its content. Prints how fast that was, and what it cost the broker's process in CPU time and memory. With --compare,
+    /// the same is done with another broker, in turn. Exit code 1: something was lost, came twice or was wrong.
+    #[command(after_help = MORE, after_long_help = examples::BENCH)]
+    Bench(BenchArgs),
     /// Print the default configuration, or check one
     ///
     /// Without an option: the default configuration, each key with its reason. With --check: everything that is wrong with a file,
@@ -161,6 +170,7 @@ impl Command {
             Self::Pub(_) => "pub",
             Self::Sub(_) => "sub",
             Self::Ping(_) => "ping",
+            Self::Bench(_) => "bench",
             Self::Config(_) => "config",
             Self::Passwd(_) => "passwd",
             Self::Rights(_) => "rights",
@@ -194,7 +204,7 @@ pub(crate) struct PubArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// Publish the message this many times
-    #[arg(long, short = 'n', value_name = "N", value_parser = values::count)]
+    #[arg(long, short = 'n', value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) count: Option<u64>,
     /// What the broker's operator sees this client as
     #[arg(long, value_name = "NAME", default_value = "cordboard-pub")]
@@ -222,7 +232,7 @@ pub(crate) struct SubArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<ClientName>,
     /// Stop after this many messages; without --name, what else has come goes with the session
-    #[arg(long, short = 'n', value_name = "N", value_parser = values::count)]
+    #[arg(long, short = 'n', value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) count: Option<u64>,
     /// Stop after this time (for example 5s); exit code 5 if --count messages have not come by then
     #[arg(long, value_name = "TIME", value_parser = values::duration)]

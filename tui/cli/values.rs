@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    str::FromStr,
     time::Duration,
 };
 
@@ -48,6 +49,14 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
     if key.is_empty() { Err("the key is empty; write KEY=VALUE".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
 }
 
+/// Bytes: `256`, `4KiB` or `1MiB`.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)];
+    let (digits, factor) = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor))).unwrap_or((text, 1));
+    let bytes = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(factor));
+    bytes.ok_or_else(|| "write for example 256, 4KiB or 1MiB".to_owned())
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a time is a number and its unit; write for example 500ms, 90s or 2h".to_owned())
 }
@@ -57,8 +66,14 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
 }
 
 /// How often, or how many: none is not meant.
-pub(super) fn count(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a whole number from 1, for example 10".to_owned())
+pub(super) fn count<N: FromStr + From<u8> + PartialOrd>(text: &str) -> Result<N, String> {
+    let count = text.parse().ok().filter(|count| *count >= N::from(1));
+    count.ok_or_else(|| "write a whole number from 1, for example 10".to_owned())
+}
+
+/// The same with a bound.
+pub(super) fn up_to<const MOST: u32>(text: &str) -> Result<u32, String> {
+    count(text).ok().filter(|count| *count <= MOST).ok_or_else(|| format!("write a whole number from 1 to {MOST}"))
 }
 
 #[cfg(test)]
@@ -85,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn sizes_have_a_unit_or_are_bytes() {
+        assert_eq!(["0", "256", "16B", "4KiB", "1MiB"].map(size), [0, 256, 16, 4_096, 1 << 20].map(Ok));
+        for unsound in ["", "KiB", "1kb", "-1", "99999999999999MiB"] {
+            assert!(size(unsound).unwrap_err().contains("4KiB"), "{unsound:?}");
+        }
+    }
+
+    #[test]
     fn headers_and_times_are_read() {
         assert_eq!(header("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
         assert!(header("a").is_err() && header("=b").is_err());
@@ -92,9 +115,10 @@ mod tests {
         for unsound in ["90", "five", "", "5 apples", "-1s", "99999999999999999999s"] {
             assert!(duration(unsound).unwrap_err().contains("90s"), "{unsound:?}");
         }
-        assert_eq!(count("1").unwrap(), 1);
+        assert_eq!((count("1"), up_to::<9>("9")), (Ok(1_u64), Ok(9)));
         for unsound in ["0", "x", "", "-1", "1.5", "99999999999999999999"] {
-            assert!(count(unsound).unwrap_err().contains("from 1"), "{unsound:?}");
+            assert!(count::<u64>(unsound).unwrap_err().contains("from 1"), "{unsound:?}");
+            assert!(up_to::<9>(unsound).unwrap_err().contains("from 1 to 9"), "{unsound:?}");
         }
     }
 }

@@ -13,14 +13,14 @@ pub(super) async fn gone() {
         }
     });
     if watching.is_err() || told.await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
 /// The next write tells.
 #[cfg(not(unix))]
 pub(super) async fn gone() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Nothing is asked for; that the other end is closed is told all the same.
