@@ -119,7 +119,7 @@ fn plan_faults(handle: &Handle) -> anyhow::Result<()> {
 /// The configuration: the file's or the default, with what the command line says instead.
 fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
     let mut config = match &args.config {
-        Some(path) => Config::examine(path).map_err(|errors| with_a_start(errors, path))?,
+        Some(path) => Config::load(path).map_err(|error| with_a_start(error, path))?,
         None => Config::default(),
     };
     if !args.listen.is_empty() {
@@ -133,18 +133,19 @@ fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// The first mistake, and how to go on: a file that is not there can be made, and further mistakes can be read.
-fn with_a_start(errors: Vec<ConfigError>, path: &Path) -> anyhow::Error {
-    let (file, more) = (path.display(), errors.len().saturating_sub(1));
-    let help = match errors.first() {
-        Some(ConfigError::Unreadable { why, .. }) if why.kind() == io::ErrorKind::NotFound => {
+/// The mistake that says most, and how to go on: a file that is not there can be made, and further mistakes can be read.
+fn with_a_start(error: ConfigError, path: &Path) -> anyhow::Error {
+    let file = path.display();
+    let help = match &error {
+        ConfigError::Unreadable { why, .. } if why.kind() == io::ErrorKind::NotFound => {
             format!("; \"cordboard config > {file}\" makes one")
         }
-        _ if more > 0 => format!("; {more} more, which \"cordboard config --check {file}\" tells"),
-        _ => String::new(),
+        _ => match Config::examine(path).map_or_else(|errors| errors.len(), |_| 0) {
+            0 | 1 => String::new(),
+            all => format!("; {} more, which \"cordboard config --check {file}\" tells", all - 1),
+        },
     };
-    let first = errors.into_iter().next().map_or_else(String::new, |error| error.to_string());
-    UsageError(first + &help).into()
+    UsageError(format!("{error}{help}")).into()
 }
 
 /// As [`configure`], for a broker that runs already.
