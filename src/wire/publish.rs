@@ -19,7 +19,13 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
-    pub(super) fn decode(raw: RawFrame<'a>) -> Result<Self, WireError> {
+    /// What a Publish frame says; a reader of many takes this way past [`ClientFrame`](super::ClientFrame), which is as large as
+    /// the largest frame.
+    ///
+    /// # Errors
+    /// A body that is not a Publish's.
+    #[inline]
+    pub(crate) fn decode(raw: RawFrame<'a>) -> Result<Self, WireError> {
         let mut reader = Reader::new(Kind::Publish, raw.body);
         let sequence = reader.u64("sequence")?;
         let topic = reader.short_bytes("topic")?;
