@@ -275,7 +275,7 @@ mod tests {
     use crate::{
         Broker, Config,
         actors::ear::ear,
-        batch::BatchBuilder,
+        batch::{BatchBuilder, BatchSize},
         name::{SessionId, SubscriptionHandle, SubscriptionId},
         queue::Bounds,
         wire::{Headers, Publish},
@@ -305,7 +305,7 @@ mod tests {
         let outbound = Outbound::new(Arc::default(), 999);
         subscriber.cast(SubscriberMsg::Resume { epoch: later, outbound, settles: false }).unwrap();
         subscriber.cast(SubscriberMsg::Park { epoch: now }).unwrap();
-        let mut batch = BatchBuilder::new("t".parse().unwrap());
+        let mut batch = BatchBuilder::new("t".parse().unwrap(), BatchSize::default());
         batch.push(&Publish { sequence: 1, topic: b"t", headers: Headers::NONE, payload: b"x" });
         let batch = Arc::new(batch.seal(Instant::now()));
         queue.append(shared, &batch, 0, || None, (Instant::now(), 1));

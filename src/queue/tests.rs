@@ -36,7 +36,7 @@ fn batch(messages: &[Made], now: Instant) -> Arc<Batch> {
 }
 
 fn batch_of(topic: &str, messages: &[Made], now: Instant) -> Arc<Batch> {
-    let mut builder = crate::batch::BatchBuilder::new(topic.parse().unwrap());
+    let mut builder = crate::batch::BatchBuilder::new(topic.parse().unwrap(), crate::batch::BatchSize::default());
     for made in messages {
         let ttl = made.ttl.map(|ttl| ttl.as_millis().to_string());
         let headers = headers_from(ttl.iter().map(|ttl| (Headers::TTL_MS, ttl.as_str()))).unwrap();
