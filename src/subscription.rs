@@ -248,8 +248,9 @@ impl SubscriptionQueue {
         may
     }
 
-    /// The client is here. Returns what the queue holds for it, and what was given up if it comes again.
-    pub(crate) fn go_live(&self) -> (Depth, Option<GivenUp>) {
+    /// The client is here; with `settles`, what is written to it is settled. Returns what the queue holds for it, and what was
+    /// given up if it comes again.
+    pub(crate) fn go_live(&self, settles: bool) -> (Depth, Option<GivenUp>) {
         self.change(|state| {
             state.progress = Commons::now();
             let given_up = state.queue.go_live();
@@ -265,6 +266,7 @@ impl SubscriptionQueue {
         })
     }
 
+            state.queue.settle_by_writing(settles);
     /// Its subscriber has failed: what it had taken comes back, and so does what it may not have heard of.
     pub(crate) fn lose_subscriber(&self) -> Option<GivenUp> {
         self.change(|state| {

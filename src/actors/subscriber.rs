@@ -20,8 +20,8 @@ use crate::{
 
 /// Messages moved in one go while dead letters are being emptied, so that a long queue does not keep others waiting.
 const DRAIN_TURN: u64 = 256;
-/// Messages moved in one go when live.
-const LIVE_TURN: u64 = 1_024;
+/// Messages moved in one go when live: as many as a publisher may have on their way, so that what one read brought is one run.
+const LIVE_TURN: u64 = 8_192;
 
 /// What a subscriber can be asked.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl State {
         if matches!(self.mode, Mode::Live { .. }) {
             self.give_up(self.queue.park());
         }
-        let (depth, given_up) = self.queue.go_live();
+        let (depth, given_up) = self.queue.go_live(settles);
         self.give_up(given_up);
         let held = depth.queued();
         let draining = held > 0;

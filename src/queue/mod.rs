@@ -59,6 +59,8 @@ pub(crate) struct Queue<R> {
     pass: u32,
     replay: Replay,
     live: bool,
+    /// Writing settles: no client has to be waited for.
+    settles: bool,
     closed: bool,
     /// Nobody waits for this queue until it is half empty or its client resumes.
     shedding: bool,
@@ -153,6 +155,7 @@ impl<R> Queue<R> {
             pass: 0,
             replay: Replay::default(),
             live: false,
+            settles: false,
             closed: false,
             shedding: false,
             held: Vec::new(),
@@ -252,8 +255,9 @@ impl<R> Queue<R> {
                 self.drop_front(alike, now, DropReason::Expired);
                 continue;
             }
-            let room = messages.min(self.bounds.window_messages.saturating_sub(self.flight.messages)).min(u64::from(alike));
-            let window_bytes = self.bounds.window_bytes.saturating_sub(self.flight.bytes);
+            let window = self.window();
+            let room = messages.min(window.messages.saturating_sub(self.flight.messages)).min(u64::from(alike));
+            let window_bytes = window.bytes.saturating_sub(self.flight.bytes);
             let len = head.fits(room, bytes.min(window_bytes).min(RUN_BYTES), self.flight.messages == 0);
             if len == 0 {
                 return room > 0 && head.fits(1, window_bytes.min(RUN_BYTES), false) > 0;
@@ -275,6 +279,22 @@ impl<R> Queue<R> {
             out.push(Run { returns: std::mem::take(&mut self.replay.untold), ..run });
         }
         false
+    }
+
+    /// What may be in flight. The window keeps a client from being sent more than it can handle; where writing settles, what is
+    /// in flight is what has not been written, and only the queue's own bound is left.
+    fn window(&self) -> Size {
+        let Bounds { messages, bytes, window_messages, window_bytes, .. } = self.bounds;
+        if self.settles {
+            Size { messages: messages.max(window_messages), bytes: bytes.max(window_bytes) }
+        } else {
+            Size { messages: window_messages, bytes: window_bytes }
+        }
+    }
+
+    /// From now on writing settles, or it does not.
+    pub(crate) fn settle_by_writing(&mut self, settles: bool) {
+        self.settles = settles;
     }
 
     /// True if something waits.

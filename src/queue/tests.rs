@@ -98,6 +98,21 @@ fn the_window_is_filled_and_moves_with_the_acknowledgements() {
     assert_eq!(send(&mut queue, now), [5, 6]);
 }
 
+/// I5: where nobody is waited for, what is in flight is bounded by what a queue may hold at all.
+#[test]
+fn where_writing_settles_the_window_is_the_queue_s_own_bound() {
+    let (mut queue, now) = live(6);
+    queue.settle_by_writing(true);
+    assert_eq!(send(&mut queue, now), [1, 2, 3, 4, 5, 6]);
+    let mut held = 7..;
+    for _ in 0..3 {
+        queue.append(&plain(3, now), 0, || held.next(), now);
+    }
+    assert_eq!(send(&mut queue, now), [7, 8, 9, 10]);
+    assert_eq!((queue.ack(10), queue.release()), (Some(10), vec![7, 8]));
+    assert_eq!(send(&mut queue, now), [11, 12, 13, 14, 15]);
+}
+
 /// A message of more than the window goes alone, so that it goes at all.
 #[test]
 fn a_message_larger_than_the_window_is_sent_when_nothing_else_is_in_flight() {
