@@ -308,7 +308,7 @@ mod tests {
         let mut batch = BatchBuilder::new("t".parse().unwrap(), BatchSize::default());
         batch.push(&Publish { sequence: 1, topic: b"t", headers: Headers::NONE, payload: b"x" });
         let batch = Arc::new(batch.seal(Instant::now()));
-        queue.append(shared, &batch, 0, || None, (Instant::now(), 1));
+        drop(queue.append(&batch, 0, || None, (Instant::now(), 1)));
         loop {
             match told.recv().await {
                 Some(SessionMsg::Deliver { epoch, .. }) => break assert_eq!(epoch, later),
