@@ -49,6 +49,7 @@ impl<'a> Publish<'a> {
     }
 
     /// What its frame's length field says: to compare with the frame limit before sending.
+    #[inline]
     pub fn length(&self) -> usize {
         2 + 8 + 2 + self.topic.len() + self.headers.as_bytes().len() + self.payload.len()
     }
@@ -59,6 +60,7 @@ impl<'a> Publish<'a> {
     }
 
     /// Appends its bytes as a record of a [`super::Deliver`].
+    #[inline]
     pub fn write_record(&self, out: &mut Vec<u8>) {
         out.push(if self.headers.is_empty() { 0 } else { HAS_HEADERS });
         out.extend_from_slice(self.headers.as_bytes());
