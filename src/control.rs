@@ -324,6 +324,11 @@ pub enum Outcome {
         /// Messages lost by it.
         lost: Lost,
     },
+    /// Poison was put back into its queue.
+    PutBack {
+        /// Messages.
+        messages: u64,
+    },
     /// What was looked at. In the record of the order it is [`Outcome::Done`]: what others published is not kept there.
     Seen {
         /// The copy.
@@ -350,6 +355,7 @@ impl fmt::Display for Outcome {
         match self {
             Self::Done { lost } if lost.is_nothing() => f.write_str("done, nothing lost"),
             Self::Done { lost } => write!(f, "done, {} messages lost", lost.messages()),
+            Self::PutBack { messages } => write!(f, "done, {messages} messages put back"),
             Self::Seen { peek } => write!(f, "done, {} messages looked at", peek.messages.len()),
             Self::AlreadyGone => f.write_str("already gone"),
             Self::Cancelled { by } => write!(f, "cancelled by {by}"),

@@ -6,7 +6,7 @@
 //!
 //! # A first program
 //!
-//! A broker, and a client of it, in one process. In life they are two: whoever only wants the client leaves the console's crates
+//! A broker, and a client of it, in one process. In life they are two: whoever only wants the client leaves the program's crates
 //! out with `default-features = false`, and connects to an address that is known.
 //!
 //! ```

@@ -174,6 +174,7 @@ impl Parts {
         };
         match order(&self.broker, control).await {
             Outcome::Done { lost } => Answer::Done { lost: lost.messages() },
+            Outcome::PutBack { messages } => Answer::PutBack { messages },
             Outcome::AlreadyGone => Answer::AlreadyGone,
             Outcome::Refused { .. } => Answer::Refused,
             other => panic!("{other:?}"),

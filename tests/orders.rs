@@ -156,7 +156,8 @@ async fn poison_goes_back_to_its_queue_and_a_purge_throws_it_away() {
     let poisoned = |count| move |board: &cordboard::Board| board.broker.depth.poison == count;
     eventually(&broker, "it is poison", poisoned(1)).await;
     let subscription = || cordboard::name::SubscriptionId { session: response.session, filter: "t".parse().unwrap() };
-    assert!(matches!(order(&broker, Control::Redeliver { subscription: subscription() }).await, Outcome::Done { .. }));
+    let redeliver = Control::Redeliver { subscription: subscription() };
+    assert_eq!(order(&broker, redeliver).await, Outcome::PutBack { messages: 1 });
     let again = sub.messages(1).await;
     assert!(again[0].redelivered && again[0].number > number);
     eventually(&broker, "it is no poison any more", poisoned(0)).await;

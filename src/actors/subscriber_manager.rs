@@ -442,10 +442,10 @@ impl State {
             },
             Control::Redeliver { .. } => match seen.check(epoch, 0).map(|()| queue.redeliver(&self.shared.memory)) {
                 Ok(0) => Outcome::AlreadyGone,
-                Ok(_) => {
+                Ok(messages) => {
                     // One that has failed is replaced, and looks at its queue first.
                     let _ = self.shared.tell(&entry.subscriber, SubscriberMsg::Ready);
-                    Outcome::DONE
+                    Outcome::PutBack { messages }
                 }
                 Err(refused) => refused,
             },

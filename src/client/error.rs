@@ -13,8 +13,8 @@ use crate::{
 /// Why no connection came about.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
-    /// Nobody answered at the address.
-    #[error("cannot connect to {address}: {}; is a broker running there?", InWords(why))]
+    /// Nobody answered at the address, or there is no such address.
+    #[error("cannot connect to {address}: {}; {}", InWords(why), doubt(why))]
     Unreachable {
         /// Where.
         address: String,
@@ -67,6 +67,11 @@ impl ConnectError {
             Self::NotABroker { .. } | Self::Name(_) => false,
         }
     }
+}
+
+/// What to look at first. A name that cannot be resolved is an error of the resolver, which has no number of the system's.
+fn doubt(why: &io::Error) -> &'static str {
+    if why.raw_os_error().is_none() { "is the host's name right?" } else { "is a broker running there?" }
 }
 
 /// True for the codes that say "not now" rather than "not you".

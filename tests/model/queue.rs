@@ -221,13 +221,13 @@ impl Queue {
         }
     }
 
-    /// What was put aside is appended anew, marked. False if there was nothing.
-    pub(super) fn redeliver(&mut self) -> bool {
+    /// What was put aside is appended anew, marked: so many.
+    pub(super) fn redeliver(&mut self) -> u64 {
         let all = std::mem::take(&mut self.poison);
         for message in &all {
             self.append(message.topic, message.payload, true);
         }
-        !all.is_empty()
+        all.len() as u64
     }
 
     /// What waits and the poison go. How many that were.

@@ -342,8 +342,8 @@ impl Reference {
     }
 
     fn redeliver(&mut self, session: usize, filter: &'static str) {
-        let some = self.sessions[session].subscriptions.get_mut(filter).is_some_and(|(_, queue)| queue.redeliver());
-        self.answer = Some(if some { Answer::DONE } else { Answer::AlreadyGone });
+        let messages = self.sessions[session].subscriptions.get_mut(filter).map_or(0, |(_, queue)| queue.redeliver());
+        self.answer = Some(if messages > 0 { Answer::PutBack { messages } } else { Answer::AlreadyGone });
     }
 
     /// A topic ends with its exact subscriptions.

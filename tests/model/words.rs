@@ -103,6 +103,7 @@ pub(super) enum Heard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Done { lost: u64 },
+    PutBack { messages: u64 },
     AlreadyGone,
     Refused,
 }

@@ -32,7 +32,7 @@ fn subscription(session: SessionId) -> SubscriptionId {
 }
 
 fn is_done(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Done { .. })
+    matches!(outcome, Outcome::Done { .. } | Outcome::PutBack { .. })
 }
 
 /// Exactly one of two equal orders is carried out; the other finds it gone.

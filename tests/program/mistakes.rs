@@ -64,6 +64,20 @@ fn a_command_line_that_makes_no_sense_is_told_what_would() {
     fails(listening, 2, &["CORDBOARD_LISTEN: give an IP address"]);
 }
 
+/// Scripts and service files take a variable back by setting it to nothing.
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let state = tempfile::tempdir().unwrap();
+    let mut check = program(state.path(), "rights --as ana publish t");
+    for name in ["CORDBOARD_SERVER", "CORDBOARD_USER", "CORDBOARD_LISTEN", "CORDBOARD_STATE_DIR", "CORDBOARD_CONFIG"] {
+        check.env(name, "");
+    }
+    fails(check, 2, &["name the configuration with --config FILE"]);
+    let mut ping = program(state.path(), "ping --server 127.0.0.1:1");
+    ping.env("CORDBOARD_USER", "").env("CORDBOARD_SERVER", "");
+    fails(ping, 3, &["cannot connect to 127.0.0.1:1"]);
+}
+
 /// A key that is not one has a line and a neighbour, wherever the file was named.
 #[test]
 fn a_mistake_in_the_configuration_has_its_line() {

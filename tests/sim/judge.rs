@@ -165,7 +165,7 @@ impl Judge {
             }
             Event::SubscriptionPurged { id, lost, .. } => self.of(id).purged += lost.messages(),
             Event::Order(record) => {
-                if let (Control::Redeliver { subscription }, Outcome::Done { .. }) = (&record.order.control, &record.outcome) {
+                if let (Control::Redeliver { subscription }, Outcome::PutBack { .. }) = (&record.order.control, &record.outcome) {
                     self.of(subscription).redelivers = true;
                 }
             }

@@ -6,9 +6,13 @@ mod exit;
 mod mistakes;
 mod values;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::Resettable, error::ErrorKind};
 use clap_complete::Shell;
 use cordboard::name::{ClientName, Filter, Principal, TopicName};
 
@@ -106,10 +110,19 @@ pub(crate) fn table() -> clap::Command {
     Cli::command()
 }
 
+/// A variable that is set to nothing is as good as not set: that is how scripts and service files take one back.
+fn without_empty_variables(table: clap::Command, is_empty: &dyn Fn(&OsStr) -> bool) -> clap::Command {
+    table
+        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(|command| without_empty_variables(command, is_empty))
+}
+
 impl Cli {
     /// What is asked for; no command is `console`. Options of the broker that stand before a command are the command's.
     pub(crate) fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Command, clap::Error> {
-        let Self { command, mut before } = Self::try_parse_from(words)?;
+        let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+        let matches = without_empty_variables(table(), &is_empty).try_get_matches_from(words)?;
+        let Self { command, mut before } = Self::from_arg_matches(&matches)?;
         let Some(mut command) = command else { return Ok(Command::Console(before)) };
         command.take(&mut before);
         match before.given() {

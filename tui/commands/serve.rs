@@ -189,7 +189,11 @@ async fn obey(mut signals: Signals, handle: Handle, ask_first: AskFirst, has_fil
 async fn reload(handle: Handle) {
     match handle.reload("SIGHUP").await {
         // What has changed is the chronicle's line.
-        Outcome::Done { .. } | Outcome::AlreadyGone | Outcome::Seen { .. } | Outcome::Cancelled { .. } => {}
+        Outcome::Done { .. }
+        | Outcome::PutBack { .. }
+        | Outcome::AlreadyGone
+        | Outcome::Seen { .. }
+        | Outcome::Cancelled { .. } => {}
         Outcome::Refused { why } => tracing::error!("the configuration was not taken, and all is as it was: {}", Printable(&why)),
         Outcome::Unknown => tracing::error!("nobody said whether the configuration was taken; look at the events"),
     }

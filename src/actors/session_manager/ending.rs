@@ -203,9 +203,7 @@ impl State {
 /// What the client of a session that ends is told.
 fn goodbye(why: &SessionEnd) -> Goodbye {
     match why {
-        SessionEnd::Evicted { why, .. } if why.is_empty() => {
-            Goodbye::Evicted { reason: "an operator evicted this session".to_owned() }
-        }
+        SessionEnd::Evicted { why, .. } if why.is_empty() => Goodbye::Evicted { reason: "no reason was given".to_owned() },
         SessionEnd::Evicted { why, .. } => Goodbye::Evicted { reason: why.clone() },
         SessionEnd::Failed { .. } => Goodbye::error(Code::Internal, "the session has failed; register without its id"),
         SessionEnd::Reclaimed | SessionEnd::Ended | SessionEnd::NoRoom => Goodbye::Silent,

@@ -241,6 +241,9 @@ async fn nobody_there_is_said_in_words_that_help() {
         text.starts_with(&format!("cannot connect to {address}: ")) && text.ends_with("is a broker running there?"),
         "{text}"
     );
+    // RFC 6761: this name never resolves.
+    let text = Client::connect("no-such-host.invalid").await.unwrap_err().to_string();
+    assert!(text.contains("no-such-host.invalid") && text.ends_with("is the host's name right?"), "{text}");
 }
 
 #[tokio::test]

@@ -102,6 +102,7 @@ pub(crate) fn assess(model: &Model) -> (Vec<Attention>, usize) {
     listeners(model, &mut lines);
     topics(model, &mut lines);
     dead_letters(model, &mut lines);
+    poison(model, &mut lines);
     incidents(model, &mut lines);
     lines.sort_by(|a, b| b.urgent.cmp(&a.urgent).then_with(|| (a.rule, &a.subject).cmp(&(b.rule, &b.subject))));
     let total = lines.len();
@@ -209,6 +210,18 @@ fn dead_letters(model: &Model, lines: &mut Vec<Attention>) {
     }
 }
 
+/// For as long as it is there, whenever it came.
+fn poison(model: &Model, lines: &mut Vec<Attention>) {
+    for (id, row) in model.board.subscriptions.iter().filter(|(_, row)| row.depth.poison > 0) {
+        lines.push(Attention {
+            urgent: false,
+            rule: Rule::Poison,
+            subject: Subject::Subscription(id.clone()),
+            what: format!("{} given up, and set aside", counted(row.depth.poison, "message")),
+        });
+    }
+}
+
 fn incidents(model: &Model, lines: &mut Vec<Attention>) {
     for (trouble, subject, incident) in model.incidents.iter() {
         let ago = age(incident.last.up.until(model.now.up).as_millis() as u64);
@@ -220,7 +233,6 @@ fn incidents(model: &Model, lines: &mut Vec<Attention>) {
                 (is_manager, Rule::Restarted, format!("{} {ago} ago: {why}", counted(count, "failure")))
             }
             Trouble::Failed => (false, Rule::Failed, format!("{ago} ago: {why}")),
-            Trouble::Poisoned => (false, Rule::Poison, format!("{} given up {ago} ago {why}", number(count))),
             Trouble::Limit => (false, Rule::Limit, format!("{why}: {} {ago} ago", counted(count, "time"))),
             Trouble::Registrations if count >= BURST => {
                 (false, Rule::Refusals, format!("{} {ago} ago: {why}", counted(count, "registration")))

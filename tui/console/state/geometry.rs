@@ -181,7 +181,7 @@ fn cockpit(body: Rect, detail: bool) -> Panes {
     let (top, rest) = split(body, 12);
     let (middle, bottom) = split(rest, rest.height.div_ceil(2));
     let (broker, rest) = part(top, top.width * 3 / 10);
-    let (needs, reclaim) = part(rest, rest.width * 5 / 9);
+    let (needs, reclaim) = part(rest, rest.width * 3 / 5);
     let (sessions, detail) = if detail {
         let (sessions, detail) = part(middle, middle.width * 3 / 5);
         (sessions, Some(detail))

@@ -7,10 +7,7 @@ use cordboard::{
     events::{Event, SessionEnd, Stamped},
 };
 
-use super::{
-    subject::Subject,
-    text::{counted, safe},
-};
+use super::{subject::Subject, text::safe};
 
 /// How long an incident is worth a line.
 pub(crate) const REMEMBERED_MS: u64 = 10 * 60 * 1_000;
@@ -26,8 +23,6 @@ pub(crate) enum Trouble {
     Restarted,
     /// An actor failed and is gone.
     Failed,
-    /// A message was given up.
-    Poisoned,
     /// A bound was reached.
     Limit,
     /// Registrations were refused.
@@ -70,9 +65,6 @@ impl Incidents {
             Event::ManagerFailed { manager, why } => (Trouble::Restarted, 1, format!("{}: {}", safe(manager), safe(why))),
             Event::ListenerFailed { why, .. } | Event::SessionEnded { why: SessionEnd::Failed { why }, .. } => {
                 (Trouble::Failed, 1, safe(why))
-            }
-            Event::SubscriptionPoisoned { attempts, .. } => {
-                (Trouble::Poisoned, 1, format!("after {}", counted(u64::from(*attempts), "attempt")))
             }
             Event::LimitHit { limit, who, times } => (Trouble::Limit, *times, format!("{} by {}", safe(limit), safe(who))),
             Event::RegistrationRefused { code, why, times, .. } => {

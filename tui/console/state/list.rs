@@ -197,6 +197,12 @@ impl<T: Table> List<T> {
         (&self.order[start..end], cursor)
     }
 
+    /// Which of how many rows are on the screen when it shows `rows`; nothing if it shows them all.
+    pub(crate) fn excerpt(&self, rows: usize) -> Option<(usize, usize, usize)> {
+        let shown = self.window(rows).0.len();
+        (0 < shown && shown < self.order.len()).then(|| (self.top + 1, self.top + shown, self.order.len()))
+    }
+
     fn find_cursor(&mut self) {
         let found = self.cursor.as_ref().and_then(|cursor| self.order.iter().position(|id| id == cursor));
         let last = self.order.len().saturating_sub(1);

@@ -144,9 +144,12 @@ impl State {
             return;
         };
         for (pane, rows) in self.panes(&geometry) {
-            let has_keys = pane == self.pane;
+            // What is worst comes on top, and is not to be missed because nobody has moved yet; elsewhere a key meets the row
+            // that it was meant for.
+            let is_worst_first = self.view == View::Overview && matches!(pane, Pane::Needs | Pane::Reclaim);
+            let settles = is_worst_first || pane != self.pane;
             let (list, model) = self.list_of(pane);
-            if !has_keys && list.due().is_some_and(|due| due <= now.up) {
+            if settles && list.due().is_some_and(|due| due <= now.up) {
                 list.settle();
             }
             self.dirty |= rebuild(list, model, now, rows);

@@ -83,7 +83,8 @@ impl Given {
             None => true,
             Some(Outcome::Done { .. }) => self.was.is_still(&self.control, board),
             Some(
-                Outcome::Seen { .. }
+                Outcome::PutBack { .. }
+                | Outcome::Seen { .. }
                 | Outcome::AlreadyGone
                 | Outcome::Cancelled { .. }
                 | Outcome::Refused { .. }

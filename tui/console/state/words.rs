@@ -96,6 +96,7 @@ pub(crate) fn place(place: Place) -> &'static str {
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done { lost } => format!("done, {}", lost_messages(lost)),
+        Outcome::PutBack { messages } => format!("done, {} put back", counted(*messages, "message")),
         Outcome::Seen { peek } => format!("done, {} looked at", counted(peek.messages.len() as u64, "message")),
         Outcome::AlreadyGone => "already gone".to_owned(),
         Outcome::Cancelled { by } => format!("cancelled by {}", safe(by)),

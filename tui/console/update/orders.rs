@@ -271,7 +271,7 @@ pub(super) fn ended(state: &mut State, ticket: u64, outcome: Outcome) {
     }
     let Some(at) = state.given.iter().position(|given| given.ticket == ticket) else { return };
     let tone = match outcome {
-        Outcome::Done { .. } => Tone::Good,
+        Outcome::Done { .. } | Outcome::PutBack { .. } => Tone::Good,
         Outcome::Seen { .. } | Outcome::AlreadyGone | Outcome::Cancelled { .. } => Tone::Plain,
         Outcome::Refused { .. } | Outcome::Unknown => Tone::Bad,
     };

@@ -64,13 +64,19 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
         Some(problem) => put(buffer, area, (x, 0), &format!(": {problem}"), theme.bad()),
         None => put(buffer, area, (x + 3, 0), more, theme.dim()),
     };
-    if T::SORTS.len() > 1 {
-        let (name, descending) = list.sort();
-        let way = if descending { "descending" } else { "ascending" };
-        let sort = format!("sort {name} {way} ");
-        if usize::from(x) + 2 + width(&sort) <= usize::from(area.width) {
-            put_right(buffer, area, 0, &sort, theme.dim());
-        }
+    // That there are more rows is said even where there is no room for their order.
+    let excerpt = list.excerpt(state.geometry().map_or(0, |geometry| geometry.rows()));
+    let excerpt =
+        excerpt.map_or_else(String::new, |(first, last, all)| format!("rows {first}-{last} of {}  ", count(all as u64)));
+    let (name, descending) = list.sort();
+    let sort = match (T::SORTS.len() > 1, descending) {
+        (true, true) => format!("sort {name} descending "),
+        (true, false) => format!("sort {name} ascending "),
+        (false, _) => String::new(),
+    };
+    let mut offers = [format!("{excerpt}{sort}"), excerpt].into_iter().map(|text| format!("{} ", text.trim_end()));
+    if let Some(right) = offers.find(|right| usize::from(x) + 2 + width(right) <= usize::from(area.width)) {
+        put_right(buffer, area, 0, &right, theme.dim());
     }
 }
 

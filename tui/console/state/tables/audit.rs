@@ -67,7 +67,7 @@ impl<'a> Ordered<'a> {
         match self.course {
             Course::Waits(_) => "waiting",
             Course::Ended(record) => match record.outcome {
-                Outcome::Done { .. } | Outcome::Seen { .. } => "done",
+                Outcome::Done { .. } | Outcome::PutBack { .. } | Outcome::Seen { .. } => "done",
                 Outcome::AlreadyGone => "gone",
                 Outcome::Cancelled { .. } => "cancelled",
                 Outcome::Refused { .. } => "refused",
