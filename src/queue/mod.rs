@@ -281,12 +281,13 @@ impl<R> Queue<R> {
         false
     }
 
-    /// What may be in flight. The window keeps a client from being sent more than it can handle; where writing settles, what is
-    /// in flight is what has not been written, and only the queue's own bound is left.
+    /// What may be in flight. The window keeps a client from being sent more than it can handle. Where writing settles, what is
+    /// in flight is what has not been written, and may be half of what the queue holds: the other half is for what comes, if the
+    /// oldest must go.
     fn window(&self) -> Size {
         let Bounds { messages, bytes, window_messages, window_bytes, .. } = self.bounds;
         if self.settles {
-            Size { messages: messages.max(window_messages), bytes: bytes.max(window_bytes) }
+            Size { messages: window_messages.max(messages / 2), bytes: window_bytes.max(bytes / 2) }
         } else {
             Size { messages: window_messages, bytes: window_bytes }
         }
