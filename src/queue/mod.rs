@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::run::{cut_out, settle};
 pub(crate) use self::{poison::Poison, run::Run};
 use crate::{
     batch::Batch,
@@ -568,44 +569,4 @@ impl<R> Queue<R> {
         let untold = std::mem::take(&mut self.dropped.untold);
         Dropped::REASONS.into_iter().zip(untold).filter(|(_, messages)| *messages > 0)
     }
-}
-
-/// Removes everything up to `number`.
-fn settle(runs: &mut VecDeque<Run>, size: &mut Size, number: u64) {
-    while let Some(run) = runs.front_mut()
-        && run.first <= number
-    {
-        size.sub(run);
-        match run.split_at_number(number + 1) {
-            Some(rest) => {
-                size.add(&rest);
-                *run = rest;
-            }
-            None => {
-                runs.pop_front();
-            }
-        }
-    }
-}
-
-/// Takes the one message `number` out.
-fn cut_out(runs: &mut VecDeque<Run>, size: &mut Size, number: u64) -> Option<Run> {
-    let at = runs.iter().position(|run| run.first <= number && number <= run.last())?;
-    let mut before = runs.remove(at)?;
-    size.sub(&before);
-    let mut found = match before.split_at_number(number) {
-        Some(found) => {
-            size.add(&before);
-            runs.insert(at, before);
-            found
-        }
-        None => before,
-    };
-    if found.len > 1 {
-        let after = found.split_off(1);
-        size.add(&after);
-        let at = runs.iter().position(|run| run.first > number).unwrap_or(runs.len());
-        runs.insert(at, after);
-    }
-    Some(found)
 }
