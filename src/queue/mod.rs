@@ -39,6 +39,13 @@ pub(crate) struct Bounds {
     pub(crate) hold: Duration,
 }
 
+impl Bounds {
+    /// What may be sent to a client that has to acknowledge it.
+    fn window(&self) -> Size {
+        Size { messages: self.window_messages, bytes: self.window_bytes }
+    }
+}
+
 /// The most bytes of records that are taken as one run: a `Deliver` frame is cut there, but carries at least one message.
 const RUN_BYTES: u64 = 1 << 20;
 
@@ -50,6 +57,8 @@ pub(crate) struct Queue<R> {
     waiting: VecDeque<Run>,
     flight: Size,
     wait: Size,
+    /// What may be in flight.
+    window: Size,
     /// The number of the next message to be appended.
     next: u64,
     /// The highest number ever taken.
@@ -60,8 +69,6 @@ pub(crate) struct Queue<R> {
     pass: u32,
     replay: Replay,
     live: bool,
-    /// Writing settles: no client has to be waited for.
-    settles: bool,
     closed: bool,
     /// Nobody waits for this queue until it is half empty or its client resumes.
     shedding: bool,
@@ -150,13 +157,13 @@ impl<R> Queue<R> {
             waiting: VecDeque::new(),
             flight: Size::default(),
             wait: Size::default(),
+            window: bounds.window(),
             next: 1,
             taken: 0,
             written: 0,
             pass: 0,
             replay: Replay::default(),
             live: false,
-            settles: false,
             closed: false,
             shedding: false,
             held: Vec::new(),
@@ -256,9 +263,8 @@ impl<R> Queue<R> {
                 self.drop_front(alike, now, DropReason::Expired);
                 continue;
             }
-            let window = self.window();
-            let room = messages.min(window.messages.saturating_sub(self.flight.messages)).min(u64::from(alike));
-            let window_bytes = window.bytes.saturating_sub(self.flight.bytes);
+            let room = messages.min(self.window.messages.saturating_sub(self.flight.messages)).min(u64::from(alike));
+            let window_bytes = self.window.bytes.saturating_sub(self.flight.bytes);
             let len = head.fits(room, bytes.min(window_bytes).min(RUN_BYTES), self.flight.messages == 0);
             if len == 0 {
                 return room > 0 && head.fits(1, window_bytes.min(RUN_BYTES), false) > 0;
@@ -282,21 +288,15 @@ impl<R> Queue<R> {
         false
     }
 
-    /// What may be in flight. The window keeps a client from being sent more than it can handle. Where writing settles, what is
-    /// in flight is what has not been written, and may be half of what the queue holds: the other half is for what comes, if the
-    /// oldest must go.
-    fn window(&self) -> Size {
-        let Bounds { messages, bytes, window_messages, window_bytes, .. } = self.bounds;
-        if self.settles {
-            Size { messages: window_messages.max(messages / 2), bytes: window_bytes.max(bytes / 2) }
-        } else {
-            Size { messages: window_messages, bytes: window_bytes }
-        }
-    }
-
-    /// From now on writing settles, or it does not.
+    /// From now on writing settles, or it does not. Where it does, nobody is waited for: in flight is what has not been written,
+    /// and may be half of what the queue holds. The other half is for what comes, if the oldest must go.
     pub(crate) fn settle_by_writing(&mut self, settles: bool) {
-        self.settles = settles;
+        let Size { messages, bytes } = self.bounds.window();
+        self.window = if settles {
+            Size { messages: messages.max(self.bounds.messages / 2), bytes: bytes.max(self.bounds.bytes / 2) }
+        } else {
+            Size { messages, bytes }
+        };
     }
 
     /// True if something waits.
