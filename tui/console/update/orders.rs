@@ -6,7 +6,7 @@
 use cordboard::{
     board::{Attachment, SessionRow},
     control::{Control, Order, Outcome, Precondition},
-    name::SessionId,
+    name::{SessionId, SubscriptionId},
     reload::Preview,
 };
 
@@ -56,7 +56,7 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
         (Act::Drop, Some(Subject::Session(id))) => question(state, Deed::Drop(id)),
         (Act::Kill, Some(Subject::Topic(topic))) => question(state, Deed::Kill(topic)),
         (Act::Purge, Some(Subject::Subscription(id))) => question(state, Deed::Purge(id)),
-        (Act::Redeliver, Some(Subject::Subscription(id))) => question(state, Deed::Redeliver(id)),
+        (Act::Redeliver, Some(Subject::Subscription(id))) => redeliver(state, id),
         (Act::Hold, Some(Subject::Session(id))) => return timer(state, id, Control::HoldSession { session: id }),
         (Act::Extend, Some(Subject::Session(id))) => {
             return timer(state, id, Control::ExtendSession { session: id, by_ms: EXTENSION_MS });
@@ -78,6 +78,16 @@ fn no_session(state: &mut State) {
         _ => "no session under the cursor",
     };
     say(state, why, Tone::Plain);
+}
+
+/// Dead letters are taken for poison by whoever sees them for the first time: they need no order.
+fn redeliver(state: &mut State, id: SubscriptionId) {
+    match state.live.board.subscriptions.get(&id) {
+        Some(row) if row.depth.poison == 0 => {
+            say(state, "no poison; dead letters go when their client returns", Tone::Plain);
+        }
+        _ => question(state, Deed::Redeliver(id)),
+    }
 }
 
 /// Opens the dialog, unless there is nothing to ask about.
