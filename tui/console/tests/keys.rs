@@ -355,7 +355,53 @@ fn a_filter_term_that_is_not_understood_is_told_for_as_long_as_it_stands() {
     bench.type_("/ client~billing-and-a-very-long-name-that-leaves-no-room-for-anything-else");
     bench.press(KeyCode::Enter);
     bench.settle();
-    assert!(bench.screen().contains("NOT by size>3"), "{}", bench.screen());
+    assert!(bench.screen().contains("NOT by size>3: no field size"), "{}", bench.screen());
+}
+
+/// Whoever mistypes a field must be able to read which there are: while typing, and afterwards in the help.
+#[test]
+fn the_fields_of_a_filter_can_be_read_at_every_size() {
+    for (size, digit) in [((80, 24), "2"), ((80, 24), "3"), ((80, 24), "4"), ((80, 24), "5"), ((80, 24), "8"), ((60, 15), "2")] {
+        let mut bench = Bench::busy(size);
+        bench.type_(digit);
+        let fields = bench.state.list().fields();
+        bench.type_("/");
+        if size.0 >= 80 {
+            assert!(bench.screen().contains(&format!("fields {}", fields.join(" "))), "{}", bench.screen());
+        }
+        bench.press(KeyCode::Esc);
+        bench.type_("?fields");
+        let screen = bench.screen();
+        assert!(fields.iter().all(|field| screen.contains(field)), "{fields:?} {screen}");
+    }
+}
+
+/// No line of the help is cut, however narrow the screen, and its last one can be reached.
+#[test]
+fn the_help_is_folded_and_ends() {
+    for size in [(60, 15), (80, 24), (200, 50)] {
+        let mut bench = Bench::busy(size);
+        bench.type_("2?");
+        assert!(!bench.screen().contains('…'), "{}", bench.screen());
+        for _ in 0..100 {
+            bench.press(KeyCode::PageDown);
+            assert!(!bench.screen().contains('…'), "{}", bench.screen());
+        }
+        assert!(!bench.screen().contains("more below"), "{}", bench.screen());
+        bench.press(KeyCode::Up);
+        assert!(bench.screen().contains("1 more below"), "{}", bench.screen());
+    }
+}
+
+/// Half a term hides nothing while it is typed, and once it stands it says what is missing.
+#[test]
+fn half_a_filter_term_is_no_mistake_until_it_is_kept() {
+    let mut bench = on_sessions();
+    bench.type_("/topic~");
+    assert!(!bench.screen().contains("nothing follows"), "{}", bench.screen());
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert!(bench.screen().contains("NOT by topic~: nothing follows topic~   ? shows how"), "{}", bench.screen());
 }
 
 /// An alarm on a limit names it: it is the broker's only for want of a better owner.

@@ -61,19 +61,25 @@ pub(super) fn act(state: &mut State, act: Act) -> Option<Effect> {
         }
         Modal::Peek(_) => return peek(state, act),
         Modal::Forbidden(_) => return forbidden(state, act),
-        Modal::Help { top, .. } => {
-            *top = match act {
-                Act::Down => *top + 1,
-                Act::Up => top.saturating_sub(1),
-                Act::PageDown => *top + 10,
-                Act::PageUp => top.saturating_sub(10),
-                _ => *top,
-            }
-            .min(crate::console::keymap::TABLE.len() * 2);
-        }
+        Modal::Help { .. } => scroll_help(state, act),
         Modal::None => {}
     }
     None
+}
+
+/// The help stops at both ends, so that the way back from the last line is not longer than the way there.
+fn scroll_help(state: &mut State, act: Act) {
+    let Some(geometry) = state.geometry() else { return };
+    let last = state.help_lines(&geometry).len().saturating_sub(State::help_rows(&geometry));
+    let Modal::Help { top, .. } = &mut state.modal else { return };
+    let to = match act {
+        Act::Down => *top + 1,
+        Act::Up => top.saturating_sub(1),
+        Act::PageDown => *top + 10,
+        Act::PageUp => top.saturating_sub(10),
+        _ => *top,
+    };
+    *top = to.min(last);
 }
 
 /// Nothing happens; a filter is what it was.

@@ -52,18 +52,18 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
     let buffer = frame.buffer_mut();
     let mut x = put(buffer, area, (1, 0), what, theme.strong());
     let left_out = list.filter().left_out();
-    // What does not count is told even where what counts must be cut for it.
-    let left_out = if left_out.is_empty() { left_out } else { format!("   NOT by {left_out}") };
+    // What does not count is told, and why, even where what counts must be cut for it.
+    let left_out = match (left_out.is_empty(), list.filter().why_left_out()) {
+        (true, _) => String::new(),
+        (false, why) => format!("   NOT by {left_out}{}", why.map(|why| format!(": {why}")).unwrap_or_default()),
+    };
     if !list.filter().is_empty() {
         let shown = format!("   {} shown by: {}", count(list.order().len() as u64), list.filter().applied());
         let line = Rect { width: area.width.saturating_sub(width(&left_out) as u16), ..area };
         x = put(buffer, line, (x, 0), &shown, theme.warning());
     }
     x = put(buffer, area, (x, 0), &left_out, theme.bad());
-    x = match problem {
-        Some(problem) => put(buffer, area, (x, 0), &format!(": {problem}"), theme.bad()),
-        None => put(buffer, area, (x + 3, 0), more, theme.dim()),
-    };
+    x = put(buffer, area, (x + 3, 0), if left_out.is_empty() { more } else { "? shows how" }, theme.dim());
     // That there are more rows is said even where there is no room for their order.
     let excerpt = list.excerpt(state.geometry().map_or(0, |geometry| geometry.rows()));
     let excerpt =

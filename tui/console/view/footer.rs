@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::put;
 use crate::console::{
     state::{
-        State,
+        Modal, State,
         geometry::Geometry,
         orders::{self, Tone},
         text::width,
@@ -19,6 +19,10 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, geometry: &Geometry) {
     let mut x = 1;
     if let Some(waiting) = orders::waiting(&state.live.board, state.clock) {
         x = put(buffer, geometry.status, (x, 0), &waiting, theme.warning()) + 3;
+    }
+    if let (Modal::Filter { .. }, Some(fields)) = (&state.modal, state.filter_fields()) {
+        x = put(buffer, geometry.status, (x, 0), "fields ", theme.dim());
+        x = put(buffer, geometry.status, (x, 0), &fields, theme.text()) + 3;
     }
     if let Some(status) = &state.status {
         let style = match status.tone {
