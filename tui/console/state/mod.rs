@@ -315,6 +315,18 @@ impl State {
         }
     }
 
+    /// Where the operator is, as a message calls it.
+    pub(crate) fn whereabouts(&self) -> &'static str {
+        match self.body_context() {
+            Context::SessionPage => "a session's page",
+            Context::TopicPage => "a topic's page",
+            Context::SubscriptionPage => "a subscription's page",
+            Context::ListenerPage => "a connection's page",
+            Context::OrderPage => "an order's page",
+            _ => View::ALL.iter().find(|(view, ..)| *view == self.room()).map_or("", |(_, _, name, _)| *name),
+        }
+    }
+
     /// Where else the keys of the body are looked for: the overview's panes are the same wherever its cursor is.
     pub(crate) fn body_contexts(&self) -> Vec<Context> {
         let panes = self.view == View::Overview && self.pages.is_empty();

@@ -358,6 +358,48 @@ fn a_filter_term_that_is_not_understood_is_told_for_as_long_as_it_stands() {
     assert!(bench.screen().contains("NOT by size>3: no field size"), "{}", bench.screen());
 }
 
+/// A key that does nothing here says so and where to look, until the next one; what came of an order stays for its time.
+#[test]
+fn a_key_without_a_meaning_here_says_so_until_the_next() {
+    for (view, key, place) in
+        [("2", "R", "Sessions"), ("2", "P", "Sessions"), ("2", "i", "Sessions"), ("4", "H", "Topics"), ("4", "D", "Topics")]
+    {
+        let mut bench = Bench::busy((80, 24));
+        bench.type_(view);
+        assert_eq!(bench.type_(key), []);
+        let said = format!("{key} does nothing in {place}; ? shows the keys");
+        assert!(bench.screen().contains(&said), "{}", bench.screen());
+        bench.type_("j");
+        assert!(!bench.screen().contains("does nothing"), "{}", bench.screen());
+    }
+    let mut bench = on_sessions();
+    bench.press(KeyCode::Tab);
+    assert!(bench.screen().contains("Tab does nothing in Sessions"), "{}", bench.screen());
+    bench.type_("9");
+    assert!(!bench.screen().contains("does nothing"), "it does nothing anywhere: {}", bench.screen());
+    bench.press(KeyCode::Enter);
+    bench.type_("/");
+    assert!(bench.screen().contains("/ does nothing in a session's page"), "{}", bench.screen());
+    bench.type_("5R");
+    bench.type_("y");
+    bench.tell(Msg::Outcome { ticket: 0, outcome: cordboard::control::Outcome::PutBack { messages: 19 } });
+    bench.type_("j");
+    assert!(bench.screen().contains("19 messages put back"), "{}", bench.screen());
+}
+
+#[test]
+fn the_compact_screen_says_which_keys_it_has() {
+    let mut bench = Bench::busy((40, 10));
+    for key in ["?", "x"] {
+        bench.type_(key);
+        let said = format!("{key} needs 60x15; here: p pause, q quit");
+        assert!(bench.screen().contains(&said), "{}", bench.screen());
+    }
+    let screen = |size| Bench::busy(size).screen();
+    assert!(screen((39, 9)).contains("39x9 is too small; 40x10 is enough"), "{}", screen((39, 9)));
+    assert!(screen((20, 3)).contains("40x10 is enough"), "{}", screen((20, 3)));
+}
+
 /// Whoever mistypes a field must be able to read which there are: while typing, and afterwards in the help.
 #[test]
 fn the_fields_of_a_filter_can_be_read_at_every_size() {

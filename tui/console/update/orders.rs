@@ -10,7 +10,7 @@ use cordboard::{
     reload::Preview,
 };
 
-use super::say;
+use super::{report, say};
 use crate::console::{
     keymap::Act,
     msg::Effect,
@@ -108,16 +108,16 @@ pub(super) fn question(state: &mut State, deed: Deed) {
 /// The configuration was read: the dialog says what it would change, if it would.
 pub(super) fn previewed(state: &mut State, preview: Result<Box<Preview>, String>) {
     match preview {
-        Err(why) => say(state, format!("not to be taken: {}", safe(&why)), Tone::Bad),
+        Err(why) => report(state, format!("not reloaded: {}", safe(&why)), Tone::Bad),
         Ok(preview) if !preview.changes.is_of_users() => {
             let restart = preview.changes.of_restart().map(|keys| format!("; {}", safe(&keys))).unwrap_or_default();
-            say(state, format!("no user, password or right would change{restart}"), Tone::Plain);
+            report(state, format!("no user, password or right would change{restart}"), Tone::Plain);
         }
         Ok(preview) if matches!(state.modal, Modal::None) => {
             state.status = None;
             question(state, Deed::Reload(preview));
         }
-        Ok(_) => say(state, "the configuration was read; L asks about it again", Tone::Plain),
+        Ok(_) => report(state, "the configuration was read; L asks about it again", Tone::Plain),
     }
 }
 
@@ -291,6 +291,6 @@ pub(super) fn ended(state: &mut State, ticket: u64, outcome: Outcome) {
     if !given.is_under_way(&state.live.board) {
         state.given.remove(at);
     }
-    say(state, text, tone);
+    report(state, text, tone);
     state.dirty = true;
 }
