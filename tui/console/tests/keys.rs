@@ -400,6 +400,48 @@ fn the_compact_screen_says_which_keys_it_has() {
     assert!(screen((20, 3)).contains("40x10 is enough"), "{}", screen((20, 3)));
 }
 
+/// A message that does not fit its line is folded over the rows above, down to its last word.
+#[test]
+fn a_long_message_is_read_to_its_end() {
+    let why = "cordboard.toml:7: unknown key `queues.max_mesages`; did you mean `queues.max_messages`? see cordboard config";
+    for size in [(60, 15), (80, 24)] {
+        let mut bench = Bench::busy(size);
+        bench.type_("L");
+        bench.tell(Msg::Previewed(Err(why.to_owned())));
+        let said = bench.screen().replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("not reloaded: {why}")), "{}", bench.screen());
+    }
+    let mut bench = Bench::busy((80, 24));
+    bench.tell(Msg::Previewed(Err("this broker was started without a configuration file".to_owned())));
+    assert!(
+        bench.screen().contains("not reloaded: this broker was started without a configuration file\n"),
+        "{}",
+        bench.screen()
+    );
+}
+
+/// What the end of a session costs is read in full where there is room below it, in the detail and on its page.
+#[test]
+fn a_fact_that_is_too_long_goes_on_below() {
+    for (keys, size) in [("2", (80, 24)), ("2", (200, 50)), ("2\r", (80, 24)), ("2\r", (80, 15))] {
+        let mut bench = Bench::busy(size);
+        bench.joins(id([1, 2], [3, 4]), "scanner", "10.0.0.9:1", &["scans/a", "scans/b", "scans/c"]);
+        for name in ["scans/a", "scans/b", "scans/c"] {
+            bench.hear(Event::TopicCreated { topic: topic(name), by: "local".parse().unwrap() });
+        }
+        bench.leaves(id([1, 2], [3, 4]), NOW + 1);
+        bench.settle();
+        for key in keys.chars() {
+            bench.press(if key == '\r' { KeyCode::Enter } else { KeyCode::Char(key) });
+        }
+        bench.settle();
+        bench.type_("g");
+        let screen = bench.screen();
+        assert!(screen.contains("if ended  0 lost, 3 subs gone; scans/a, scans/b and 1 more topic"), "{screen}");
+        assert!(screen.contains("exact subscriber"), "{screen}");
+    }
+}
+
 /// Whoever mistypes a field must be able to read which there are: while typing, and afterwards in the help.
 #[test]
 fn the_fields_of_a_filter_can_be_read_at_every_size() {

@@ -5,7 +5,7 @@ use ratatui::{Frame, buffer::Buffer, layout::Rect};
 use super::{dead_letters, gauge, pane, put, put_right, sparkline, table};
 use crate::console::state::{
     Modal, State, View,
-    facts::{Line, Saying},
+    facts::{LABEL, Line, Saying, fold},
     list::{AnyList as _, List, Table},
     page::Page,
     subject::Subject,
@@ -13,9 +13,6 @@ use crate::console::state::{
     text::{bytes, count, fit, left as time, width},
 };
 use table::{Column, Row, Size, name, number, text};
-
-/// Columns of a label.
-const LABEL: u16 = 11;
 
 const MEMBERS: &[Column] = &[
     name("WHAT", Size::Fill(16, 60), 0),
@@ -97,16 +94,17 @@ pub(super) fn draw(state: &State, subject: &Subject, buffer: &mut Buffer, area: 
         put(buffer, inside, (1, 0), "no longer there", state.theme.dim());
         return;
     }
-    let below = lines(state, &facts, buffer, inside);
+    let below = lines(state, facts, buffer, inside);
     if inside.height > below + 3 && matches!(subject, Subject::Session(_) | Subject::Topic(_)) {
         let rest = Rect { y: inside.y + below + 1, height: inside.height - below - 1, ..inside };
         members(state, &Page::new(subject.clone()), buffer, rest, false);
     }
 }
 
-/// Draws labelled lines; returns how many.
-pub(super) fn lines(state: &State, facts: &[Line], buffer: &mut Buffer, area: Rect) -> u16 {
+/// Draws labelled lines, folded where there is room for that; returns how many.
+pub(super) fn lines(state: &State, facts: Vec<Line>, buffer: &mut Buffer, area: Rect) -> u16 {
     let theme = state.theme;
+    let facts = fold(facts, area.width, area.height);
     for (y, (label, saying)) in facts.iter().enumerate() {
         let y = y as u16;
         put(buffer, area, (1, y), label, theme.dim());
