@@ -159,6 +159,8 @@ pub(crate) const QUIT_ANSWERS: usize = 4;
 pub(crate) struct State {
     /// Who gives orders here.
     pub(crate) operator: String,
+    /// What to type to run this program.
+    pub(crate) program: String,
     /// The broker has synthetic clients, and every screen says so.
     pub(crate) demo: bool,
     /// What the screen may look like.
@@ -224,6 +226,7 @@ impl State {
     pub(crate) fn new(operator: String, theme: Theme, size: (u16, u16)) -> Self {
         Self {
             operator,
+            program: "cordboard".to_owned(),
             demo: false,
             theme,
             size,

@@ -79,7 +79,7 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
 
 /// Says why a list is empty, and what to type next.
 pub(super) fn nothing(state: &State, room: View, frame: &mut Frame<'_>, area: Rect) {
-    for (y, line) in (2..).zip(state.nothing_here(room)) {
+    for (y, line) in (2..).zip(state.nothing_here(room, usize::from(area.width.saturating_sub(2)))) {
         let style = if line.starts_with("  ") { state.theme.key() } else { state.theme.text() };
         put(frame.buffer_mut(), area, (2, y), &line, style);
     }

@@ -191,12 +191,15 @@ pub(super) fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
         width => (10, usize::from(width.saturating_sub(37)).clamp(5, 18)),
     };
     if ids.is_empty() {
-        let calm = match model.board.sessions.len() {
-            _ if !model.is_known() => "nothing heard from the broker yet",
-            0 => &format!("no sessions yet: {}", state.first_command()),
-            _ => "every session has its client",
+        let (calm, command) = match model.board.sessions.len() {
+            _ if !model.is_known() => ("nothing heard from the broker yet", Vec::new()),
+            0 => ("no sessions yet; type in another terminal:", state.first_command(usize::from(area.width.saturating_sub(2)))),
+            _ => ("every session has its client", Vec::new()),
         };
         put(buffer, area, (1, 0), calm, theme.dim());
+        for (y, line) in (1..).zip(&command) {
+            put(buffer, area, (1, y), line, theme.key());
+        }
     }
     for (y, id) in ids.iter().enumerate() {
         let Some(session) = Session::find(model, *id) else { continue };
