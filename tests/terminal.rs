@@ -93,7 +93,10 @@ async fn a_demo_is_there_to_be_practised_on() {
     console.eventually(&["session.ended", "demo-shop"]);
     console.resize(40, 10);
     console.eventually(&["DEMO", "LIVE"]);
-    console.signal(Signal::TERM);
+    console.resize(80, 24);
+    console.press("q");
+    console.eventually(&["done at once"]);
+    console.press("s");
     assert_eq!(console.eventually_ended(), 0);
     console.eventually_given_back();
 }

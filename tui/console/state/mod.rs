@@ -58,6 +58,7 @@ use self::{
     trail::Place,
 };
 use super::{keymap::Context, theme::Theme};
+use crate::demo::PREFIX;
 
 /// A view, by the digit that opens it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -275,6 +276,11 @@ impl State {
     /// Events that have happened since the screen was frozen.
     pub(crate) fn held_back(&self) -> Option<u64> {
         self.held.as_ref().map(|held| self.live.board.number.saturating_sub(held.board.number))
+    }
+
+    /// True while every session is one of the demo's own: nothing that its end loses is missed by anybody.
+    pub(crate) fn is_only_demo(&self) -> bool {
+        self.demo && self.live.board.sessions.values().all(|row| row.client.as_str().starts_with(PREFIX))
     }
 
     /// Where the parts of the screen are.

@@ -205,6 +205,33 @@ fn q_asks_and_only_an_answer_leaves() {
     assert!(matches!(&given[..], [Effect::Order(_, order)] if order.control == Control::Shutdown), "{given:?}");
 }
 
+/// Nobody misses what the demo's clients hold: it is left with two keys, unless somebody real has come.
+#[test]
+fn a_demo_is_left_without_a_phrase_until_somebody_real_is_there() {
+    let mut bench = Bench::empty((80, 24));
+    bench.state.demo = true;
+    bench.joins(id([1, 1], [1, 1]), "demo-bills", "127.0.0.1:1", &["orders/#"]);
+    bench.leaves(id([1, 1], [1, 1]), NOW + 60);
+    bench.holds(&[(id([1, 1], [1, 1]), "orders/#", [635, 0, 0, 0])]);
+    bench.settle();
+    let mut visited = bench.clone();
+    bench.type_("q");
+    assert!(bench.screen().contains("only the demo's own clients lose anything: done at once"), "{}", bench.screen());
+    super::screens::shot("quit_demo_80x24", &bench);
+    let given = bench.type_("s");
+    let [Effect::Order(_, order)] = &given[..] else { panic!("{given:?}") };
+    assert_eq!((&order.control, order.delay_ms), (&Control::Shutdown, 0));
+    assert_eq!(bench.type_("qs"), [], "it is under way already");
+
+    visited.joins(billing_7(), "billing-7", "127.0.0.1:2", &[]);
+    assert_eq!(visited.type_("qs"), []);
+    assert!(visited.screen().contains("SHUT DOWN") && visited.screen().contains("type that"), "{}", visited.screen());
+    // A client may call itself what it likes: without a demo that is no reason to end it.
+    let mut real = Bench::empty((80, 24));
+    real.joins(id([1, 1], [1, 1]), "demo-bills", "127.0.0.1:1", &["orders/#"]);
+    assert_eq!(real.type_("qs"), []);
+}
+
 /// A row that has ended is still shown for a moment, and is not counted for it (I8).
 #[test]
 fn the_count_of_a_list_is_of_what_there_is() {

@@ -112,6 +112,10 @@ fn quit(state: &mut State, at: usize, act: Act) -> Option<Effect> {
         (Act::ShutDown, _) | (Act::Press, 3) if state.live.board.broker.course == Course::Ending => {
             return Some(Effect::Leave(Leave::EndNow));
         }
+        (Act::ShutDown, _) | (Act::Press, 3) if state.is_only_demo() => {
+            state.modal = Modal::None;
+            return orders::end_demo(state);
+        }
         (Act::ShutDown, _) | (Act::Press, 3) => ask(state, Deed::ShutDown),
         _ => state.modal = Modal::None,
     }

@@ -129,6 +129,15 @@ fn accepting(state: &mut State) -> Option<Effect> {
     Some(at_once(state, Subject::Broker, Control::Accept { on: true }, Precondition::default()))
 }
 
+/// Ends a broker that has no clients but the demo's, as its question has said, without another one.
+pub(super) fn end_demo(state: &mut State) -> Option<Effect> {
+    if state.given.iter().any(|given| given.control == Control::Shutdown) {
+        say(state, "that is under way already", Tone::Plain);
+        return None;
+    }
+    Some(at_once(state, Subject::Broker, Control::Shutdown, Precondition::default()))
+}
+
 /// Hold and extend lose nothing and are done at once, if there is a timer.
 fn timer(state: &mut State, id: SessionId, control: Control) -> Option<Effect> {
     let row: Option<&SessionRow> = state.live.board.sessions.get(&id);
