@@ -43,7 +43,7 @@ async fn a_client_that_is_gone_is_evicted_with_what_waits_for_it() {
     console.press("/billing-7\r");
     console.eventually(&["1 shown by: billing-7"]);
     console.eventually(&[">", "billing-7", " 3 [####"]);
-    console.eventually(&["if ended", "3 messages lost", "1 subscription gone"]);
+    console.eventually(&["if ended", "3 lost", "1 sub gone"]);
     console.press("x");
     console.eventually(&["EVICT SESSION - cannot be undone"]);
     console.eventually(&["DESTROYED", "the session, 1 subscription, 3 queued messages"]);
