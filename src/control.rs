@@ -33,14 +33,14 @@
 //! # }
 //! ```
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Moment,
     events::Lost,
-    name::{Epoch, Principal, SessionId, SubscriptionId, TopicName},
+    name::{ClientName, Epoch, Principal, SessionId, SubscriptionId, TopicName},
     peek::Peek,
 };
 
@@ -227,6 +227,20 @@ impl Control {
         }
     }
 
+    /// The session that it is about, itself or by a subscription of it.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::EvictSession { session }
+            | Self::DropConnection { session }
+            | Self::HoldSession { session }
+            | Self::ExtendSession { session, .. } => Some(*session),
+            Self::Purge { subscription } | Self::Redeliver { subscription } | Self::PeekQueue { subscription, .. } => {
+                Some(subscription.session)
+            }
+            _ => None,
+        }
+    }
+
     /// What it is about, in full.
     pub fn target(&self) -> String {
         match self {
@@ -379,6 +393,17 @@ impl Outcome {
     }
 }
 
+/// Whose session an order is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// What its client calls itself.
+    pub client: ClientName,
+    /// Whose it is.
+    pub principal: Principal,
+    /// Where its client is or was.
+    pub peer: SocketAddr,
+}
+
 /// The audit record of one order: who, when, what, why, at what cost, with what outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRecord {
@@ -388,6 +413,9 @@ pub struct OrderRecord {
     /// The order as given.
     #[serde(flatten)]
     pub order: Order,
+    /// Whose session it was about, as known when it was given: an id says little once nobody has it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// When it was given.
     pub given: Moment,
     /// When it had ended: carried out, refused or cancelled. Long after, if it waited out a delay.

@@ -1,4 +1,4 @@
-//! The filter table: all subscriptions of a broker by their filters, with the queues that serve them. Commons by whoever makes
+//! The filter table: all subscriptions of a broker by their filters, with the queues that serve them. Shared by whoever makes
 //! and ends subscriptions and by the topics, which look again only when its generation has moved on.
 
 use std::sync::{

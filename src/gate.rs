@@ -1,13 +1,12 @@
 //! The gate: what every order goes through. It refuses in read-only mode, waits out delays, keeps the audit, and passes on to
 //! the actor that acts. An order belongs to the gate from the moment it is given: whoever gave it may go.
 
+mod audit;
 mod reload;
 
 use std::{
     collections::HashMap,
-    fs::OpenOptions,
-    io::{self, Write as _},
-    path::PathBuf,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -16,19 +15,20 @@ use std::{
 };
 
 use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
-use serde_json::json;
 use tokio::{
     sync::{oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
 
-use self::reload::Source;
+use self::{
+    audit::{Audit, Pending},
+    reload::Source,
+};
 use crate::{
     actors::BrokerMsg,
     auth,
-    clock::Moment,
     commons::Commons,
-    control::{Control, Order, OrderRecord, Outcome},
+    control::{About, Control, Order, OrderRecord, Outcome},
     events::Event,
     limits::Limit,
     name::Printable,
@@ -49,7 +49,7 @@ pub(crate) struct Gate {
     shared: Arc<Commons>,
     broker: ActorRef<BrokerMsg>,
     read_only: AtomicBool,
-    audit: Option<PathBuf>,
+    audit: Audit,
     last: AtomicU64,
     source: Arc<Source>,
     /// Orders that wait out their delay, and the way to stop each. Whoever takes one out decides what becomes of it.
@@ -85,7 +85,7 @@ enum Standing {
 
 impl Gate {
     pub(crate) fn new(shared: Arc<Commons>, broker: ActorRef<BrokerMsg>) -> Arc<Self> {
-        let audit = shared.config.audit.file.clone();
+        let audit = Audit::new(shared.config.audit.file.clone());
         let (read_only, last, waiting) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::default());
         let (source, under_way) = (Arc::default(), watch::Sender::new(0));
         Arc::new(Self { shared, broker, read_only, audit, last, source, waiting, under_way })
@@ -119,8 +119,9 @@ impl Gate {
     async fn take(&self, order: Order, in_hand: bool) -> Outcome {
         let _under_way = UnderWay::begin(&self.under_way);
         let (number, given) = (self.last.fetch_add(1, Relaxed) + 1, self.shared.clock.now());
+        let about = self.about(&order.control);
         let mut queued = (self.queued(), 0);
-        let outcome = match self.pass(number, given, &order, in_hand).await {
+        let outcome = match self.pass(Pending { number, order: &order, about: about.as_ref(), given, due: None }, in_hand).await {
             Ok(()) => {
                 queued.0 = self.queued();
                 self.carry_out(order.clone()).await
@@ -129,10 +130,17 @@ impl Gate {
         };
         queued.1 = self.queued();
         let ended = self.shared.clock.now();
-        let record = OrderRecord { number, order, given, ended, queued, outcome: outcome.on_record() };
+        let record = OrderRecord { number, order, about, given, ended, queued, outcome: outcome.on_record() };
         self.record(&record).await;
         self.shared.emit(Event::Order(record));
         outcome
+    }
+
+    /// Whom an order is about, as long as that is known.
+    fn about(&self, control: &Control) -> Option<About> {
+        let board = self.shared.bus.board();
+        let row = board.sessions.get(&control.session()?)?;
+        Some(About { client: row.client.clone(), principal: row.principal.clone(), peer: row.peer })
     }
 
     fn queued(&self) -> u64 {
@@ -140,17 +148,17 @@ impl Gate {
     }
 
     /// All that stands between an order and its deed. `Err` is how it ends here.
-    async fn pass(&self, number: u64, given: Moment, order: &Order, in_hand: bool) -> Result<(), Outcome> {
+    async fn pass(&self, asked: Pending<'_>, in_hand: bool) -> Result<(), Outcome> {
+        let order = asked.order;
         if !in_hand {
             let standing = self.admit(order)?;
             if order.delay_ms > 0 {
-                self.delay(number, given, order).await?;
+                self.delay(asked).await?;
                 self.admit_again(order, standing)?;
             }
         }
         if order.control.destroys() || order.control.reveals() {
-            let intent = json!({ "intent": order, "number": number, "given": given });
-            match self.write_down(&intent.to_string()).await {
+            match self.audit.intent(self.shared.clock.now(), asked).await {
                 Ok(()) => {}
                 // A process that is told to end ends.
                 Err(error) if in_hand && order.control == Control::Shutdown => {
@@ -202,11 +210,11 @@ impl Gate {
     }
 
     /// Waits out an order's delay, unless it is cancelled or the broker ends first.
-    async fn delay(&self, number: u64, given: Moment, order: &Order) -> Result<(), Outcome> {
+    async fn delay(&self, asked: Pending<'_>) -> Result<(), Outcome> {
+        let Pending { number, order, .. } = asked;
         let due = Instant::now() + self.allowed_delay(order)?;
         let mut cancelled = self.line_up(number, &order.operator)?;
-        let asked = json!({ "asked": order, "number": number, "given": given, "due": self.shared.clock.at(due) });
-        if let Err(error) = self.write_down(&asked.to_string()).await
+        if let Err(error) = self.audit.asked(Pending { due: Some(self.shared.clock.at(due)), ..asked }).await
             && order.control.destroys()
         {
             self.leave(number);
@@ -303,21 +311,9 @@ impl Gate {
     }
 
     async fn record(&self, record: &OrderRecord) {
-        let line = serde_json::to_string(record).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-        if let Err(error) = self.write_down(&line).await {
+        if let Err(error) = self.audit.ended(record).await {
             tracing::error!(%error, "an audit record could not be written");
         }
-    }
-
-    /// One line of audit: to the log target, and to the file if there is one.
-    async fn write_down(&self, line: &str) -> io::Result<()> {
-        tracing::info!(target: "cordboard::audit", "{line}");
-        let Some(file) = self.audit.clone() else { return Ok(()) };
-        let bytes = format!("{line}\n").into_bytes();
-        let name = file.display().to_string();
-        let write = move || OpenOptions::new().create(true).append(true).open(file)?.write_all(&bytes);
-        let written = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
-        written.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
     }
 }
 

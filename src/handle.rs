@@ -10,7 +10,7 @@ use std::{
 };
 
 use ractor::{ActorRef, SpawnErr, rpc::CallResult};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 use crate::{
     access::Access,
@@ -27,7 +27,7 @@ use crate::{
     filter_table::FilterTable,
     gate::Gate,
     limits::Limits,
-    net::Accept,
+    net::{self, Accept},
     reload::Preview,
     repeats::Repeats,
     room::Room,
@@ -128,7 +128,7 @@ impl Broker {
         let mut endpoints: Vec<Arc<dyn Accept>> = Vec::new();
         for address in &config.listen {
             let listen = |source| StartError::Listen { address: *address, source };
-            endpoints.push(Arc::new(TcpListener::bind(address).await.map_err(listen)?));
+            endpoints.push(Arc::new(net::listen(*address).map_err(listen)?));
         }
         Self::start_on(config, Platform { endpoints, entropy: Arc::new(OsEntropy) }).await
     }

@@ -172,6 +172,9 @@ mod tombstones;
 mod topic_cell;
 pub mod wire;
 mod words;
+#[cfg(feature = "workbench")]
+#[doc(hidden)]
+pub mod workbench;
 
 pub use board::Board;
 pub use bus::{Bus, Follower, News};

@@ -9,7 +9,7 @@ use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 /// Where bytes come from. An error or the end is final.
@@ -70,6 +70,20 @@ pub trait Accept: fmt::Debug + Send + Sync {
     /// # Errors
     /// It is nowhere any more.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// Connections that may wait to be accepted; the system may allow fewer. Where they do not fit they are lost, and their clients try
+/// again a second later: a whole site comes back at once when its network does.
+const BACKLOG: u32 = 4_096;
+
+/// Listens at `address`.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // What a broker that has ended leaves behind must not keep the next one from its port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Accept for TcpListener {

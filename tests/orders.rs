@@ -194,6 +194,27 @@ async fn a_read_only_gate_refuses_and_every_order_is_on_record() {
     broker.shutdown().await;
 }
 
+/// Whoever reads the file next week, or the lines of several processes, must find who was hit, when, and what became of it.
+#[tokio::test]
+async fn the_audit_names_whom_an_order_hit() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("audit.jsonl");
+    let broker = broker_with(|config| config.audit.file = Some(file.clone())).await;
+    let (_client, response) = Raw::register(&broker, "billing-7").await;
+    let delayed = Order { delay_ms: 1, ..Order::new("ana", Control::EvictSession { session: response.session }) };
+    assert!(matches!(broker.order(delayed).await, Outcome::Done { .. }));
+    let lines: Vec<serde_json::Value> =
+        std::fs::read_to_string(&file).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let stages: Vec<_> = lines.iter().map(|line| line["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["asked", "intent", "ended"]);
+    for line in &lines {
+        assert_eq!((&line["about"]["client"], &line["operator"]), (&"billing-7".into(), &"ana".into()), "{line}");
+        assert_eq!((line["number"].as_u64(), line["pid"].as_u64()), (Some(1), Some(std::process::id().into())));
+        humantime::parse_rfc3339(line["time"].as_str().unwrap()).unwrap();
+    }
+    broker.shutdown().await;
+}
+
 /// The end of the broker is an order like any other: refused in read-only mode, priced, recorded.
 #[tokio::test]
 async fn a_shutdown_is_an_order_that_leaves_a_record() {

@@ -1,6 +1,8 @@
 //! The program from outside: `serve`, `pub` and `sub` as their users and service managers meet them.
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod commands;
 mod examples;
 mod mistakes;

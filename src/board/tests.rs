@@ -236,6 +236,7 @@ fn the_last_orders_are_remembered_and_the_older_counted() {
         Event::Order(OrderRecord {
             number,
             order,
+            about: None,
             given: moment(),
             ended: moment(),
             queued: (0, 0),

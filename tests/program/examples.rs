@@ -10,7 +10,8 @@ use rustix::process::Signal;
 
 use super::{Serve, cordboard, signal_to, text};
 
-const COMMANDS: [&str; 11] = ["", "console", "serve", "pub", "sub", "ping", "config", "passwd", "rights", "completions", "man"];
+const COMMANDS: [&str; 12] =
+    ["", "console", "serve", "pub", "sub", "ping", "bench", "config", "passwd", "rights", "completions", "man"];
 
 /// The examples of one command.
 fn examples(state: &Path, command: &str) -> Vec<String> {
@@ -27,6 +28,7 @@ fn shell(serve: &Serve, home: &Path, line: &str) -> Child {
     let program = Path::new(env!("CARGO_BIN_EXE_cordboard"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let free = line.replace("127.0.0.1:2674", "127.0.0.1:0").replace("/tmp/second", "second").replace("--server localhost", "");
+    let free = if line.starts_with("cordboard bench") { briefly(&free) } else { free };
     let mut command = Command::new("sh");
     // What has no end is the shell itself then, so that a signal reaches it.
     let exec = if is_endless(line) { "exec " } else { "" };
@@ -36,6 +38,15 @@ fn shell(serve: &Serve, home: &Path, line: &str) -> Child {
         command.env("CORDBOARD_LISTEN", "127.0.0.1:0");
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// A bench that is over soon, on a machine that may have one broker only.
+fn briefly(line: &str) -> String {
+    let short =
+        line.replace("--duration 1m", "--duration 100ms").replace(" --rounds 5", "").replace(" --compare nats-server", "");
+    let few = ["--duration", "--count"].iter().all(|option| !short.contains(option));
+    let small = if short.contains(" all") { " --clients 2" } else { "" };
+    if few { format!("{short} --count 200{small}") } else { short }
 }
 
 /// Those that have no end by themselves: a broker, and a subscriber to whatever comes.

@@ -51,6 +51,15 @@ fn a_command_line_that_makes_no_sense_is_told_what_would() {
         ("sub t --timeout 5", &["write for example 500ms, 90s or 2h"]),
         ("sub t --format json --topic always", &["--topic is for --format text"]),
         ("sub t --format xml", &["text, json, raw"]),
+        ("bench 1to2", &["'1to2'", "1to1, fanout", "cordboard bench --help"]),
+        ("bench 1to1 --clients 2", &["--clients means nothing to 1to1; it is for fanout, fanin"]),
+        ("bench offline --compare nats-server", &["core NATS keeps nothing", "leave --compare out"]),
+        ("bench --payload 2MiB", &["--payload 2097152 is more than a broker takes; use at most 1000000"]),
+        ("bench --payload 1kb", &["'1kb'", "write for example 256, 4KiB or 1MiB"]),
+        ("bench fanout --clients 0", &["'0'", "write a whole number from 1"]),
+        ("bench --count 5 --duration 5s", &["'--count <N>' cannot be used with '--duration <TIME>'"]),
+        ("bench --pid 1", &["--server"]),
+        ("bench --server h --user ana", &["there is no password for user ana", "CORDBOARD_PASSWORD"]),
         ("completions bsh", &["'bsh'", "'bash'"]),
         ("man publish", &["there is no command publish; there are console, serve, pub"]),
         ("rights --as ana publish t", &["name the configuration with --config FILE"]),
@@ -104,7 +113,7 @@ fn a_mistake_in_the_configuration_has_its_line() {
 fn a_broker_that_is_not_there_is_told_how_to_start_one() {
     let state = tempfile::tempdir().unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    for line in ["pub t x", "sub t", "ping", "pub t x --user ana"] {
+    for line in ["pub t x", "sub t", "ping", "pub t x --user ana", &format!("bench --server {closed}")] {
         let mut command = cordboard(state.path(), &closed);
         command.args(line.split(' ')).env("CORDBOARD_PASSWORD", "x");
         let words = [&*closed, "connection refused", "start one with \"cordboard serve\", or name another with --server"];

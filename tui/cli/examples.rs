@@ -36,6 +36,12 @@ Examples:
   cordboard ping --timeout 500ms --quiet || echo 'the broker is away'
   cordboard ping --server localhost";
 
+pub(super) const BENCH: &str = "\
+Examples:
+  cordboard bench
+  cordboard bench latency --rate 1000 --duration 1m --format json > latency.json
+  cordboard bench all --compare nats-server --rounds 5";
+
 pub(super) const CONFIG: &str = "\
 Examples:
   cordboard config > cordboard.toml

@@ -32,7 +32,7 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done, or stopped as asked; rights: it may",
-            Self::Failed => "failed; rights: it may not",
+            Self::Failed => "failed; rights: it may not; bench: messages were lost, repeated or wrong",
             Self::Usage => "the command line or the configuration makes no sense",
             Self::CannotConnect => "cannot connect to the broker, or it does not answer",
             Self::Refused => "the broker refused: no right, wrong password, a limit",

@@ -103,9 +103,9 @@ mod tests {
             ("sub", "the following required arguments were not provided: <FILTER>...", "sub "),
             ("sub t --format xml", "invalid value 'xml' for '--format <FORMAT>' [possible values: text, json, raw]", "sub "),
             ("pub t x --listen 127.0.0.1", "--listen belongs to console and serve, not to pub", "pub "),
-            ("passwd --server h", "--server belongs to pub, sub and ping, not to passwd", "passwd "),
+            ("passwd --server h", "--server belongs to pub, sub, ping and bench, not to passwd", "passwd "),
             ("serve --read-only", "--read-only belongs to console, not to serve", "serve "),
-            ("--format json sub t", "--format belongs to sub, and goes behind it", "sub "),
+            ("--format json sub t", "--format belongs to sub and bench, and goes behind it", "sub "),
             ("--listen nowhere", "invalid value 'nowhere' for '--listen <ADDRESS>': give an IP address", ""),
             ("pub a/# x", "invalid value 'a/#' for '<TOPIC>': a topic cannot hold + or #; they belong in filters", "pub "),
         ] {

@@ -1,5 +1,6 @@
 //! The command line: one table, from which parsing, help, completions and the manual page are made.
 
+mod bench;
 mod broker;
 mod examples;
 mod exit;
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, 
 use clap_complete::Shell;
 use cordboard::name::{ClientName, Filter, Principal, TopicName};
 
+pub(crate) use bench::{Acks, BenchArgs, Layout, Rival, Workload};
 pub(crate) use broker::{ConsoleArgs, ServeArgs};
 pub(crate) use exit::{Exit, NotAccepted, NotConnected, UsageError};
 pub(crate) use mistakes::in_words;
@@ -80,6 +82,13 @@ pub(crate) enum Command {
     /// refused the client.
     #[command(after_help = MORE, after_long_help = examples::PING)]
     Ping(PingArgs),
+    /// Measure a broker: its CPU time a message, throughput, latency, memory
+    ///
+    /// Starts a broker of its own, with nothing in it, sends it a load and verifies what comes back: every message once, in order,
+    /// with its content. Prints how fast that was, and what it cost the broker's process in CPU time and memory. With --compare,
+    /// the same is done with another broker, in turn. Exit code 1: something was lost, came twice or was wrong.
+    #[command(after_help = MORE, after_long_help = examples::BENCH)]
+    Bench(BenchArgs),
     /// Print the default configuration, or check one
     ///
     /// Without an option: the default configuration, each key with its reason. With --check: everything that is wrong with a file,
@@ -158,6 +167,7 @@ impl Command {
             Self::Pub(_) => "pub",
             Self::Sub(_) => "sub",
             Self::Ping(_) => "ping",
+            Self::Bench(_) => "bench",
             Self::Config(_) => "config",
             Self::Passwd(_) => "passwd",
             Self::Rights(_) => "rights",

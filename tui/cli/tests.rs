@@ -68,13 +68,18 @@ fn commands_have_their_own_options_and_no_others() {
             "pub" => [&["file", "count", "name", "header", "ttl", "quiet"][..], &connection].concat(),
             "sub" => [&["name", "count", "timeout", "format", "topic", "quiet", "state-dir"][..], &connection].concat(),
             "ping" => [&["timeout", "quiet"][..], &connection].concat(),
+            "bench" => {
+                let load =
+                    ["payload", "count", "duration", "clients", "topics", "rate", "window", "ack", "filters", "other-topics"];
+                [&load[..], &["rounds", "compare", "server", "pid", "user", "format", "quiet"]].concat()
+            }
             "config" => vec!["check"],
             "rights" => vec!["config", "as"],
             _ => vec![],
         }
     };
     let table = table();
-    assert_eq!(table.get_subcommands().count(), 10);
+    assert_eq!(table.get_subcommands().count(), 11);
     for command in table.get_subcommands() {
         let longs: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
         assert_eq!(longs, expected(command.get_name()), "{}", command.get_name());

@@ -47,6 +47,18 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
     if key.is_empty() { Err("the key is empty; write KEY=VALUE".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
 }
 
+/// Bytes: `256`, `4KiB` or `1MiB`.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)];
+    let (digits, factor) = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor))).unwrap_or((text, 1));
+    let bytes = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(factor));
+    bytes.ok_or_else(|| "write for example 256, 4KiB or 1MiB".to_owned())
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "write a whole number from 1".to_owned())
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 500ms, 90s or 2h"))
 }
@@ -70,6 +82,15 @@ mod tests {
         for unsound in ["", "::::", ":1", "h:", "h:0", "h:65536", "h:x", "a b", "[::1", "[h]:1", "tcp://h:1", "a:b:1"] {
             assert!(server(unsound).is_err(), "{unsound:?}");
         }
+    }
+
+    #[test]
+    fn sizes_have_a_unit_or_are_bytes() {
+        assert_eq!(["0", "256", "16B", "4KiB", "1MiB"].map(size), [0, 256, 16, 4_096, 1 << 20].map(Ok));
+        for unsound in ["", "KiB", "1kb", "-1", "99999999999999MiB"] {
+            assert!(size(unsound).unwrap_err().contains("4KiB"), "{unsound:?}");
+        }
+        assert!(at_least_one("7") == Ok(7) && at_least_one("0").is_err());
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 #[cfg(feature = "console")]
 mod attend;
+#[cfg(target_os = "linux")]
+mod bench;
 mod config;
 mod listening;
 mod passwd;
 mod ping;
+mod progress;
 mod publish;
 mod rights;
 mod serve;
@@ -35,6 +38,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Pub(args) => runtime()?.block_on(publish::run(args)),
         Command::Sub(args) => runtime()?.block_on(subscribe::run(args)),
         Command::Ping(args) => runtime()?.block_on(ping::run(args)),
+        #[cfg(target_os = "linux")]
+        Command::Bench(args) => runtime()?.block_on(bench::run(args)),
+        #[cfg(not(target_os = "linux"))]
+        Command::Bench(_) => anyhow::bail!("bench reads what a process has used from /proc, and that is on Linux only"),
         Command::Config(args) => config::run(&args),
         Command::Passwd(args) => runtime()?.block_on(passwd::run(args)),
         Command::Rights(args) => rights::run(&args),
@@ -79,8 +86,13 @@ fn messages(count: u64) -> String {
 fn builder(server: &ServerArgs, name: &str, backoff: Backoff) -> Result<Builder, UsageError> {
     let builder = Client::builder(&server.server).name(name).reconnect(backoff);
     let Some(user) = &server.user else { return Ok(builder) };
+    Ok(builder.credentials(user, password(user)?))
+}
+
+/// The password of `user`, from the environment.
+fn password(user: &str) -> Result<String, UsageError> {
     match std::env::var("CORDBOARD_PASSWORD") {
-        Ok(password) if !password.is_empty() => Ok(builder.credentials(user, password)),
+        Ok(password) if !password.is_empty() => Ok(password),
         _ => {
             let user = cordboard::Printable(user);
             Err(UsageError(format!("there is no password for user {user}; put it into the environment as CORDBOARD_PASSWORD")))

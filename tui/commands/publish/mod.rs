@@ -4,7 +4,6 @@
 //! all were accepted, and whoever interrupts is told how many were.
 
 mod input;
-mod progress;
 mod tally;
 
 use std::{
@@ -24,13 +23,12 @@ use cordboard::{
     client::{Backoff, Client, ClientEvent, Events, Pending, PublishError, Publisher},
 };
 
-use super::{builder, connect, say};
+use super::{builder, connect, progress::Progress, say};
 use crate::{
     cli::{Exit, PubArgs, UsageError},
     signals::Signals,
 };
 use input::{Input, InputError};
-use progress::Progress;
 use tally::Tally;
 
 /// A single message is not worth waiting long for.

@@ -112,12 +112,9 @@ pub(crate) fn order_facts(row: &Ordered<'_>) -> Vec<Line> {
     let (on, target) = (row.on(), safe(order.control.target()));
     let on = if on == target { on } else { format!("{on}   {target}") };
     let reason = if order.reason.is_empty() { "none given".to_owned() } else { safe(&order.reason) };
-    let mut lines = vec![
-        ("order", text(format!("{}   {}", count(row.number), order.control.verb()))),
-        ("on", text(on)),
-        ("by", text(safe(&order.operator))),
-        ("why", text(reason)),
-    ];
+    let mut lines = vec![("order", text(format!("{}   {}", count(row.number), order.control.verb()))), ("on", text(on))];
+    lines.extend(row.about().map(|about| ("whose", text(format!("user {}   {}", safe(&about.principal), about.peer)))));
+    lines.extend([("by", text(safe(&order.operator))), ("why", text(reason))]);
     lines.extend(end_facts(row));
     lines.push(("given", text(format!("{}Z   up {}", clock_millis(row.given.wall), age(row.given.up.0)))));
     if let Course::Ended(record) = row.course {

@@ -71,6 +71,7 @@ fn a_failed_reload_stands_until_a_good_one() {
     bench.hear(Event::Order(OrderRecord {
         number: 1,
         order,
+        about: None,
         given: at(NOW),
         ended: at(NOW),
         queued: (0, 0),

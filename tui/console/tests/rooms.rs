@@ -1,7 +1,7 @@
 //! The rooms beside sessions and topics: connections, the tree of actors, orders; and the ways from one object to another.
 
 use cordboard::{
-    control::{Control, Order, OrderRecord, Outcome, Precondition},
+    control::{About, Control, Order, OrderRecord, Outcome, Precondition},
     events::{ActorName, Busy, BusyActors, CloseReason, Event, ListenerSample, Lost, Sample, SessionEnd},
     name::{Epoch, ListenerId},
 };
@@ -28,7 +28,9 @@ fn flows(bench: &mut Bench, id: ListenerId, [bytes_in_rate, bytes_out_rate, outb
 
 fn ended(bench: &mut Bench, number: u64, order: Order, outcome: Outcome) {
     let given = at(NOW - 600 + number);
-    bench.hear(Event::Order(OrderRecord { number, order, given, ended: given, queued: (11_746, 11_658), outcome }));
+    let row = order.control.session().and_then(|id| bench.state.live.board.sessions.get(&id));
+    let about = row.map(|row| About { client: row.client.clone(), principal: row.principal.clone(), peer: row.peer });
+    bench.hear(Event::Order(OrderRecord { number, order, about, given, ended: given, queued: (11_746, 11_658), outcome }));
 }
 
 /// The bad night, and in the other rooms too: connections that are gone or slow, a stranger, failures, orders.

@@ -65,7 +65,8 @@ fn row(state: &State, number: u64) -> Row {
         (ordered.letters().to_owned(), if lost > 0 { theme.bad() } else { style }),
         (count(number), theme.dim()),
         (clock(ordered.given.wall), theme.text()),
-        (safe(&ordered.order.operator), theme.strong()),
+        // `root (uid 0)`: the number is in the detail.
+        (safe(ordered.order.operator.split(" (").next().unwrap_or_default()), theme.strong()),
         (ordered.order.control.verb().to_owned(), theme.text()),
         (ordered.on(), theme.strong()),
         (count_in(lost, 6), loss),

@@ -2,7 +2,7 @@
 
 use cordboard::{
     clock::{Moment, UnixMillis, Uptime},
-    control::{Order, OrderRecord, Outcome},
+    control::{About, Order, OrderRecord, Outcome},
 };
 
 use super::{number, text};
@@ -105,9 +105,19 @@ impl<'a> Ordered<'a> {
 
     /// What it is about, as a person calls it.
     pub(crate) fn on(&self) -> String {
-        match Subject::of_control(&self.order.control) {
-            subject @ (Subject::Session(_) | Subject::Subscription(_)) => subject.label_in(self.model),
+        match (Subject::of_control(&self.order.control), self.about()) {
+            (Subject::Session(id), Some(about)) => format!("{} {}", id.short(), safe(&about.client)),
+            (Subject::Subscription(id), Some(about)) => format!("{} of {}", safe(&id.filter), safe(&about.client)),
+            (subject @ (Subject::Session(_) | Subject::Subscription(_)), None) => subject.label_in(self.model),
             _ => safe(self.order.control.target()),
+        }
+    }
+
+    /// Whose session it was about, if it is on record.
+    pub(crate) fn about(&self) -> Option<&'a About> {
+        match self.course {
+            Course::Ended(record) => record.about.as_ref(),
+            Course::Waits(_) => None,
         }
     }
 }

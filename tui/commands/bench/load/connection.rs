@@ -1,0 +1,173 @@
+//! One connection to a broker: bytes that wait to be written, and bytes that are not whole yet.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+use super::{Heard, Identity, LoadError, Protocol};
+
+/// How long a broker may take to answer what is asked before a measurement.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes that are written at once where nobody waits for each.
+const CHUNK: usize = 32 << 10;
+
+/// A connection that speaks `P`.
+#[derive(Debug)]
+pub(in super::super) struct Connection<P> {
+    socket: TcpStream,
+    pub(in super::super) protocol: P,
+    inbox: Vec<u8>,
+    /// Bytes of the inbox that are there.
+    filled: usize,
+    outbox: Vec<u8>,
+    /// Bytes of the outbox that are written.
+    written: usize,
+}
+
+impl<P: Protocol> Connection<P> {
+    /// Connects and says who it is, with room for `buffer` bytes at first; the answer is still to come.
+    pub(in super::super) fn begin(address: SocketAddr, identity: &Identity, buffer: usize) -> Result<Self, LoadError> {
+        let socket = TcpStream::connect(address).map_err(LoadError::Unreachable)?;
+        socket.set_nodelay(true)?;
+        let mut outbox = Vec::new();
+        let protocol = P::open(identity, &mut outbox);
+        let mut connection = Self { socket, protocol, inbox: vec![0; buffer], filled: 0, outbox, written: 0 };
+        connection.flush()?;
+        Ok(connection)
+    }
+
+    /// Connects, and waits until it is welcome.
+    pub(in super::super) fn open(address: SocketAddr, identity: &Identity, buffer: usize) -> Result<Self, LoadError> {
+        let mut connection = Self::begin(address, identity, buffer)?;
+        connection.socket.set_read_timeout(Some(PATIENCE))?;
+        connection.await_answers(1)?;
+        Ok(connection)
+    }
+
+    /// Subscribes to all of them; all are in place when it returns.
+    pub(in super::super) fn subscribe(&mut self, filters: impl Iterator<Item = String>) -> Result<(), LoadError> {
+        let mut count = 0;
+        for filter in filters {
+            self.protocol.subscribe(&filter, &mut self.outbox);
+            count += 1;
+        }
+        self.flush()?;
+        self.await_answers(count)
+    }
+
+    /// Reads until so many answers have come. What else comes meanwhile is older than any measurement.
+    fn await_answers(&mut self, mut count: usize) -> Result<(), LoadError> {
+        while count > 0 {
+            let came = self.receive(&mut |heard| count -= usize::from(heard == Heard::Answered && count > 0))?;
+            if !came {
+                return Err(LoadError::Silent {
+                    seconds: PATIENCE.as_secs(),
+                    waits_for: "a registration or subscription was to be answered",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes; waits first, if there is no credit.
+    pub(in super::super) fn publish_within_credit(&mut self, topic: &str, payload: &[u8]) -> Result<(), LoadError> {
+        if self.protocol.credit(payload.len()) == 0 || self.outbox.len() > CHUNK {
+            self.flush()?;
+        }
+        while self.protocol.credit(payload.len()) == 0 {
+            self.hear_more("messages were to be acknowledged")?;
+        }
+        self.publish(topic, payload);
+        Ok(())
+    }
+
+    /// Waits until all that was published is acknowledged.
+    pub(in super::super) fn settle(&mut self) -> Result<(), LoadError> {
+        self.flush()?;
+        while !self.protocol.is_settled() {
+            self.hear_more("messages were to be acknowledged")?;
+        }
+        Ok(())
+    }
+
+    fn hear_more(&mut self, waits_for: &'static str) -> Result<(), LoadError> {
+        if self.receive(&mut |_| {})? { Ok(()) } else { Err(LoadError::Silent { seconds: PATIENCE.as_secs(), waits_for }) }
+    }
+
+    /// From now on it waits no longer than this for something to read.
+    pub(in super::super) fn set_patience(&self, patience: Duration) -> Result<(), LoadError> {
+        Ok(self.socket.set_read_timeout(Some(patience))?)
+    }
+
+    /// From now on it never waits.
+    pub(in super::super) fn set_nonblocking(&self) -> Result<(), LoadError> {
+        Ok(self.socket.set_nonblocking(true)?)
+    }
+
+    /// Reads once and hears all of it that is whole. False if nothing was there.
+    pub(in super::super) fn receive(&mut self, hear: &mut impl FnMut(Heard<'_>)) -> Result<bool, LoadError> {
+        match self.socket.read(&mut self.inbox[self.filled..]) {
+            Ok(0) => return Err(LoadError::Closed),
+            Ok(read) => self.filled += read,
+            Err(error) if is_not_now(&error) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        let taken = self.protocol.read(&self.inbox[..self.filled], &mut self.outbox, hear)?;
+        self.inbox.copy_within(taken..self.filled, 0);
+        self.filled -= taken;
+        if self.filled == self.inbox.len() {
+            self.inbox.resize(2 * self.filled, 0);
+        }
+        Ok(true)
+    }
+
+    /// Publishes, when it is flushed.
+    pub(in super::super) fn publish(&mut self, topic: &str, payload: &[u8]) {
+        self.protocol.publish(topic, payload, &mut self.outbox);
+    }
+
+    /// Says that it is still there.
+    pub(in super::super) fn heartbeat(&mut self) -> Result<bool, LoadError> {
+        self.protocol.heartbeat(&mut self.outbox);
+        self.flush()
+    }
+
+    /// Leaves for good, as far as that can be said without waiting.
+    pub(in super::super) fn leave(mut self) {
+        self.protocol.goodbye(&mut self.outbox);
+        // A broker that has gone does not need to know.
+        let _ = self.flush();
+    }
+
+    /// Writes what is there. False if not all of it could be written now.
+    pub(in super::super) fn flush(&mut self) -> Result<bool, LoadError> {
+        while self.written < self.outbox.len() {
+            match self.socket.write(&self.outbox[self.written..]) {
+                Ok(0) => return Err(LoadError::Closed),
+                Ok(written) => self.written += written,
+                Err(error) if is_not_now(&error) => return Ok(false),
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    return Err(LoadError::Closed);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.outbox.clear();
+        self.written = 0;
+        Ok(true)
+    }
+}
+
+impl<P> AsFd for Connection<P> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn is_not_now(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}

@@ -1,0 +1,161 @@
+//! The subscribing side: one thread that reads whatever comes on any connection, verifies it, and says how far it is.
+
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+use super::{
+    load::{Connection, Heard, LoadError, Protocol, Watch},
+    plan::Plan,
+    publish::Schedule,
+    shared::Shared,
+    statistics::Times,
+    verify::{Ledger, Verdict},
+};
+
+/// How long nobody looks whether to stop.
+const TURN: Duration = Duration::from_millis(50);
+/// Nothing came for so long, though something should: it will not come.
+const STALL: Duration = Duration::from_secs(10);
+/// Well below the shortest time after which a broker gives a silent client up.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// One connection that receives.
+#[derive(Debug)]
+struct Subscriber<P> {
+    connection: Connection<P>,
+    lane: usize,
+    ledger: Ledger,
+    is_blocked: bool,
+}
+
+/// All connections that receive, and those that are only there.
+#[derive(Debug)]
+pub(super) struct Subscribers<P> {
+    clients: Vec<Subscriber<P>>,
+    /// They have filters that match nothing, and topics that nobody hears of.
+    background: Vec<Connection<P>>,
+    watch: Watch,
+}
+
+/// What has come.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    pub(super) verdict: Verdict,
+    pub(super) times: Times,
+    pub(super) last: Option<Instant>,
+}
+
+impl<P: Protocol> Subscribers<P> {
+    pub(super) fn new(plan: &Plan, connections: Vec<Connection<P>>, background: Vec<Connection<P>>) -> Result<Self, LoadError> {
+        let watch = Watch::new()?;
+        let mut clients = Vec::with_capacity(connections.len());
+        for (number, connection) in connections.into_iter().enumerate() {
+            connection.set_nonblocking()?;
+            watch.add(&connection, number)?;
+            let ledger = Ledger::new(plan.streams_of_subscriber(number), plan.payload);
+            clients.push(Subscriber { connection, lane: plan.lane_of(number), ledger, is_blocked: false });
+        }
+        for (number, connection) in background.iter().enumerate() {
+            connection.set_nonblocking()?;
+            watch.add(connection, clients.len() + number)?;
+        }
+        Ok(Self { clients, background, watch })
+    }
+
+    /// Receives until all that was published has come, or nothing comes any more.
+    pub(super) fn run(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>) -> Result<Received, LoadError> {
+        let mut received = Received::default();
+        let (mut heard, mut beat) = (Instant::now(), Instant::now());
+        loop {
+            shared.check()?;
+            let came = self.read(shared, schedule, &mut received.times)?;
+            let now = Instant::now();
+            if came {
+                heard = now;
+                received.last = Some(now);
+            }
+            if let Some(published) = shared.published.get() {
+                let is_stalled = shared.stalled.load(Relaxed);
+                if is_stalled || self.clients.iter().all(|subscriber| subscriber.ledger.is_through(published)) {
+                    break;
+                }
+            }
+            if now.duration_since(heard) > STALL && shared.gauge.sent.load(Relaxed) > 0 {
+                shared.stalled.store(true, Relaxed);
+            }
+            if now.duration_since(beat) > HEARTBEAT {
+                beat = now;
+                self.beat()?;
+            }
+        }
+        let published = shared.published.get().expect("the loop ends when it is there");
+        let verdicts = self.clients.iter().map(|subscriber| subscriber.ledger.close(published));
+        received.verdict = verdicts.fold(Verdict::default(), Verdict::and);
+        Ok(received)
+    }
+
+    /// For good.
+    pub(super) fn leave(self) {
+        self.clients.into_iter().for_each(|subscriber| subscriber.connection.leave());
+        self.background.into_iter().for_each(Connection::leave);
+    }
+
+    /// Reads from each connection that has something. True if a message came.
+    fn read(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>, times: &mut Times) -> Result<bool, LoadError> {
+        let Self { clients, background, watch } = self;
+        let mut came = 0;
+        for number in watch.wait(TURN)? {
+            let Some(subscriber) = clients.get_mut(number) else {
+                let background = &mut background[number - clients.len()];
+                background.receive(&mut |_| {})?;
+                background.flush()?;
+                continue;
+            };
+            came += subscriber.read(schedule, times)?;
+            let is_blocked = !subscriber.connection.flush()?;
+            if is_blocked != subscriber.is_blocked {
+                subscriber.is_blocked = is_blocked;
+                watch.also_writable(&subscriber.connection, number, is_blocked)?;
+            }
+            // The only one of its lane, or one of many of the only lane.
+            if shared.passed.len() > 1 {
+                shared.passed[subscriber.lane].store(subscriber.ledger.passed(), Relaxed);
+            }
+        }
+        if shared.passed.len() == 1 {
+            let slowest = clients.iter().map(|subscriber| subscriber.ledger.passed()).min();
+            shared.passed[0].store(slowest.unwrap_or_default(), Relaxed);
+        }
+        shared.gauge.delivered.fetch_add(came, Relaxed);
+        Ok(came > 0)
+    }
+
+    fn beat(&mut self) -> Result<(), LoadError> {
+        for subscriber in &mut self.clients {
+            subscriber.connection.heartbeat()?;
+        }
+        for background in &mut self.background {
+            background.heartbeat()?;
+        }
+        Ok(())
+    }
+}
+
+impl<P: Protocol> Subscriber<P> {
+    /// Reads once. Returns how many messages came.
+    fn read(&mut self, schedule: Option<Schedule>, times: &mut Times) -> Result<u64, LoadError> {
+        let (mut came, mut now) = (0, None);
+        let ledger = &mut self.ledger;
+        self.connection.receive(&mut |heard| {
+            let Heard::Message(payload) = heard else { return };
+            came += 1;
+            if let (Some(stamp), Some(schedule)) = (ledger.enter(payload), schedule) {
+                let now = *now.get_or_insert_with(Instant::now);
+                times.add(now.saturating_duration_since(schedule.due(stamp.stream, stamp.number)));
+            }
+        })?;
+        Ok(came)
+    }
+}

@@ -1,0 +1,214 @@
+//! What was published is what came: each message once, in order, with its content.
+//!
+//! A publisher's messages to one topic are a *stream*. Each payload begins with its number in the stream and the stream's own
+//! number, and goes on with a filler. Pure: bytes in, findings out.
+
+use std::ops::Range;
+
+/// Bytes of a number and a stream.
+pub(super) const STAMP: usize = 12;
+const FILLER: u8 = b'x';
+
+/// A payload to publish, again and again.
+#[derive(Debug, Clone)]
+pub(super) struct Payload(Vec<u8>);
+
+impl Payload {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(vec![FILLER; bytes])
+    }
+
+    /// As message `number` of `stream`, as far as there is room for that.
+    pub(super) fn stamped(&mut self, stream: u32, number: u64) -> &[u8] {
+        if let Some(stamp) = self.0.first_chunk_mut::<STAMP>() {
+            stamp[..8].copy_from_slice(&number.to_le_bytes());
+            stamp[8..].copy_from_slice(&stream.to_le_bytes());
+        }
+        &self.0
+    }
+}
+
+/// A message that is what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) stream: u32,
+    pub(super) number: u64,
+}
+
+/// What became of all messages of a run. Each subscriber's count on their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// They came once, in order, as they were.
+    pub(super) sound: u64,
+    /// They never came, or not in their place.
+    pub(super) lost: u64,
+    /// They came again, or after their place.
+    pub(super) repeated: u64,
+    /// They were other bytes than any that were published.
+    pub(super) wrong: u64,
+}
+
+impl Verdict {
+    pub(super) fn is_sound(&self) -> bool {
+        self.lost + self.repeated + self.wrong == 0
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            sound: self.sound + other.sound,
+            lost: self.lost + other.lost,
+            repeated: self.repeated + other.repeated,
+            wrong: self.wrong + other.wrong,
+        }
+    }
+}
+
+/// What one subscriber has had of the streams that it should get.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    filler: Vec<u8>,
+    size: usize,
+    first: u32,
+    /// The number that comes next, by stream.
+    next: Vec<u64>,
+    passed: u64,
+    verdict: Verdict,
+}
+
+impl Ledger {
+    pub(super) fn new(streams: Range<usize>, size: usize) -> Self {
+        let filler = vec![FILLER; size.saturating_sub(if size >= STAMP { STAMP } else { 0 })];
+        Self { filler, size, first: streams.start as u32, next: vec![0; streams.len()], passed: 0, verdict: Verdict::default() }
+    }
+
+    /// Enters a message; tells which it was, if it was one of them.
+    pub(super) fn enter(&mut self, payload: &[u8]) -> Option<Stamp> {
+        if self.size < STAMP {
+            self.enter_unstamped(payload);
+            return None;
+        }
+        let Some((stamp, next)) = self.read(payload) else {
+            self.verdict.wrong += 1;
+            return None;
+        };
+        if stamp.number < *next {
+            self.verdict.repeated += 1;
+            return None;
+        }
+        let lost = stamp.number - *next;
+        *next = stamp.number + 1;
+        self.verdict.lost += lost;
+        self.verdict.sound += 1;
+        self.passed += lost + 1;
+        Some(stamp)
+    }
+
+    /// Too small for a number: it can only be counted.
+    fn enter_unstamped(&mut self, payload: &[u8]) {
+        if payload == self.filler {
+            self.verdict.sound += 1;
+            self.passed += 1;
+        } else {
+            self.verdict.wrong += 1;
+        }
+    }
+
+    fn read(&mut self, payload: &[u8]) -> Option<(Stamp, &mut u64)> {
+        let (stamp, _) = payload.split_first_chunk::<STAMP>().filter(|(_, filler)| *filler == self.filler)?;
+        let number = u64::from_le_bytes(*stamp.first_chunk()?);
+        let stream = u32::from_le_bytes(*stamp.last_chunk()?);
+        let next = self.next.get_mut(stream.checked_sub(self.first)? as usize)?;
+        // A number from far ahead is none that was published.
+        (number - (*next).min(number) < u64::from(u32::MAX)).then_some((Stamp { stream, number }, next))
+    }
+
+    /// How many of its messages have come, or have their place behind them.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// True if nothing more can come of what was published, which is a count by stream.
+    pub(super) fn is_through(&self, published: &[u64]) -> bool {
+        self.passed >= self.due(published).iter().sum()
+    }
+
+    fn due<'a>(&self, published: &'a [u64]) -> &'a [u64] {
+        &published[self.first as usize..][..self.next.len()]
+    }
+
+    /// At the end: what was published and did not come is lost.
+    pub(super) fn close(&self, published: &[u64]) -> Verdict {
+        let due: u64 = self.due(published).iter().sum();
+        let mut verdict = self.verdict;
+        verdict.lost += due.saturating_sub(self.passed);
+        if self.size < STAMP {
+            verdict.repeated += self.passed.saturating_sub(due);
+            verdict.sound = verdict.sound.min(due);
+        }
+        verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entered(size: usize, messages: &[(u32, u64)]) -> Ledger {
+        let (mut ledger, mut payload) = (Ledger::new(3..5, size), Payload::new(size));
+        for (stream, number) in messages {
+            ledger.enter(payload.stamped(*stream, *number));
+        }
+        ledger
+    }
+
+    /// Two streams, of which each has its own order.
+    #[test]
+    fn each_message_once_and_in_order_is_sound() {
+        for size in [STAMP, 16, 256] {
+            let ledger = entered(size, &[(3, 0), (4, 0), (4, 1), (3, 1), (3, 2)]);
+            let published = [9, 9, 9, 3, 2];
+            assert!(ledger.is_through(&published));
+            assert_eq!(ledger.close(&published), Verdict { sound: 5, ..Verdict::default() });
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_wherever_it_is_missing() {
+        let ledger = entered(16, &[(3, 1), (3, 4)]);
+        assert_eq!((ledger.passed(), ledger.is_through(&[0, 0, 0, 5, 1])), (5, false));
+        assert_eq!(ledger.close(&[0, 0, 0, 5, 1]), Verdict { sound: 2, lost: 4, ..Verdict::default() });
+    }
+
+    #[test]
+    fn what_comes_again_is_counted() {
+        let ledger = entered(16, &[(3, 0), (3, 0), (3, 1), (3, 0)]);
+        assert_eq!(ledger.close(&[0, 0, 0, 2, 0]), Verdict { sound: 2, repeated: 2, ..Verdict::default() });
+    }
+
+    /// Of another stream, of another length, with another content, or from a future that is none.
+    #[test]
+    fn what_nobody_published_is_wrong() {
+        let mut ledger = Ledger::new(3..5, 16);
+        for (stream, number, size) in [(2, 0, 16), (5, 0, 16), (3, 0, 17), (3, 0, 4), (3, u64::MAX, 16)] {
+            assert_eq!(ledger.enter(Payload::new(size).stamped(stream, number)), None);
+        }
+        let mut spoilt = Payload::new(16).stamped(3, 0).to_vec();
+        spoilt[15] ^= 1;
+        assert_eq!(ledger.enter(&spoilt), None);
+        assert_eq!(ledger.close(&[0; 5]), Verdict { wrong: 6, ..Verdict::default() });
+    }
+
+    #[test]
+    fn what_is_too_small_for_a_number_is_counted() {
+        let mut ledger = entered(4, &[(3, 0), (3, 1), (4, 0)]);
+        assert_eq!(ledger.close(&[0, 0, 0, 2, 2]), Verdict { sound: 3, lost: 1, ..Verdict::default() });
+        assert_eq!(ledger.close(&[0, 0, 0, 1, 1]), Verdict { sound: 2, repeated: 1, ..Verdict::default() });
+        assert_eq!((ledger.enter(b"else"), ledger.close(&[0, 0, 0, 3, 0]).wrong), (None, 1));
+    }
+
+    #[test]
+    fn a_stamp_is_what_was_stamped() {
+        let mut ledger = Ledger::new(0..8, 64);
+        assert_eq!(ledger.enter(Payload::new(64).stamped(7, 300)), Some(Stamp { stream: 7, number: 300 }));
+    }
+}
