@@ -104,7 +104,7 @@ impl Departed {
                 self.topic_ended(board, topic, at, ended, *lost);
             }
             Event::TopicForgotten { topic } => {
-                self.topic_ended(board, topic, at, ("forgotten".to_owned(), String::new()), Lost::default())
+                self.topic_ended(board, topic, at, ("forgotten".to_owned(), String::new()), Lost::default());
             }
             Event::TopicCreated { topic, .. } => {
                 self.topics.remove(topic);

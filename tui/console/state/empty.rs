@@ -75,7 +75,7 @@ impl State {
                     *line += " \\";
                     lines.push(format!("    {part}"));
                 }
-                Some(line) => *line += &format!(" {part}"),
+                Some(line) => line.extend([" ", &part]),
                 None => {}
             }
         }

@@ -83,7 +83,7 @@ fn parts(said: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in said.split(BETWEEN) {
         match lines.last_mut() {
-            Some(line) if width(line) + BETWEEN.len() + width(part) <= columns => *line += &format!("{BETWEEN}{part}"),
+            Some(line) if width(line) + BETWEEN.len() + width(part) <= columns => line.extend([BETWEEN, part]),
             _ => lines.extend(wrap(part, columns)),
         }
     }
