@@ -133,14 +133,19 @@ fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// A file that is not there can be made.
+/// The mistake that says most, and how to go on: a file that is not there can be made, and further mistakes can be read.
 fn with_a_start(error: ConfigError, path: &Path) -> anyhow::Error {
-    match &error {
+    let file = path.display();
+    let help = match &error {
         ConfigError::Unreadable { why, .. } if why.kind() == io::ErrorKind::NotFound => {
-            UsageError(format!("{error}; \"cordboard config > {}\" makes one", path.display())).into()
+            format!("; \"cordboard config > {file}\" makes one")
         }
-        _ => error.into(),
-    }
+        _ => match Config::examine(path).map_or_else(|errors| errors.len(), |_| 0) {
+            0 | 1 => String::new(),
+            all => format!("; {} more, which \"cordboard config --check {file}\" tells", all - 1),
+        },
+    };
+    UsageError(format!("{error}{help}")).into()
 }
 
 /// As [`configure`], for a broker that runs already.
