@@ -13,8 +13,6 @@ use cordboard::{Broker, Config, Handle, Printable, config::ConfigError, control:
 use tokio::runtime::Runtime;
 
 use super::{listening, runtime, say};
-#[cfg(feature = "console")]
-use crate::console::Options;
 use crate::{
     chronicle,
     cli::{ConsoleArgs, Exit, ServeArgs, UsageError},
@@ -23,6 +21,8 @@ use crate::{
     signals::{AskFirst, Signal, Signals},
     state_dir::StateDir,
 };
+#[cfg(feature = "console")]
+use crate::{console::Options, typed};
 
 /// How long tasks may take to notice that the broker has ended.
 const LAST_TASKS: Duration = Duration::from_secs(1);
@@ -230,7 +230,7 @@ fn can_attend() -> bool {
 #[cfg(feature = "console")]
 fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, seat: &ConsoleArgs) {
     let operator = seat.operator.clone().unwrap_or_else(user);
-    let options = Options { operator, demo: seat.serve.demo, ascii: seat.ascii };
+    let options = Options { operator, program: typed::program(), demo: seat.serve.demo, ascii: seat.ascii };
     super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
 }
 
