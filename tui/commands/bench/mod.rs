@@ -6,6 +6,7 @@
 
 mod broker;
 mod cases;
+mod company;
 mod figures;
 mod idle;
 mod job;
@@ -16,8 +17,10 @@ mod plan;
 mod publish;
 mod report;
 mod shared;
+mod silence;
 mod statistics;
 mod subscribe;
+mod terminal;
 mod traffic;
 mod usage;
 mod verify;
@@ -47,7 +50,7 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::catch()?;
     let names = job.names(&mut signals).await?;
     job.ask_for_descriptors()?;
-    let head = is_one_of_many.then(|| report::markdown_head(&names[0], names.get(1).map(String::as_str)));
+    let head = is_one_of_many.then(|| report::markdown_head(&names.ours, names.nats.as_deref()));
     let mut teller = Teller { quiet, layout, is_one_of_many, head };
     let mut progress = Progress::start(quiet, false);
     let gauge = Arc::new(Gauge::default());
