@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        batch::BatchBuilder,
+        batch::{BatchBuilder, BatchSize},
         wire::{Headers, Publish, read_record},
     };
 
@@ -160,7 +160,7 @@ mod tests {
     const MAX: (u64, u64) = (8, 200);
 
     fn batch(ids: std::ops::Range<u64>, len: usize, now: Instant) -> Arc<Batch> {
-        let mut builder = BatchBuilder::new("t".parse().unwrap());
+        let mut builder = BatchBuilder::new("t".parse().unwrap(), BatchSize::default());
         for id in ids {
             let mut payload = id.to_be_bytes().to_vec();
             payload.resize(len.max(8), 0);

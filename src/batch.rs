@@ -104,6 +104,25 @@ impl Batch {
     }
 }
 
+/// How much is in a batch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BatchSize {
+    messages: usize,
+    bytes: usize,
+}
+
+impl BatchSize {
+    /// Bytes of its records.
+    pub(crate) fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    /// This, or nothing if it is more than `bytes`.
+    pub(crate) fn if_within(self, bytes: usize) -> Self {
+        if self.bytes <= bytes { self } else { Self::default() }
+    }
+}
+
 /// A batch being filled by a reader.
 #[derive(Debug)]
 pub(crate) struct BatchBuilder {
@@ -114,8 +133,11 @@ pub(crate) struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    pub(crate) fn new(topic: TopicName) -> Self {
-        Self { topic, table: vec![0; ENTRY], records: Vec::new(), lives: None }
+    /// An empty one, that grows no more once it is as large as `expected`.
+    pub(crate) fn new(topic: TopicName, expected: BatchSize) -> Self {
+        let mut table = Vec::with_capacity((expected.messages + 1) * ENTRY);
+        table.resize(ENTRY, 0);
+        Self { topic, table, records: Vec::with_capacity(expected.bytes), lives: None }
     }
 
     /// Copies one message in.
@@ -132,6 +154,10 @@ impl BatchBuilder {
 
     fn len(&self) -> usize {
         self.table.len() / ENTRY - 1
+    }
+
+    pub(crate) fn size(&self) -> BatchSize {
+        BatchSize { messages: self.len(), bytes: self.records.len() }
     }
 
     /// Closes the batch; times to live run from `now`.

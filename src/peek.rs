@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        batch::BatchBuilder,
+        batch::{BatchBuilder, BatchSize},
         wire::{Publish, headers_from},
     };
 
@@ -112,7 +112,7 @@ mod tests {
         let pairs: Vec<_> = keys.iter().map(|key| (key.as_str(), value.as_str())).collect();
         let headers = headers_from(pairs).unwrap();
         let payload = vec![7; 1 << 20];
-        let mut builder = BatchBuilder::new("t".parse().unwrap());
+        let mut builder = BatchBuilder::new("t".parse().unwrap(), BatchSize::default());
         let headers = Headers::from_bytes(&headers).unwrap();
         builder.push(&Publish { sequence: 1, topic: b"t", headers, payload: &payload });
         let seen = Peeked::of_batch(Place::Waiting, &builder.seal(Instant::now()), 0);

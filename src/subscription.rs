@@ -61,6 +61,21 @@ struct State {
     progress: Instant,
 }
 
+/// A subscriber that was idle and has something to take now. It is told when this is dropped, so that whoever appended chooses
+/// when, and cannot forget it by failing.
+#[derive(Debug)]
+pub(crate) struct Wake {
+    stats: Arc<Stats>,
+    subscriber: ActorRef<SubscriberMsg>,
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        // One that has just ended is restarted and looks at its queue first.
+        let _ = tell(&self.stats, &self.subscriber, SubscriberMsg::Ready);
+    }
+}
+
 /// What a subscriber took.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
@@ -132,32 +147,30 @@ impl SubscriptionQueue {
         state.idle = false;
     }
 
-    /// Appends what a topic accepted, and judged as of generation `judged`, and wakes an idle subscriber. `receipt` is held
-    /// while the queue is over its bound.
+    /// Appends what a topic accepted, and judged as of generation `judged`. Returns its subscriber if that was idle. `receipt` is
+    /// held while the queue is over its bound.
+    #[must_use = "dropped at once, it tells the subscriber before anyone else"]
     pub(crate) fn append(
         self: &Arc<Self>,
-        shared: &Commons,
         batch: &Arc<Batch>,
         from: u32,
         receipt: impl FnOnce() -> Option<Arc<Settlement>>,
         (now, judged): (Instant, u64),
-    ) {
+    ) -> Option<Wake> {
         let (appended, idle) = self.change(|state| {
             state.judged = state.judged.min(judged);
             let appended = state.queue.append(batch, from, receipt, now);
             let wake = mem::take(&mut state.idle);
             (appended, wake.then(|| state.subscriber.clone()).flatten())
         });
+        let wake = idle.map(|subscriber| Wake { stats: Arc::clone(&self.stats), subscriber });
         match appended {
             Appended::Fits | Appended::Held(None) => {}
             // The topic matched before the subscription ended: as lost as what the queue held then.
             Appended::Closed => self.stats.dropped.add(u64::from(batch.len() - from)),
             Appended::Held(Some(until)) => self.watch_hold(until),
         }
-        if let Some(subscriber) = idle {
-            // One that has just ended is restarted and looks at its queue first.
-            let _ = shared.tell(&subscriber, SubscriberMsg::Ready);
-        }
+        wake
     }
 
     /// Not for its subscriber to do: a publisher must not wait for one that has failed, or hangs.
@@ -248,10 +261,12 @@ impl SubscriptionQueue {
         may
     }
 
-    /// The client is here. Returns what the queue holds for it, and what was given up if it comes again.
-    pub(crate) fn go_live(&self) -> (Depth, Option<GivenUp>) {
+    /// The client is here; with `settles`, what is written to it is settled. Returns what the queue holds for it, and what was
+    /// given up if it comes again.
+    pub(crate) fn go_live(&self, settles: bool) -> (Depth, Option<GivenUp>) {
         self.change(|state| {
             state.progress = Commons::now();
+            state.queue.settle_by_writing(settles);
             let given_up = state.queue.go_live();
             (state.queue.depth(), given_up)
         })

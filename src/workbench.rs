@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    batch::{Batch, BatchBuilder},
+    batch::{Batch, BatchBuilder, BatchSize},
     name::TopicName,
     queue::{Bounds, Queue, Run},
     wire::{Headers, Publish},
@@ -56,7 +56,7 @@ impl Bench {
 /// What a reader makes of `messages` that have arrived together.
 fn batch(topic: &TopicName, messages: u32, payload: usize, now: Instant) -> Batch {
     let payload = vec![b'x'; payload];
-    let mut builder = BatchBuilder::new(topic.clone());
+    let mut builder = BatchBuilder::new(topic.clone(), BatchSize::default());
     for sequence in 1..=u64::from(messages) {
         builder.push(&Publish { sequence, topic: topic.as_str().as_bytes(), headers: Headers::NONE, payload: &payload });
     }

@@ -29,6 +29,38 @@ async fn a_thousand_pipelined_publishes_cost_at_most_a_hundred_casts() {
     broker.shutdown().await;
 }
 
+/// What is allocated is allocated for a batch: reading, grouping, queueing and writing ten thousand messages, with
+/// acknowledgements to the publisher, takes at most one allocation for twenty of them.
+#[test]
+fn no_message_is_allocated_for_by_itself() {
+    const MESSAGES: u32 = 10_000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (broker, mut sub, mut publisher) = runtime.block_on(async {
+        let broker = broker_with(|config| config.queues.max_messages = 2 * MESSAGES as usize).await;
+        let request = RegistrationRequest { ack: AckMode::None, ..RegistrationRequest::new("sub") };
+        let (mut sub, _) = Raw::register_with(&broker, request).await;
+        sub.subscribe("t").await;
+        let (publisher, _) = Raw::register(&broker, "pub").await;
+        (broker, sub, publisher)
+    });
+    let messages = |first: u32| {
+        let mut bytes = Vec::new();
+        (first..first + MESSAGES).for_each(|n| publish(u64::from(n), "t", b"sixteen bytes it").encode(&mut bytes));
+        bytes
+    };
+    let mut flow = |bytes: &[u8]| {
+        runtime.block_on(async {
+            tokio::join!(publisher.send_bytes(bytes), sub.skim(MESSAGES));
+        });
+    };
+    // The first ones make what the others use again.
+    flow(&messages(1));
+    let bytes = messages(MESSAGES + 1);
+    let allocated = allocation_counter::measure(|| flow(&bytes)).count_total;
+    assert!(allocated <= u64::from(MESSAGES) / 20, "{allocated} allocations for {MESSAGES} messages");
+    runtime.block_on(broker.shutdown());
+}
+
 /// Sixteen topics interleaved on one connection: each keeps its order, and a chunk is one cast a topic, not one a message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn interleaved_topics_are_grouped_and_keep_their_order() {

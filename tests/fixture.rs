@@ -322,6 +322,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         all
     }
 
+    /// Reads on until `count` messages have come, and keeps none of them: nothing is allocated for any.
+    pub(crate) async fn skim(&mut self, count: u32) {
+        let mut came = 0;
+        while came < count {
+            let (mut start, buffer) = (0, &mut self.buffer);
+            while let Some((raw, len)) = wire::split(&buffer[start..], wire::MAX_DELIVER_FRAME).unwrap() {
+                if let ServerFrame::Deliver(deliver) = ServerFrame::decode(raw).unwrap() {
+                    came += deliver.count;
+                }
+                start += len;
+            }
+            buffer.drain(..start);
+            if came < count {
+                let read = time::timeout(PATIENCE, self.socket.read_buf(buffer)).await.expect("the broker delivers").unwrap();
+                assert!(read > 0, "the broker closed after {came} messages");
+            }
+        }
+    }
+
     pub(crate) async fn ack(&mut self, handle: SubscriptionHandle, number: u64) {
         self.send(&ClientFrame::DeliverAck(DeliverAck { handle, number })).await;
     }

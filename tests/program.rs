@@ -210,6 +210,24 @@ fn a_reader_that_leaves_ends_sub_quietly() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }
 
+/// Nor does it take another message to notice; what was read does not come again.
+#[test]
+fn a_reader_that_leaves_ends_sub_at_once() {
+    let serve = Serve::start();
+    serve.publish("orders", "one");
+    let waiting = ["sub", "orders", "--name", "billing", "--quiet", "--count", "2", "--timeout", "1m"];
+    let mut sub = serve.client(&waiting).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(sub.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "one\n");
+    let output = sub.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    serve.publish("orders", "two");
+    let next = serve.run(&["sub", "orders", "--name", "billing", "-n", "1"]);
+    assert_eq!(text(&next.stdout), "two\n");
+    assert!(text(&next.stderr).starts_with("resumed session ") && text(&next.stderr).lines().count() == 1);
+}
+
 #[test]
 fn an_interrupt_ends_sub_as_asked() {
     let serve = Serve::start();

@@ -43,7 +43,7 @@ async fn a_client_that_is_gone_is_evicted_with_what_waits_for_it() {
     console.press("/billing-7\r");
     console.eventually(&["1 shown by: billing-7"]);
     console.eventually(&[">", "billing-7", " 3 [####"]);
-    console.eventually(&["if ended", "3 messages lost", "1 subscription gone"]);
+    console.eventually(&["if ended", "3 lost", "1 sub gone"]);
     console.press("x");
     console.eventually(&["EVICT SESSION - cannot be undone"]);
     console.eventually(&["DESTROYED", "the session, 1 subscription, 3 queued messages"]);
@@ -93,7 +93,10 @@ async fn a_demo_is_there_to_be_practised_on() {
     console.eventually(&["session.ended", "demo-shop"]);
     console.resize(40, 10);
     console.eventually(&["DEMO", "LIVE"]);
-    console.signal(Signal::TERM);
+    console.resize(80, 24);
+    console.press("q");
+    console.eventually(&["done at once"]);
+    console.press("s");
     assert_eq!(console.eventually_ended(), 0);
     console.eventually_given_back();
 }

@@ -51,10 +51,12 @@ pub(crate) fn start(state: &StateDir) -> anyhow::Result<Logging> {
     Ok(Logging { screen, directory, _writers: [file_guard, shown_guard] })
 }
 
-/// What `CORDBOARD_LOG` asks for.
+/// What `CORDBOARD_LOG` asks for. Each actor lives in a span of its library's, at `info`: entered and left with every message,
+/// by every layer, and in none of our lines. Whoever wants those names `ractor`.
 fn level() -> anyhow::Result<EnvFilter> {
     let wanted = std::env::var("CORDBOARD_LOG").unwrap_or_else(|_| "info".to_owned());
-    EnvFilter::try_new(&wanted).context("CORDBOARD_LOG is no log filter; write for example info or cordboard=debug")
+    EnvFilter::try_new(format!("ractor=warn,{wanted}"))
+        .context("CORDBOARD_LOG is no log filter; write for example info or cordboard=debug")
 }
 
 /// On a terminal somebody reads: records of orders, which are for machines, are in the file, and in the audit's own.

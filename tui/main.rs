@@ -14,6 +14,8 @@ mod job;
 mod logging;
 mod signals;
 mod state_dir;
+#[cfg(feature = "console")]
+mod typed;
 
 use std::process::ExitCode;
 

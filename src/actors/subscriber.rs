@@ -20,8 +20,8 @@ use crate::{
 
 /// Messages moved in one go while dead letters are being emptied, so that a long queue does not keep others waiting.
 const DRAIN_TURN: u64 = 256;
-/// Messages moved in one go when live.
-const LIVE_TURN: u64 = 1_024;
+/// Messages moved in one go when live: as many as a publisher may have on their way, so that what one read brought is one run.
+const LIVE_TURN: u64 = 8_192;
 
 /// What a subscriber can be asked.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl State {
         if matches!(self.mode, Mode::Live { .. }) {
             self.give_up(self.queue.park());
         }
-        let (depth, given_up) = self.queue.go_live();
+        let (depth, given_up) = self.queue.go_live(settles);
         self.give_up(given_up);
         let held = depth.queued();
         let draining = held > 0;
@@ -275,7 +275,7 @@ mod tests {
     use crate::{
         Broker, Config,
         actors::ear::ear,
-        batch::BatchBuilder,
+        batch::{BatchBuilder, BatchSize},
         name::{SessionId, SubscriptionHandle, SubscriptionId},
         queue::Bounds,
         wire::{Headers, Publish},
@@ -305,10 +305,10 @@ mod tests {
         let outbound = Outbound::new(Arc::default(), 999);
         subscriber.cast(SubscriberMsg::Resume { epoch: later, outbound, settles: false }).unwrap();
         subscriber.cast(SubscriberMsg::Park { epoch: now }).unwrap();
-        let mut batch = BatchBuilder::new("t".parse().unwrap());
+        let mut batch = BatchBuilder::new("t".parse().unwrap(), BatchSize::default());
         batch.push(&Publish { sequence: 1, topic: b"t", headers: Headers::NONE, payload: b"x" });
         let batch = Arc::new(batch.seal(Instant::now()));
-        queue.append(shared, &batch, 0, || None, (Instant::now(), 1));
+        drop(queue.append(&batch, 0, || None, (Instant::now(), 1)));
         loop {
             match told.recv().await {
                 Some(SessionMsg::Deliver { epoch, .. }) => break assert_eq!(epoch, later),

@@ -136,23 +136,26 @@ impl State {
         let batch = Arc::new(batch);
         self.look_again();
         let instant = Commons::now();
+        let mut woken = Vec::new();
         if self.queues.is_empty() {
             if !self.cell.backlog().append(batch, skip, instant) {
                 // Everything ends just now: as lost as what the backlog held then.
                 self.shared.stats.dropped.add(messages);
             }
         } else {
-            for queue in &self.queues {
-                queue.append(&self.shared, &batch, skip, || receipt.settlement(), (instant, self.judged));
-            }
+            let append =
+                |queue: &Arc<SubscriptionQueue>| queue.append(&batch, skip, || receipt.settlement(), (instant, self.judged));
+            woken.extend(self.queues.iter().filter_map(append));
         }
         self.shared.faults.point("Topic", "appended", &self.cell.topic);
-        receipt.accept();
         self.shared.stats.published.add(messages);
         self.cell.published.add(messages);
         self.cell.fanned_out.add(messages * self.queues.len() as u64);
         self.cell.last_publish.store(now.up.0 + 1, Relaxed);
         self.cell.changed.store(true, Relaxed);
+        receipt.accept();
+        // Told last, they run first: a delivery is waited for by more than its answer is.
+        drop(woken);
     }
 
     /// Matches again if subscriptions or rights have changed. A backlog goes to the first exact subscription, before anything newer.
@@ -172,7 +175,7 @@ impl State {
         if let Some(queue) = first_exact {
             let backlog = self.cell.backlog().take();
             for part in backlog {
-                queue.append(&self.shared, &part.batch, part.from, || None, (Commons::now(), self.judged));
+                drop(queue.append(&part.batch, part.from, || None, (Commons::now(), self.judged)));
             }
         }
     }

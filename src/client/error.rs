@@ -46,7 +46,7 @@ pub enum ConnectError {
         retry: Option<Duration>,
     },
     /// What answered does not speak the protocol.
-    #[error("{address} does not speak the cordboard protocol: {why}")]
+    #[error("{address} is no cordboard broker: {}", strangeness(why))]
     NotABroker {
         /// Where.
         address: String,
@@ -72,6 +72,16 @@ impl ConnectError {
 /// What to look at first. A name that cannot be resolved is an error of the resolver, which has no number of the system's.
 fn doubt(why: &io::Error) -> &'static str {
     if why.raw_os_error().is_none() { "is the host's name right?" } else { "is a broker running there?" }
+}
+
+/// What whatever answered has said. Of bytes that are no frame at all, their sizes and kinds mean nothing.
+fn strangeness(why: &WireError) -> String {
+    match why {
+        WireError::TooLarge { .. } | WireError::TooShort { .. } | WireError::UnknownKind { .. } => {
+            "its first bytes are no frame".to_owned()
+        }
+        of_a_frame => of_a_frame.to_string(),
+    }
 }
 
 /// True for the codes that say "not now" rather than "not you".
@@ -120,7 +130,9 @@ pub enum PublishError {
     #[error(transparent)]
     Header(#[from] WireError),
     /// Larger than the broker takes.
-    #[error("a message of {bytes} bytes is over the broker's limit of {max}; send less in one message")]
+    #[error(
+        "a message of {bytes} bytes is over the broker's limit of {max} (connections.max_frame_bytes); send less in one message"
+    )]
     TooLarge {
         /// Its frame.
         bytes: usize,
@@ -128,8 +140,10 @@ pub enum PublishError {
         max: usize,
     },
     /// The broker said no, and did not take it. (503: it may have been taken.)
-    #[error("the broker refused the message: {} ({code})", Printable(reason))]
+    #[error("the broker refused the message to {}: {} ({code})", Printable(topic), Printable(reason))]
     Refused {
+        /// Where it was to go.
+        topic: String,
         /// 403, 410, 413, 429, 503, 507.
         code: Code,
         /// The broker's words.
@@ -161,8 +175,10 @@ pub enum SubscribeError {
     #[error("this client has subscribed to {} already; use that stream, or unsubscribe it first", Printable(.0.as_str()))]
     AlreadySubscribed(Filter),
     /// The broker said no.
-    #[error("the broker refused the subscription: {} ({code})", Printable(reason))]
+    #[error("the broker refused the subscription to {}: {} ({code})", Printable(filter.as_str()), Printable(reason))]
     Refused {
+        /// What was to be subscribed to, or no longer.
+        filter: Filter,
         /// 400, 403, 429.
         code: Code,
         /// The broker's words.

@@ -17,6 +17,9 @@ use crate::wire::{Code, Failure, HEADER, Headers, PREFIX, Publish};
 /// A chunk is closed when it has reached this: small enough to be forgotten soon, large enough that its cost is shared.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// Bytes of a publish's sequence, which stands behind its header and before its topic.
+const SEQUENCE: usize = 8;
+
 /// How much may be unsettled before publishing waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Credit {
@@ -60,6 +63,22 @@ impl Chunk {
         (before.0 - after.0, before.1 - after.1)
     }
 
+    /// Those of `from..to` that are not settled, in runs of one topic each: its first sequence, how many, the topic.
+    fn runs(&self, from: u64, to: u64) -> Vec<(u64, u64, String)> {
+        let mut runs: Vec<(u64, u64, &[u8])> = Vec::new();
+        let mut at = self.start;
+        for sequence in (self.first + u64::from(self.settled)..to).take((self.count - self.settled) as usize) {
+            let frame = &self.bytes[at..];
+            at += frame_len(frame);
+            match runs.last_mut() {
+                _ if sequence < from => {}
+                Some((_, count, topic)) if *topic == topic_of(frame) => *count += 1,
+                _ => runs.push((sequence, 1, topic_of(frame))),
+            }
+        }
+        runs.into_iter().map(|(first, count, topic)| (first, count, String::from_utf8_lossy(topic).into_owned())).collect()
+    }
+
     fn is_settled(&self) -> bool {
         self.settled == self.count
     }
@@ -70,11 +89,18 @@ impl Chunk {
         let mut bytes = Vec::from(std::mem::take(&mut self.bytes));
         let mut at = 0;
         for sequence in (first..).take(self.count as usize) {
-            bytes[at + HEADER..at + HEADER + 8].copy_from_slice(&sequence.to_be_bytes());
+            bytes[at + HEADER..at + HEADER + SEQUENCE].copy_from_slice(&sequence.to_be_bytes());
             at += frame_len(&bytes[at..]);
         }
         self.bytes = bytes.into();
     }
+}
+
+/// The topic of a frame we have encoded.
+fn topic_of(frame: &[u8]) -> &[u8] {
+    let at = HEADER + SEQUENCE;
+    let length = usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+    &frame[at + 2..at + 2 + length]
 }
 
 /// Length of a frame we have encoded.
@@ -216,6 +242,15 @@ impl Ledger {
         }
     }
 
+    /// The broker has refused `count` messages from `sequence`: as [`fail`](Self::fail), and each is told its own topic.
+    pub(super) fn refuse(&mut self, sequence: u64, count: u64, code: Code, reason: &str) {
+        let end = sequence.saturating_add(count);
+        let runs: Vec<_> = self.kept.iter().flat_map(|chunk| chunk.runs(sequence, end)).collect();
+        for (first, count, topic) in runs {
+            self.fail(first, count, &PublishError::Refused { topic, code, reason: reason.to_owned() });
+        }
+    }
+
     /// The session was resumed: settles what the broker has settled meanwhile; all the rest is sent again.
     pub(super) fn resume(&mut self, settled: u64, taken: Option<u64>, failures: &[Failure], unknown_to: Option<u64>) {
         if let Some(to) = unknown_to {
@@ -223,8 +258,7 @@ impl Ledger {
             self.fail(0, to.saturating_add(1), &PublishError::OutcomeUnknown(None));
         }
         for failure in failures {
-            let reason = "it failed while the client was away".to_owned();
-            self.fail(failure.sequence, u64::from(failure.count), &PublishError::Refused { code: failure.code, reason });
+            self.refuse(failure.sequence, u64::from(failure.count), failure.code, "it failed while the client was away");
         }
         self.settle(settled);
         self.handed = 0;
@@ -278,14 +312,10 @@ impl Ledger {
     }
 }
 
-impl PublishError {
-    pub(super) fn refused(code: Code, reason: String) -> Self {
-        Self::Refused { code, reason }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
+
     use super::*;
     use crate::wire::{ClientFrame, MAX_FRAME, split};
 
@@ -394,10 +424,35 @@ mod tests {
     fn a_failure_that_is_told_twice_is_one() {
         let mut ledger = filled(10, 1);
         assert_eq!(handed_over(&mut ledger).len(), 10);
-        ledger.fail(3, 1, &PublishError::refused(Code::Gone, "killed".to_owned()));
+        ledger.refuse(3, 1, Code::Gone, "killed");
         ledger.resume(4, None, &[Failure { sequence: 2, count: 2, code: Code::Gone }], None);
         let (failed, first) = ledger.take_failures().unwrap();
-        assert_eq!((failed, first.to_string()), (2, "the broker refused the message: killed (410)".to_owned()));
+        assert_eq!((failed, first.to_string()), (2, "the broker refused the message to t: killed (410)".to_owned()));
+    }
+
+    /// One refusal may be of messages to several topics, some settled, and over more than one chunk: each learns its own.
+    #[test]
+    fn who_is_refused_learns_its_topic() {
+        let mut ledger = Ledger::new(CREDIT);
+        let large = vec![7; CHUNK_BYTES];
+        let topics = ["a", "b", "b", "c", "d"];
+        let mut pending: Vec<_> = topics.iter().map(|topic| ledger.push(topic, Headers::NONE, &large[..]).0).collect();
+        for topic in ["e", "e", "f"] {
+            pending.push(ledger.push(topic, Headers::NONE, b"").0);
+        }
+        assert_eq!(handed_over(&mut ledger).len(), 8);
+        ledger.settle(1);
+        ledger.refuse(1, 6, Code::Forbidden, "no");
+        ledger.refuse(8, 1, Code::Forbidden, "no");
+        ledger.settle(8);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let outcomes = pending.iter_mut().map(|pending| match std::pin::Pin::new(pending).poll(&mut context) {
+            std::task::Poll::Ready(Err(PublishError::Refused { topic, .. })) => topic,
+            std::task::Poll::Ready(Ok(())) => "accepted".to_owned(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(outcomes.collect::<Vec<_>>(), ["accepted", "b", "b", "c", "d", "e", "accepted", "f"]);
+        assert_eq!(ledger.take_failures().map(|(failed, _)| failed), Some(6));
     }
 
     /// What was written may have been accepted; what was not has not been.

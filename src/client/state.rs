@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    error::{ClientEnd, PingError, PublishError, SubscribeError},
+    error::{ClientEnd, PingError, SubscribeError},
     event::{ClientEvent, LostSession, SubscriptionOver},
     hub::Output,
     inbox::{Inbox, Window},
@@ -444,18 +444,18 @@ impl State {
     /// An error that answers publishes or a request; given back if it is the connection's own.
     pub(super) fn refused(&mut self, error: ErrorFrame) -> Result<Option<ClientEvent>, ErrorFrame> {
         if let Some(sequence) = error.sequence {
-            self.ledger.fail(sequence, error.count.into(), &PublishError::refused(error.code, error.reason));
+            self.ledger.refuse(sequence, error.count.into(), error.code, &error.reason);
             return Ok(None);
         }
         let Some(request) = error.request else { return Err(error) };
         let ErrorFrame { code, reason, .. } = error;
         match self.requests.remove(&request) {
-            Some(Request::Subscribe { answer, .. }) => {
-                let _ = answer.send(Err(SubscribeError::Refused { code, reason }));
+            Some(Request::Subscribe { filter, answer, .. }) => {
+                let _ = answer.send(Err(SubscribeError::Refused { filter, code, reason }));
                 Ok(None)
             }
-            Some(Request::Unsubscribe { answer, .. }) => {
-                let _ = answer.send(Err(SubscribeError::Refused { code, reason }));
+            Some(Request::Unsubscribe { filter, answer }) => {
+                let _ = answer.send(Err(SubscribeError::Refused { filter, code, reason }));
                 Ok(None)
             }
             Some(Request::Resubscribe { filter, lost, .. }) => {

@@ -114,9 +114,10 @@ impl Config {
                 faults.push(Fault::new(key, format!("is {count}; use at most {}", u32::MAX)));
             }
         }
-        if queues.window_messages > queues.max_messages {
-            let why =
-                format!("is {}, more than queues.max_messages; use at most {}", queues.window_messages, queues.max_messages);
+        // No window goes with a queue of nothing; that is said already.
+        if queues.max_messages > 0 && queues.window_messages > queues.max_messages {
+            let (window, queue) = (queues.window_messages, queues.max_messages);
+            let why = format!("is {window}, more than queues.max_messages; use at most {queue}, or raise that");
             faults.push(Fault::new("queues.window_messages", why).against("queues.max_messages"));
         }
     }

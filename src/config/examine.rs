@@ -12,7 +12,7 @@ use super::{
 
 impl Config {
     /// Reads a file as [`Config::load`] does, and says all that is wrong with it, from its first line to its last; at the
-    /// end what contradicts a default that the file does not mention.
+    /// end what concerns nothing that the file mentions.
     ///
     /// # Errors
     /// Every [`ConfigError`]. Only of a text that is not TOML, and of a file that cannot be read, nothing further is known.
@@ -159,6 +159,14 @@ mod tests {
         for (error, start) in errors.iter().zip(starts) {
             assert!(error.starts_with(start), "{error} instead of {start}");
         }
+    }
+
+    /// A default that no longer goes with what was written is told where that is; and of a zero nothing more than that.
+    #[test]
+    fn what_contradicts_a_default_is_told_at_its_own_line() {
+        let said = "c.toml:2: queues.window_messages is 1024, more than queues.max_messages; use at most 5, or raise that";
+        assert_eq!(errors("[queues]\nmax_messages = 5\n"), [said]);
+        assert_eq!(errors("[queues]\nmax_messages = 0\n"), ["c.toml:2: queues.max_messages is 0; use at least 1"]);
     }
 
     /// Users who cannot be read are users all the same.

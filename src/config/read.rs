@@ -30,8 +30,11 @@ pub enum ConfigError {
         /// The file.
         origin: String,
     },
-    /// Nothing in it: more often a file that was cut short than one that means the defaults.
-    #[error("{origin} is empty; write what differs from the defaults, or do without a configuration file")]
+    /// Nothing in it: more often a file that was cut short, and has lost its users, than one that means the defaults.
+    #[error(
+        "{origin} is empty, as a file is that was cut short: without users, everyone would be let in; \
+         for the defaults, write a comment into it, or do without a configuration file"
+    )]
     Empty {
         /// The file.
         origin: String,
@@ -87,7 +90,7 @@ pub enum ConfigError {
     /// Well-formed, and it makes no sense.
     #[error("{place}{fault}")]
     Invalid {
-        /// `file:line: `, without the line if the file leaves it to the default; nothing outside a file.
+        /// `file:line: `, without the line if the file mentions nothing of it; nothing outside a file.
         place: String,
         /// What makes no sense.
         fault: Fault,
@@ -245,9 +248,10 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// None if the text leaves the key to its default.
+    /// Of the key, or, if the text leaves that to its default, of the one it cannot go with. None if it mentions neither.
     pub(super) fn line_of(&self, fault: &Fault) -> Option<usize> {
-        let key = self.keys.iter().filter(|key| key.path() == fault.key).nth(fault.nth)?;
+        let written = |path: &str, nth| self.keys.iter().filter(|key| key.path() == path).nth(nth);
+        let key = written(&fault.key, fault.nth).or_else(|| written(fault.against?, 0))?;
         Some(self.line(key.at))
     }
 

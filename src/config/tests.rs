@@ -179,19 +179,19 @@ fn no_count_time_or_size_may_be_zero_unless_zero_means_something() {
 fn what_could_never_fit_is_refused() {
     refused(
         "[queues]\nwindow_messages = 20_000",
-        "cordboard.toml:2: queues.window_messages is 20000, more than queues.max_messages; use at most 10000",
+        "cordboard.toml:2: queues.window_messages is 20000, more than queues.max_messages; use at most 10000, or raise that",
     );
     refused(
         "[queues]\nmax_messages = 100",
-        "cordboard.toml: queues.window_messages is 1024, more than queues.max_messages; use at most 100",
+        "cordboard.toml:2: queues.window_messages is 1024, more than queues.max_messages; use at most 100, or raise that",
     );
     refused(
         "[queues]\nwindow_bytes = \"32MiB\"",
-        "cordboard.toml: queues.max_bytes is 16MiB, less than queues.window_bytes; use at least \"32MiB\"",
+        "cordboard.toml:2: queues.max_bytes is 16MiB, less than queues.window_bytes; use at least \"32MiB\"",
     );
     refused(
         "[connections]\nmax_frame_bytes = \"8MiB\"",
-        "cordboard.toml: connections.outbound_bytes is 4MiB, less than connections.max_frame_bytes; use at least \"8MiB\"",
+        "cordboard.toml:2: connections.outbound_bytes is 4MiB, less than connections.max_frame_bytes; use at least \"8MiB\"",
     );
     for (frame, fits) in [(1023, false), (1024, true), ((16 << 20) + 1, false)] {
         assert_eq!(read(&format!("connections.max_frame_bytes = {frame}")).is_ok(), fits, "{frame}");
@@ -204,8 +204,9 @@ fn what_could_never_fit_is_refused() {
     );
     let unheard = "logins.slow_answer is not less than connections.registration_deadline, so nobody would hear the answer; \
         lower it, or raise that";
-    refused("[logins]\nslow_answer = \"5s\"", &format!("cordboard.toml:2: {unheard}"));
-    refused("[connections]\nregistration_deadline = \"2s\"", &format!("cordboard.toml: {unheard}"));
+    for text in ["[logins]\nslow_answer = \"5s\"", "[connections]\nregistration_deadline = \"2s\""] {
+        refused(text, &format!("cordboard.toml:2: {unheard}"));
+    }
     assert!(read("[logins]\nslow_answer = \"4999ms\"").is_ok());
     refused(
         "[sessions]\ntombstone_life = \"900years\"",

@@ -10,7 +10,7 @@ use std::{
 
 use super::credit::{Credit, Spent};
 use crate::{
-    batch::{Batch, BatchBuilder},
+    batch::{Batch, BatchBuilder, BatchSize},
     commons::Commons,
     name::{Epoch, NameError, NameRules, SubscriptionHandle, TopicName},
     receipt::Sequences,
@@ -18,6 +18,8 @@ use crate::{
     wire::{DeliverNack, Disconnect, PREFIX, Publish, SubscribeRequest, UnsubscribeRequest},
 };
 
+/// Memory a chunk may take for what its topics had the last time, in bytes: what one read brings.
+const FORESEEN: usize = 64 << 10;
 /// Names kept by a reader, so that each is checked once; at the bound it starts again.
 const NAMES: usize = 4_096;
 
@@ -78,16 +80,28 @@ pub(crate) struct Chunker {
     own: Room,
     /// A slot for each topic name seen; slots are reused by every chunk.
     slots: HashMap<Box<[u8]>, usize>,
-    topics: Vec<TopicName>,
-    last: Option<usize>,
-    open: Vec<Option<Open>>,
+    topics: Vec<Slot>,
+    last: usize,
     order: Vec<usize>,
+    /// Bytes of batches that were opened as large as the last one of their topic.
+    foreseen: usize,
     misnamed: Vec<(Sequences, NameError)>,
     /// By subscription: a client may name as many as it likes, whether or not it has them.
     acks: BTreeMap<SubscriptionHandle, u64>,
     first: u64,
     count: u64,
     bytes: u64,
+}
+
+/// A topic name that a connection publishes to.
+#[derive(Debug)]
+struct Slot {
+    name: TopicName,
+    /// The slot of the publish that came after one of this topic the last time: who repeats, repeats an order.
+    next: usize,
+    /// What the last batch of it took, so that the next one need not grow into its size.
+    size: BatchSize,
+    open: Option<Open>,
 }
 
 #[derive(Debug)]
@@ -106,9 +120,9 @@ impl Chunker {
             own: Room::new(u64::MAX),
             slots: HashMap::new(),
             topics: Vec::new(),
-            last: None,
-            open: Vec::new(),
+            last: 0,
             order: Vec::new(),
+            foreseen: 0,
             misnamed: Vec::new(),
             acks: BTreeMap::new(),
             first: 0,
@@ -130,10 +144,13 @@ impl Chunker {
         self.count += 1;
         self.bytes += (PREFIX + publish.length()) as u64;
         match self.slot(publish.topic) {
-            Ok(slot) => {
-                let open = self.open[slot].get_or_insert_with(|| {
-                    self.order.push(slot);
-                    Open { batch: BatchBuilder::new(self.topics[slot].clone()), sequences: Sequences::default() }
+            Ok(at) => {
+                let slot = &mut self.topics[at];
+                let open = slot.open.get_or_insert_with(|| {
+                    self.order.push(at);
+                    let expected = slot.size.if_within(FORESEEN - self.foreseen);
+                    self.foreseen += expected.bytes();
+                    Open { batch: BatchBuilder::new(slot.name.clone(), expected), sequences: Sequences::default() }
                 });
                 open.batch.push(publish);
                 open.sequences.push(publish.sequence);
@@ -149,23 +166,25 @@ impl Chunker {
         }
     }
 
-    /// Consecutive publishes mostly go to the same topic, or to one seen before.
+    /// Most publishes go to the topic that came after the one before the last time; only where one does not is it looked up.
     fn slot(&mut self, topic: &[u8]) -> Result<usize, NameError> {
-        if let Some(last) = self.last
-            && self.topics[last].as_str().as_bytes() == topic
-        {
-            return Ok(last);
-        }
-        let slot = if let Some(slot) = self.slots.get(topic) {
-            *slot
-        } else {
-            self.topics.push(TopicName::from_bytes(topic, &self.rules)?);
-            self.open.push(None);
-            self.slots.insert(topic.into(), self.topics.len() - 1);
-            self.topics.len() - 1
+        let is_it = |at: &usize| self.topics.get(*at).is_some_and(|slot| slot.name.as_str().as_bytes() == topic);
+        let expected = self.topics.get(self.last).map(|slot| slot.next).filter(is_it);
+        let at = match expected.or_else(|| self.slots.get(topic).copied()) {
+            Some(at) => at,
+            None => {
+                let at = self.topics.len();
+                let name = TopicName::from_bytes(topic, &self.rules)?;
+                self.topics.push(Slot { name, next: at, size: BatchSize::default(), open: None });
+                self.slots.insert(topic.into(), at);
+                at
+            }
         };
-        self.last = Some(slot);
-        Ok(slot)
+        if expected.is_none() {
+            self.topics[self.last].next = at;
+        }
+        self.last = at;
+        Ok(at)
     }
 
     /// Takes an acknowledgement in. They are cumulative: of each subscription the furthest counts.
@@ -192,7 +211,9 @@ impl Chunker {
         let now = Commons::now();
         let mut groups = Vec::with_capacity(self.order.len());
         for slot in self.order.drain(..) {
-            if let Some(open) = self.open[slot].take() {
+            let slot = &mut self.topics[slot];
+            if let Some(open) = slot.open.take() {
+                slot.size = open.batch.size();
                 let batch = open.batch.seal(now);
                 let bytes = batch.footprint() as u64;
                 let ingress = Unaccepted { _broker: self.ingress.take(bytes), _connection: self.own.take(bytes) };
@@ -202,8 +223,7 @@ impl Chunker {
         if self.topics.len() >= NAMES {
             self.slots.clear();
             self.topics.clear();
-            self.open.clear();
-            self.last = None;
+            self.last = 0;
         }
         let chunk = Chunk {
             epoch: self.epoch,
@@ -215,7 +235,7 @@ impl Chunker {
             request,
             spent: self.credit.spend(self.count, self.bytes),
         };
-        (self.first, self.count, self.bytes) = (0, 0, 0);
+        (self.first, self.count, self.bytes, self.foreseen) = (0, 0, 0, 0);
         Some(chunk)
     }
 }
@@ -384,6 +404,6 @@ mod tests {
             let chunk = chunker.close(None).unwrap();
             assert_eq!(chunk.groups[0].batch.topic().as_str(), format!("t/{n}"));
         }
-        assert!(chunker.slots.len() <= NAMES && chunker.topics.len() <= NAMES && chunker.open.len() <= NAMES);
+        assert!(chunker.slots.len() <= NAMES && chunker.topics.len() <= NAMES);
     }
 }

@@ -35,7 +35,7 @@ use crate::{
     limits::Limit,
     name::Epoch,
     net::ReadHalf,
-    wire::{self, ClientFrame, Code, Kind, RawFrame, ServerFrame, WireError},
+    wire::{self, ClientFrame, Code, Kind, Publish, RawFrame, ServerFrame, WireError},
 };
 
 /// The size of a pooled buffer: what one read brings at the most.
@@ -402,12 +402,31 @@ fn take_frame(
     outbound: &Outbound,
     send: &mut impl FnMut(Chunk),
 ) -> Result<(), ReadEnd> {
+    if raw.kind == Kind::Publish {
+        take_publish(&Publish::decode(raw)?, chunker, send);
+        return Ok(());
+    }
+    take_rare_frame(raw, chunker, outbound, send)
+}
+
+fn take_publish(publish: &Publish<'_>, chunker: &mut Chunker, send: &mut impl FnMut(Chunk)) {
+    if !chunker.continues(publish.sequence) || chunker.bytes() >= CHUNK_BYTES {
+        chunker.close(None).into_iter().for_each(send);
+    }
+    chunker.publish(publish);
+}
+
+/// Takes a frame of any kind: through an enum as large as the largest of them, which a message should not be moved through.
+#[inline(never)]
+fn take_rare_frame(
+    raw: RawFrame<'_>,
+    chunker: &mut Chunker,
+    outbound: &Outbound,
+    send: &mut impl FnMut(Chunk),
+) -> Result<(), ReadEnd> {
     let request = match ClientFrame::decode(raw)? {
         ClientFrame::Publish(publish) => {
-            if !chunker.continues(publish.sequence) || chunker.bytes() >= CHUNK_BYTES {
-                chunker.close(None).into_iter().for_each(send);
-            }
-            chunker.publish(&publish);
+            take_publish(&publish, chunker, send);
             return Ok(());
         }
         ClientFrame::DeliverAck(ack) => {

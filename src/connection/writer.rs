@@ -144,7 +144,7 @@ impl Writer {
                 None => limits.stall_after,
                 Some(deadline) => limits.stall_after.min(deadline.saturating_duration_since(Instant::now())),
             };
-            let wrote = match time::timeout(left_for_it, self.socket.write_vectored(left)).await {
+            let wrote = match time::timeout(left_for_it, write_some(&mut self.socket, left)).await {
                 Err(_) => return Err(CloseReason::Stalled),
                 Ok(Err(error)) => return Err(close_reason(&error)),
                 Ok(Ok(0)) => return Err(CloseReason::PeerClosed),
@@ -180,6 +180,14 @@ impl Writer {
         if self.scratch.capacity() > SCRATCH {
             self.scratch = Vec::new();
         }
+    }
+}
+
+/// Writes once. Few small frames are one slice, and the system takes a slice for less than a list of one.
+async fn write_some(socket: &mut WriteHalf, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    match slices {
+        [one] => socket.write(one).await,
+        many => socket.write_vectored(many).await,
     }
 }
 

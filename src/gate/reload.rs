@@ -76,7 +76,7 @@ impl Gate {
 
 impl Source {
     fn read(&self, shared: &Commons) -> Result<(Preview, Config), String> {
-        let read = self.read.get().ok_or("this broker was started without a configuration file; there is none to read again")?;
+        let read = self.read.get().ok_or("this broker was started without a configuration file")?;
         let config = read()?;
         config.validate().map_err(|error| error.to_string())?;
         let before = shared.access.current();

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::run::{cut_out, settle};
 pub(crate) use self::{poison::Poison, run::Run};
 use crate::{
     batch::Batch,
@@ -38,6 +39,13 @@ pub(crate) struct Bounds {
     pub(crate) hold: Duration,
 }
 
+impl Bounds {
+    /// What may be sent to a client that has to acknowledge it.
+    fn window(&self) -> Size {
+        Size { messages: self.window_messages, bytes: self.window_bytes }
+    }
+}
+
 /// The most bytes of records that are taken as one run: a `Deliver` frame is cut there, but carries at least one message.
 const RUN_BYTES: u64 = 1 << 20;
 
@@ -49,6 +57,8 @@ pub(crate) struct Queue<R> {
     waiting: VecDeque<Run>,
     flight: Size,
     wait: Size,
+    /// What may be in flight.
+    window: Size,
     /// The number of the next message to be appended.
     next: u64,
     /// The highest number ever taken.
@@ -147,6 +157,7 @@ impl<R> Queue<R> {
             waiting: VecDeque::new(),
             flight: Size::default(),
             wait: Size::default(),
+            window: bounds.window(),
             next: 1,
             taken: 0,
             written: 0,
@@ -252,8 +263,8 @@ impl<R> Queue<R> {
                 self.drop_front(alike, now, DropReason::Expired);
                 continue;
             }
-            let room = messages.min(self.bounds.window_messages.saturating_sub(self.flight.messages)).min(u64::from(alike));
-            let window_bytes = self.bounds.window_bytes.saturating_sub(self.flight.bytes);
+            let room = messages.min(self.window.messages.saturating_sub(self.flight.messages)).min(u64::from(alike));
+            let window_bytes = self.window.bytes.saturating_sub(self.flight.bytes);
             let len = head.fits(room, bytes.min(window_bytes).min(RUN_BYTES), self.flight.messages == 0);
             if len == 0 {
                 return room > 0 && head.fits(1, window_bytes.min(RUN_BYTES), false) > 0;
@@ -275,6 +286,17 @@ impl<R> Queue<R> {
             out.push(Run { returns: std::mem::take(&mut self.replay.untold), ..run });
         }
         false
+    }
+
+    /// From now on writing settles, or it does not. Where it does, nobody is waited for: in flight is what has not been written,
+    /// and may be half of what the queue holds. The other half is for what comes, if the oldest must go.
+    pub(crate) fn settle_by_writing(&mut self, settles: bool) {
+        let Size { messages, bytes } = self.bounds.window();
+        self.window = if settles {
+            Size { messages: messages.max(self.bounds.messages / 2), bytes: bytes.max(self.bounds.bytes / 2) }
+        } else {
+            Size { messages, bytes }
+        };
     }
 
     /// True if something waits.
@@ -547,44 +569,4 @@ impl<R> Queue<R> {
         let untold = std::mem::take(&mut self.dropped.untold);
         Dropped::REASONS.into_iter().zip(untold).filter(|(_, messages)| *messages > 0)
     }
-}
-
-/// Removes everything up to `number`.
-fn settle(runs: &mut VecDeque<Run>, size: &mut Size, number: u64) {
-    while let Some(run) = runs.front_mut()
-        && run.first <= number
-    {
-        size.sub(run);
-        match run.split_at_number(number + 1) {
-            Some(rest) => {
-                size.add(&rest);
-                *run = rest;
-            }
-            None => {
-                runs.pop_front();
-            }
-        }
-    }
-}
-
-/// Takes the one message `number` out.
-fn cut_out(runs: &mut VecDeque<Run>, size: &mut Size, number: u64) -> Option<Run> {
-    let at = runs.iter().position(|run| run.first <= number && number <= run.last())?;
-    let mut before = runs.remove(at)?;
-    size.sub(&before);
-    let mut found = match before.split_at_number(number) {
-        Some(found) => {
-            size.add(&before);
-            runs.insert(at, before);
-            found
-        }
-        None => before,
-    };
-    if found.len > 1 {
-        let after = found.split_off(1);
-        size.add(&after);
-        let at = runs.iter().position(|run| run.first > number).unwrap_or(runs.len());
-        runs.insert(at, after);
-    }
-    Some(found)
 }

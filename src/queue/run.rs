@@ -1,8 +1,9 @@
 //! A run: consecutive messages of one batch in one queue. Queues hold runs, so that appending a batch costs the same for one
 //! message and for a thousand.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use super::Size;
 use crate::batch::Batch;
 
 /// `len` messages of `batch` from `start` on, numbered from `first` on in their queue.
@@ -75,4 +76,44 @@ impl Run {
         let alike = (0..self.len).take_while(|i| self.batch.is_expired(self.start + i, now) == expired).count();
         (alike as u32, expired)
     }
+}
+
+/// Removes everything up to `number`.
+pub(super) fn settle(runs: &mut VecDeque<Run>, size: &mut Size, number: u64) {
+    while let Some(run) = runs.front_mut()
+        && run.first <= number
+    {
+        size.sub(run);
+        match run.split_at_number(number + 1) {
+            Some(rest) => {
+                size.add(&rest);
+                *run = rest;
+            }
+            None => {
+                runs.pop_front();
+            }
+        }
+    }
+}
+
+/// Takes the one message `number` out.
+pub(super) fn cut_out(runs: &mut VecDeque<Run>, size: &mut Size, number: u64) -> Option<Run> {
+    let at = runs.iter().position(|run| run.first <= number && number <= run.last())?;
+    let mut before = runs.remove(at)?;
+    size.sub(&before);
+    let mut found = match before.split_at_number(number) {
+        Some(found) => {
+            size.add(&before);
+            runs.insert(at, before);
+            found
+        }
+        None => before,
+    };
+    if found.len > 1 {
+        let after = found.split_off(1);
+        size.add(&after);
+        let at = runs.iter().position(|run| run.first > number).unwrap_or(runs.len());
+        runs.insert(at, after);
+    }
+    Some(found)
 }

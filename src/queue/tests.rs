@@ -36,7 +36,7 @@ fn batch(messages: &[Made], now: Instant) -> Arc<Batch> {
 }
 
 fn batch_of(topic: &str, messages: &[Made], now: Instant) -> Arc<Batch> {
-    let mut builder = crate::batch::BatchBuilder::new(topic.parse().unwrap());
+    let mut builder = crate::batch::BatchBuilder::new(topic.parse().unwrap(), crate::batch::BatchSize::default());
     for made in messages {
         let ttl = made.ttl.map(|ttl| ttl.as_millis().to_string());
         let headers = headers_from(ttl.iter().map(|ttl| (Headers::TTL_MS, ttl.as_str()))).unwrap();
@@ -96,6 +96,24 @@ fn the_window_is_filled_and_moves_with_the_acknowledgements() {
     assert_eq!(send(&mut queue, now), [0_u64; 0]);
     assert_eq!(queue.ack(2), Some(2));
     assert_eq!(send(&mut queue, now), [5, 6]);
+}
+
+/// I5: where nobody is waited for, half of what a queue may hold is in flight, and the newest have the other half.
+#[test]
+fn where_writing_settles_the_window_is_half_of_the_queue() {
+    let (mut queue, now) = live(6);
+    queue.settle_by_writing(true);
+    assert_eq!(send(&mut queue, now), [1, 2, 3, 4, 5]);
+    for _ in 0..3 {
+        assert_eq!(queue.append(&plain(3, now), 0, || None, now), Appended::Fits);
+    }
+    assert_eq!(dropped(&mut queue), [(DropReason::QueueFull, 5)]);
+    assert_eq!(queue.ack(5), Some(5));
+    assert_eq!(send(&mut queue, now), [11, 12, 13, 14, 15]);
+    queue.settle_by_writing(false);
+    queue.ack(15);
+    queue.append(&plain(6, now), 0, || None, now);
+    assert_eq!(send(&mut queue, now), [16, 17, 18, 19]);
 }
 
 /// A message of more than the window goes alone, so that it goes at all.

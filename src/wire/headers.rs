@@ -58,11 +58,13 @@ impl<'a> Headers<'a> {
     }
 
     /// True if there are none.
+    #[inline]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
     /// The bytes as they stand in a frame.
+    #[inline]
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
     }
@@ -81,7 +83,11 @@ impl<'a> Headers<'a> {
     }
 
     /// How long the message may wait in a queue or backlog, counted from its acceptance.
+    #[inline]
     pub fn ttl(self) -> Option<Duration> {
+        if self.is_empty() {
+            return None;
+        }
         self.get(Self::TTL_MS)?.parse().ok().map(Duration::from_millis)
     }
 }

@@ -19,7 +19,13 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
-    pub(super) fn decode(raw: RawFrame<'a>) -> Result<Self, WireError> {
+    /// What a Publish frame says; a reader of many takes this way past [`ClientFrame`](super::ClientFrame), which is as large as
+    /// the largest frame.
+    ///
+    /// # Errors
+    /// A body that is not a Publish's.
+    #[inline]
+    pub(crate) fn decode(raw: RawFrame<'a>) -> Result<Self, WireError> {
         let mut reader = Reader::new(Kind::Publish, raw.body);
         let sequence = reader.u64("sequence")?;
         let topic = reader.short_bytes("topic")?;
@@ -43,6 +49,7 @@ impl<'a> Publish<'a> {
     }
 
     /// What its frame's length field says: to compare with the frame limit before sending.
+    #[inline]
     pub fn length(&self) -> usize {
         2 + 8 + 2 + self.topic.len() + self.headers.as_bytes().len() + self.payload.len()
     }
@@ -53,6 +60,7 @@ impl<'a> Publish<'a> {
     }
 
     /// Appends its bytes as a record of a [`super::Deliver`].
+    #[inline]
     pub fn write_record(&self, out: &mut Vec<u8>) {
         out.push(if self.headers.is_empty() { 0 } else { HAS_HEADERS });
         out.extend_from_slice(self.headers.as_bytes());

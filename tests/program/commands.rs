@@ -46,6 +46,24 @@ fn the_default_configuration_is_printed_and_checked() {
     assert_eq!(lines, ["c.toml:1:", "c.toml:3:", "c.toml:4:"], "{told}");
 }
 
+/// Emptied while it is saved, a file must not let everybody in; one that says so in a comment means the defaults.
+#[test]
+fn an_empty_configuration_is_refused_with_its_reason() {
+    let state = tempfile::tempdir().unwrap();
+    let check = |written: &str| {
+        std::fs::write(state.path().join("c.toml"), written).unwrap();
+        let mut command = cordboard(state.path(), "");
+        command.args(["config", "--check", "c.toml"]).current_dir(state.path()).output().unwrap()
+    };
+    for empty in ["", "\n", "\u{feff} \n"] {
+        let output = check(empty);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said.contains("c.toml is empty, as a file is that was cut short") && said.contains("write a comment"), "{said}");
+    }
+    assert_eq!(text(&check("# the defaults\n").stdout), "c.toml is sound\n  it says nothing else than the default\n");
+}
+
 /// A file is one message, an argument too, and each comes as often as it was to be published.
 #[test]
 fn a_message_is_published_whole_and_as_often_as_wanted() {
@@ -101,6 +119,33 @@ fn a_sub_that_runs_out_of_time_has_its_own_code() {
     assert_eq!((enough.status.code(), &*text(&enough.stdout)), (Some(0), "two\n"));
 }
 
+/// Whoever wants a few of many loses the others, unless the session has a name; and is told.
+#[test]
+fn a_sub_that_has_enough_says_what_goes_with_its_session() {
+    let serve = Serve::start();
+    let fill = |topic: &str| assert!(serve.run(&["pub", topic, "x", "--count", "20"]).status.success());
+    fill("t");
+    let output = serve.run(&["sub", "t", "--count", "5"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "x\n".repeat(5)));
+    let told = text(&output.stderr);
+    // The last of them may still be on their way.
+    let left = told.strip_prefix("at least ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+    assert!(left.is_some_and(|left: u32| (1..=15).contains(&left)), "{told}");
+    assert!(told.ends_with("lost with this session; --name NAME keeps them for the next sub\n"), "{told}");
+    fill("t");
+    let quiet = serve.run(&["sub", "t", "--count", "5", "--quiet"]);
+    assert_eq!((quiet.status.code(), text(&quiet.stderr)), (Some(0), String::new()));
+    // As many as there are: nothing is left to tell of.
+    fill("t");
+    let all = serve.run(&["sub", "t", "--count", "20"]);
+    assert_eq!((all.stdout.len(), text(&all.stderr)), (40, String::new()));
+    fill("t");
+    let named = |count| serve.run(&["sub", "t", "--name", "n", "--count", count, "--timeout", "1m"]);
+    let told = text(&named("5").stderr);
+    assert!(told.starts_with("new session ") && told.lines().count() == 1, "{told}");
+    assert_eq!(named("15").stdout.len(), 30);
+}
+
 /// Lines that end when their reader wants them to are a success; how many the broker has is said.
 #[test]
 fn an_interrupted_pub_says_what_was_acknowledged() {
@@ -131,7 +176,8 @@ fn a_message_that_is_refused_is_named() {
     let said = text(&output.stderr);
     let start = "cordboard: 1 of 2 messages was not accepted; it is number 2: a message of ";
     assert!(said.starts_with(start) && said.ends_with("send less in one message\n"), "{said}");
-    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("over the broker's limit of 1048576 (connections.max_frame_bytes)"), "{said}");
+    assert_eq!(output.status.code(), Some(4));
     drop(lines);
 }
 

@@ -1,7 +1,7 @@
 //! What a mistake is answered, by the real program: the words alone must be enough to mend it, and scripts can tell why it
 //! ended by the code.
 
-use std::{net::TcpListener, path::Path, process::Command};
+use std::{io::Write, net::TcpListener, path::Path, process::Command};
 
 use super::{Serve, cordboard, text};
 
@@ -49,6 +49,10 @@ fn a_command_line_that_makes_no_sense_is_told_what_would() {
         ("ping --user ana", &["there is no password for user ana", "CORDBOARD_PASSWORD"]),
         ("pub t --count 2", &["--count repeats one message", "lines are read once"]),
         ("sub t --timeout 5", &["write for example 500ms, 90s or 2h"]),
+        ("sub t --timeout five", &["'five'", "a time is a number and its unit"]),
+        ("sub t --count x", &["'x'", "write a whole number from 1, for example 10"]),
+        ("pub t x --count 0", &["'0'", "write a whole number from 1"]),
+        ("--demo-seed x", &["'x'", "write a whole number, for example 7"]),
         ("sub t --format json --topic always", &["--topic is for --format text"]),
         ("sub t --format xml", &["text, json, raw"]),
         ("bench 1to2", &["'1to2'", "1to1, fanout", "cordboard bench --help"]),
@@ -98,7 +102,8 @@ fn a_mistake_in_the_configuration_has_its_line() {
     let state = tempfile::tempdir().unwrap();
     std::fs::write(state.path().join("c.toml"), "[queues]\nmax_mesages = 1\n[sesions]\n").unwrap();
     let first = ["c.toml:2: unknown key `max_mesages` in [queues]; did you mean `max_messages`?"];
-    fails(program(state.path(), "serve --config c.toml"), 2, &first);
+    let more = [first[0], "; 1 more, which \"cordboard config --check c.toml\" tells\n"];
+    fails(program(state.path(), "serve --config c.toml"), 2, &more);
     fails(program(state.path(), "--config c.toml"), 2, &first);
     fails(program(state.path(), "rights --config c.toml --as ana publish t"), 2, &first);
     let mut by_environment = program(state.path(), "serve");
@@ -129,6 +134,28 @@ fn a_broker_that_is_not_there_is_told_how_to_start_one() {
     let mut command = cordboard(state.path(), &silent.local_addr().unwrap().to_string());
     command.args(["ping", "--timeout", "200ms"]);
     fails(command, 3, &["no broker answered at", "within 200ms"]);
+}
+
+/// What answers there speaks another language: of that nobody is told frame by frame.
+#[test]
+fn who_answers_and_is_no_broker_is_told_as_one() {
+    let state = tempfile::tempdir().unwrap();
+    for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-x\r\n", "\0\0\0\x01x", "\0\0\0\x02\x7f\0"] {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap().to_string();
+        let answering = std::thread::spawn(move || {
+            let (mut connection, _) = other.accept().unwrap();
+            connection.write_all(answer.as_bytes()).unwrap();
+            // Until it has been read, and the client has gone.
+            std::io::copy(&mut connection, &mut std::io::sink()).ok();
+        });
+        let mut command = cordboard(state.path(), &address);
+        command.arg("ping");
+        let said =
+            format!("cordboard: {address} is no cordboard broker: its first bytes are no frame; name another with --server\n");
+        fails(command, 3, &[&said]);
+        answering.join().unwrap();
+    }
 }
 
 #[test]
@@ -169,7 +196,9 @@ fn who_is_refused_is_told_why() {
     };
     fails(client("ping", ""), 4, &["(401)", "say who you are with --user and CORDBOARD_PASSWORD"]);
     fails(client("ping --user ana", "wrong"), 4, &["(401)", "are --user and CORDBOARD_PASSWORD right?"]);
-    fails(client("pub t x --user ana", "correct horse"), 4, &["1 of 1 messages was not accepted", "(403)"]);
+    let refused = ["1 of 1 messages was not accepted", "refused the message to t: ", "(403)"];
+    fails(client("pub t x --user ana", "correct horse"), 4, &refused);
+    fails(client("sub t/1 u/# --user ana", "correct horse"), 4, &["refused the subscription to t/1: ", "(403)"]);
     let mut by_environment = client("ping", "correct horse");
     assert!(by_environment.env("CORDBOARD_USER", "ana").output().unwrap().status.success());
 }
@@ -178,6 +207,25 @@ fn who_is_refused_is_told_why() {
 fn password(state: &Path) -> std::fs::File {
     std::fs::write(state.join("password"), "correct horse\n").unwrap();
     std::fs::File::open(state.join("password")).unwrap()
+}
+
+/// What no broker or not this one takes is a limit, wherever it is noticed.
+#[test]
+fn a_message_that_is_too_large_hits_a_limit() {
+    let serve = Serve::start();
+    let file = serve.state.path().join("large");
+    for (bytes, words) in [
+        (3_000_000, "over the broker's limit of 1048576 (connections.max_frame_bytes); send less in one message"),
+        ((16 << 20) + 1, "has more than 16777216 bytes, the most that connections.max_frame_bytes can be"),
+    ] {
+        std::fs::write(&file, vec![b'x'; bytes]).unwrap();
+        fails(serve.client(&["pub", "t", "--file", file.to_str().unwrap()]), 4, &[words]);
+    }
+    let mut lines = serve.client(&["pub", "t"]);
+    lines.stdin(std::fs::File::open(&file).unwrap());
+    let output = lines.output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!(text(&output.stderr), "cordboard: line 1 has more than 1048576 bytes; publish it by itself, with --file\n");
 }
 
 #[test]

@@ -92,28 +92,28 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub(crate) payload: Option<usize>,
     /// Publish this many messages in all [default: 5000000 for 1to1 and fanin, 2000000 for topics and pairs, 300000 for fanout, 100000 for offline]
-    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "duration")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = values::count::<u64>, conflicts_with = "duration")]
     pub(crate) count: Option<u64>,
     /// Publish, or be idle, for this time, for example 1m [default: 10s where there is a rate, and for idle]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) duration: Option<Duration>,
     /// How many publishers, subscribers or pairs [default: 100; trickle: 50; connections: 10000; latency: 1, or 100 in company]
-    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = values::count::<usize>)]
     pub(crate) clients: Option<usize>,
     /// How many topics one connection publishes to [default: 16]
-    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = values::count::<usize>)]
     pub(crate) topics: Option<usize>,
     /// Messages a second, of each publisher [default: 1000; trickle: 500; beside a flood: 10; beside a drain: 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = values::up_to::<1_000_000>)]
     pub(crate) rate: Option<u32>,
     /// Have this company meanwhile, and measure the same without it in turn
     #[arg(long, value_enum, value_name = "COMPANY")]
     pub(crate) beside: Option<Company>,
     /// How many dead letters are drained [default: 1000000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) letters: Option<u64>,
     /// Messages that publishers may be ahead of their slowest subscriber [default: 100000, or 16 MiB of them]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) window: Option<u64>,
     /// What settles a delivery; publishers are always acknowledged [default: none]
     #[arg(long, value_enum, value_name = "MODE")]
@@ -125,7 +125,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) other_topics: usize,
     /// Measure so often, each time with a broker that has just been started, and print medians
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::up_to::<1_000>)]
     pub(crate) rounds: u32,
     /// Measure something else in turn, and print ratios
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "server")]
@@ -134,7 +134,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "HOST[:PORT]", value_parser = values::server)]
     pub(crate) server: Option<String>,
     /// Its process on this machine, to read its CPU time and memory
-    #[arg(long, value_name = "PID", requires = "server", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "PID", requires = "server", value_parser = values::count::<u32>)]
     pub(crate) pid: Option<u32>,
     #[arg(long, value_name = "NAME", requires = "server")]
     #[arg(help = "Who to be at --server; the password comes from CORDBOARD_PASSWORD")]

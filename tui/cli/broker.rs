@@ -26,8 +26,8 @@ pub(crate) struct ServeArgs {
     /// their names begin with demo-
     #[arg(long)]
     pub(crate) demo: bool,
-    /// Let the demo draw other lots
-    #[arg(long, value_name = "N", hide = true)]
+    /// With --demo: let it draw other lots, the same ones for the same number
+    #[arg(long, value_name = "N", value_parser = values::seed)]
     pub(crate) demo_seed: Option<u64>,
 }
 

@@ -27,7 +27,7 @@ Examples:
 pub(super) const SUB: &str = "\
 Examples:
   cordboard sub 'orders/#' --name billing
-  cordboard sub numbers --count 10 --timeout 5s --quiet
+  cordboard sub numbers --name tens --count 10 --timeout 5s
   cordboard sub invoices/7 --count 1 --format raw > copy.pdf";
 
 pub(super) const PING: &str = "\

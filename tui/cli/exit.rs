@@ -10,7 +10,7 @@ use cordboard::{
 };
 
 use super::ServerArgs;
-use crate::commands::grouped;
+use crate::commands::{InputError, grouped};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,8 @@ impl Exit {
             return if matches!(error, ConnectError::Refused { .. }) { Self::Refused } else { Self::CannotConnect };
         }
         let publish = error.downcast_ref::<PublishError>().or(error.downcast_ref::<NotAccepted>().map(|failure| &failure.first));
-        let refused = matches!(publish, Some(PublishError::Refused { .. }))
+        let refused = matches!(publish, Some(PublishError::Refused { .. } | PublishError::TooLarge { .. }))
+            || matches!(error.downcast_ref(), Some(InputError::TooLarge { .. } | InputError::LongLine { .. }))
             || matches!(error.downcast_ref(), Some(SubscribeError::Refused { .. }));
         if refused { Self::Refused } else { Self::Failed }
     }
@@ -90,7 +91,8 @@ impl NotConnected {
             (ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. }, _) => {
                 " start one with \"cordboard serve\", or name another with --server"
             }
-            (ConnectError::ClosedEarly { .. } | ConnectError::NotABroker { .. }, _) => " name another with --server",
+            (ConnectError::ClosedEarly { .. }, _) => " name another with --server",
+            (ConnectError::NotABroker { .. }, _) => "; name another with --server",
             (ConnectError::Refused { code: Code::Unauthorized, .. }, None) => {
                 "; say who you are with --user and CORDBOARD_PASSWORD"
             }
@@ -140,11 +142,11 @@ mod tests {
             "no broker answered at a within 1s 500ms; is the address right? start one with \"cordboard serve\", or name another with --server"
         );
         assert_eq!(Exit::of(&timed_out.into()), Exit::CannotConnect);
-        let first = PublishError::Refused { code: Code::Forbidden, reason: "no right".to_owned() };
+        let first = PublishError::Refused { topic: "t".to_owned(), code: Code::Forbidden, reason: "no right".to_owned() };
         let refused = NotAccepted { failed: 1, all: 2, number: 2, first };
         assert_eq!(
             refused.to_string(),
-            "1 of 2 messages was not accepted; it is number 2: the broker refused the message: no right (403)"
+            "1 of 2 messages was not accepted; it is number 2: the broker refused the message to t: no right (403)"
         );
         assert_eq!(Exit::of(&refused.into()), Exit::Refused);
         assert_eq!(Exit::of(&anyhow::anyhow!("else")), Exit::Failed);

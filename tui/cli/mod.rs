@@ -66,6 +66,9 @@ pub(crate) enum Command {
     ///
     /// The message is an argument, a file, or each line of the standard input. The exit code is 0 only if the broker has accepted
     /// all of them; at the first one that it refuses, no more are read. How many there were is said on the standard error.
+    ///
+    /// A topic that nobody has subscribed to keeps its last messages for whoever is the first: 1,000 of them for 10 minutes, unless
+    /// the configuration says otherwise (`topics.backlog_messages`, `topics.backlog_life`).
     #[command(after_help = MORE, after_long_help = examples::PUB)]
     Pub(PubArgs),
     /// Print messages as they come
@@ -201,7 +204,7 @@ pub(crate) struct PubArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// Publish the message this many times
-    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, short = 'n', value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) count: Option<u64>,
     /// What the broker's operator sees this client as
     #[arg(long, value_name = "NAME", default_value = "cordboard-pub")]
@@ -228,8 +231,8 @@ pub(crate) struct SubArgs {
     /// Keep the session under this name, and resume it the next time: what comes in between is not missed
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<ClientName>,
-    /// Stop after this many messages
-    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Stop after this many messages; without --name, what else has come goes with the session
+    #[arg(long, short = 'n', value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) count: Option<u64>,
     /// Stop after this time (for example 5s); exit code 5 if --count messages have not come by then
     #[arg(long, value_name = "TIME", value_parser = values::duration)]

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    str::FromStr,
     time::Duration,
 };
 
@@ -9,9 +10,10 @@ use cordboard::{name::ClientName, wire::DEFAULT_PORT};
 
 /// `IP:PORT`, or an IP alone for the default port.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).filter(|text| is_ipv6(text)).unwrap_or(text);
     let address = text.parse().ok();
     address
-        .or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)))
+        .or_else(|| bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)))
         .ok_or_else(|| "give an IP address, with a port if it is not 2673: 127.0.0.1, 0.0.0.0:5000 or [::]:2673".to_owned())
 }
 
@@ -55,12 +57,23 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "write for example 256, 4KiB or 1MiB".to_owned())
 }
 
-pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "write a whole number from 1".to_owned())
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "a time is a number and its unit; write for example 500ms, 90s or 2h".to_owned())
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 500ms, 90s or 2h"))
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write a whole number, for example 7".to_owned())
+}
+
+/// How often, or how many: none is not meant.
+pub(super) fn count<N: FromStr + From<u8> + PartialOrd>(text: &str) -> Result<N, String> {
+    let count = text.parse().ok().filter(|count| *count >= N::from(1));
+    count.ok_or_else(|| "write a whole number from 1, for example 10".to_owned())
+}
+
+/// The same with a bound.
+pub(super) fn up_to<const MOST: u32>(text: &str) -> Result<u32, String> {
+    count(text).ok().filter(|count| *count <= MOST).ok_or_else(|| format!("write a whole number from 1 to {MOST}"))
 }
 
 #[cfg(test)]
@@ -70,6 +83,8 @@ mod tests {
     #[test]
     fn addresses_may_leave_out_the_port() {
         assert_eq!(listen_address("::1").unwrap().to_string(), "[::1]:2673");
+        assert_eq!(listen_address("[::1]").unwrap().to_string(), "[::1]:2673");
+        assert!(listen_address("[127.0.0.1]").is_err() && listen_address("[::1").is_err());
         assert_eq!(listen_address("0.0.0.0:0").unwrap().to_string(), "0.0.0.0:0");
         assert!(listen_address("localhost").unwrap_err().contains("IP address"));
     }
@@ -90,7 +105,6 @@ mod tests {
         for unsound in ["", "KiB", "1kb", "-1", "99999999999999MiB"] {
             assert!(size(unsound).unwrap_err().contains("4KiB"), "{unsound:?}");
         }
-        assert!(at_least_one("7") == Ok(7) && at_least_one("0").is_err());
     }
 
     #[test]
@@ -98,6 +112,13 @@ mod tests {
         assert_eq!(header("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
         assert!(header("a").is_err() && header("=b").is_err());
         assert_eq!(duration("90s").unwrap(), Duration::from_secs(90));
-        assert!(duration("90").unwrap_err().contains("90s"));
+        for unsound in ["90", "five", "", "5 apples", "-1s", "99999999999999999999s"] {
+            assert!(duration(unsound).unwrap_err().contains("90s"), "{unsound:?}");
+        }
+        assert_eq!((count("1"), up_to::<9>("9")), (Ok(1_u64), Ok(9)));
+        for unsound in ["0", "x", "", "-1", "1.5", "99999999999999999999"] {
+            assert!(count::<u64>(unsound).unwrap_err().contains("from 1"), "{unsound:?}");
+            assert!(up_to::<9>(unsound).unwrap_err().contains("from 1 to 9"), "{unsound:?}");
+        }
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     cli::{Command, NotConnected, ServerArgs, UsageError},
     signals::Signals,
 };
+pub(crate) use publish::InputError;
 
 /// Does what the command line asks for.
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {

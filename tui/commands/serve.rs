@@ -13,8 +13,6 @@ use cordboard::{Broker, Config, Handle, Printable, config::ConfigError, control:
 use tokio::runtime::Runtime;
 
 use super::{listening, runtime, say};
-#[cfg(feature = "console")]
-use crate::console::Options;
 use crate::{
     chronicle,
     cli::{ConsoleArgs, Exit, ServeArgs, UsageError},
@@ -23,6 +21,8 @@ use crate::{
     signals::{AskFirst, Signal, Signals},
     state_dir::StateDir,
 };
+#[cfg(feature = "console")]
+use crate::{console::Options, typed};
 
 /// How long tasks may take to notice that the broker has ended.
 const LAST_TASKS: Duration = Duration::from_secs(1);
@@ -133,14 +133,19 @@ fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// A file that is not there can be made.
+/// The mistake that says most, and how to go on: a file that is not there can be made, and further mistakes can be read.
 fn with_a_start(error: ConfigError, path: &Path) -> anyhow::Error {
-    match &error {
+    let file = path.display();
+    let help = match &error {
         ConfigError::Unreadable { why, .. } if why.kind() == io::ErrorKind::NotFound => {
-            UsageError(format!("{error}; \"cordboard config > {}\" makes one", path.display())).into()
+            format!("; \"cordboard config > {file}\" makes one")
         }
-        _ => error.into(),
-    }
+        _ => match Config::examine(path).map_or_else(|errors| errors.len(), |_| 0) {
+            0 | 1 => String::new(),
+            all => format!("; {} more, which \"cordboard config --check {file}\" tells", all - 1),
+        },
+    };
+    UsageError(format!("{error}{help}")).into()
 }
 
 /// As [`configure`], for a broker that runs already.
@@ -225,7 +230,7 @@ fn can_attend() -> bool {
 #[cfg(feature = "console")]
 fn attend(handle: &Handle, runtime: &Runtime, logging: &Logging, ask_first: &AskFirst, seat: &ConsoleArgs) {
     let operator = seat.operator.clone().unwrap_or_else(user);
-    let options = Options { operator, demo: seat.serve.demo, ascii: seat.ascii };
+    let options = Options { operator, program: typed::program(), demo: seat.serve.demo, ascii: seat.ascii };
     super::attend::attend(handle, runtime, &logging.screen, ask_first, &options);
 }
 

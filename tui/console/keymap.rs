@@ -352,11 +352,23 @@ pub(crate) static TABLE: &[Binding] = &[
 
 /// What `event` does in `contexts`.
 pub(crate) fn act(contexts: &[Context], event: &KeyEvent) -> Option<Act> {
-    if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) {
-        return None;
-    }
-    let stroke = Stroke { code: event.code, control: event.modifiers.contains(KeyModifiers::CONTROL) };
+    let stroke = stroke(event)?;
     of(contexts).find(|binding| binding.keys.contains(&stroke)).map(|binding| binding.act)
+}
+
+/// How the key of `event` is written, if it does anything in any view.
+pub(crate) fn elsewhere(event: &KeyEvent) -> Option<String> {
+    let stroke = stroke(event)?;
+    let binding = of(BODY).chain(of(&[Context::Panes])).find(|binding| binding.keys.contains(&stroke))?;
+    Some(match stroke {
+        Stroke { code: KeyCode::Char(c), control: false } => c.to_string(),
+        _ => binding.label.split(' ').next_back().unwrap_or_default().to_owned(),
+    })
+}
+
+fn stroke(event: &KeyEvent) -> Option<Stroke> {
+    let foreign = event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META);
+    (!foreign).then(|| Stroke { code: event.code, control: event.modifiers.contains(KeyModifiers::CONTROL) })
 }
 
 /// The lines of the table that hold in any of `contexts`.

@@ -33,6 +33,8 @@ pub(crate) use msg::Leave;
 pub(crate) struct Options {
     /// Who gives orders here: what the audit calls them.
     pub(crate) operator: String,
+    /// What to type to run this program.
+    pub(crate) program: String,
     /// Not all that is seen is real.
     pub(crate) demo: bool,
     /// Nothing but ASCII is drawn, whatever the environment says.

@@ -62,7 +62,7 @@ pub(super) fn run<S: Source>(source: &S, runtime: tokio::runtime::Handle, option
     let (outbox, inbox) = pump::channel()?;
     let mut screen = Screen::take()?;
     let mut state = State::new(options.operator, Theme::chosen(options.ascii, |name| std::env::var(name).ok()), screen.size()?);
-    state.demo = options.demo;
+    (state.demo, state.program) = (options.demo, options.program);
     let pump = runtime.spawn(pump::run(source.clone(), outbox.try_clone()?));
     let ticked = source.now().up.0 / TICK_MS;
     let (keys, typed) = (Keys::default(), Instant::now());

@@ -22,8 +22,9 @@ use std::net::SocketAddr;
 use cordboard::{Config, Handle};
 use tokio::task::JoinSet;
 
+pub(crate) use self::cast::PREFIX;
 use self::{
-    cast::{CAST, PREFIX, Part},
+    cast::{CAST, Part},
     life::Life,
     rng::Rng,
 };

@@ -34,7 +34,7 @@ async fn a_refusal_is_told_to_the_one_who_published_it() {
     let flush = soon(client.flush()).await.unwrap_err();
     assert_eq!(
         flush.to_string(),
-        "1 messages were not accepted, the first because the broker refused the message: no right to b (403)"
+        "1 messages were not accepted, the first because the broker refused the message to b: no right to b (403)"
     );
     soon(client.flush()).await.unwrap();
 }

@@ -89,7 +89,7 @@ async fn a_refused_subscription_says_why() {
         peer.say(ServerFrame::Error(ErrorFrame::new(Code::Forbidden, "no\u{1b}").to_request(1))).await;
     };
     let (answer, ()) = tokio::join!(client.subscribe_with("secret", options), refuse);
-    assert_eq!(answer.unwrap_err().to_string(), r"the broker refused the subscription: no\u{1b} (403)");
+    assert_eq!(answer.unwrap_err().to_string(), r"the broker refused the subscription to secret: no\u{1b} (403)");
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! What is measured is a process of its own on this machine; its CPU time is read from `/proc`, because on a small shared machine
 //! that is steadier than the clock on the wall. The load is two threads, however many connections there are: one publishes, one
-//! subscribes. Rounds of two brokers alternate, so that what changes on the machine meanwhile meets both.
+//! subscribes; company has two more, which stand back. Rounds of what is compared alternate, so that what changes on the machine
+//! meanwhile meets all.
 
 mod broker;
 mod cases;

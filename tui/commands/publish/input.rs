@@ -19,18 +19,20 @@ const MAX_MESSAGE: usize = 16 << 20;
 
 /// Why there is no message.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum InputError {
+pub(crate) enum InputError {
     #[error("cannot read {name}: {}", InWords(why))]
     Unreadable { name: String, why: io::Error },
-    #[error("{name} has more than {MAX_MESSAGE} bytes, which no message has; publish its parts")]
+    #[error("{name} has more than {MAX_MESSAGE} bytes, the most that connections.max_frame_bytes can be; publish its parts")]
     TooLarge { name: String },
+    #[error("line {number} has more than {max_bytes} bytes; publish it by itself, with --file")]
+    LongLine { number: u64, max_bytes: usize },
 }
 
 /// Messages to publish, one after the other.
 #[derive(Debug)]
 pub(super) enum Input {
     Message { payload: Bytes, left: u64 },
-    Lines(mpsc::Receiver<io::Result<Vec<u8>>>),
+    Lines(mpsc::Receiver<Result<Vec<u8>, InputError>>),
 }
 
 impl Input {
@@ -74,8 +76,7 @@ impl Input {
             }
             Self::Lines(lines) => {
                 let line = lines.recv().await.transpose();
-                let unreadable = |why| InputError::Unreadable { name: "the standard input".to_owned(), why };
-                Ok(line.map_err(unreadable)?.map(Bytes::from))
+                Ok(line?.map(Bytes::from))
             }
         }
     }
@@ -93,12 +94,13 @@ impl<R: BufRead> Lines<R> {
         Self { input, max_bytes, number: 0 }
     }
 
-    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn read(&mut self) -> Result<Option<Vec<u8>>, InputError> {
         let mut line = Vec::new();
         self.number += 1;
         // One more than a line may have, and its end.
         let bound = self.max_bytes as u64 + 2;
-        io::Read::take(&mut self.input, bound).read_until(b'\n', &mut line)?;
+        let unreadable = |why| InputError::Unreadable { name: "the standard input".to_owned(), why };
+        io::Read::take(&mut self.input, bound).read_until(b'\n', &mut line).map_err(unreadable)?;
         if line.is_empty() {
             return Ok(None);
         }
@@ -106,15 +108,14 @@ impl<R: BufRead> Lines<R> {
             line.pop();
         }
         if line.len() > self.max_bytes {
-            let why = format!("line {} has more than {} bytes, which no message has", self.number, self.max_bytes);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            return Err(InputError::LongLine { number: self.number, max_bytes: self.max_bytes });
         }
         Ok(Some(line))
     }
 }
 
 impl<R: BufRead> Iterator for Lines<R> {
-    type Item = io::Result<Vec<u8>>;
+    type Item = Result<Vec<u8>, InputError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
@@ -144,7 +145,8 @@ mod tests {
     fn a_line_that_is_too_long_is_named() {
         let mut lines = Lines::new(&b"ok\n123456789\n"[..], 8);
         assert_eq!(lines.next().unwrap().unwrap(), b"ok");
-        assert_eq!(lines.next().unwrap().unwrap_err().to_string(), "line 2 has more than 8 bytes, which no message has");
+        let error = lines.next().unwrap().unwrap_err().to_string();
+        assert_eq!(error, "line 2 has more than 8 bytes; publish it by itself, with --file");
     }
 
     #[tokio::test]

@@ -28,7 +28,8 @@ use crate::{
     cli::{Exit, PubArgs, UsageError},
     signals::Signals,
 };
-use input::{Input, InputError};
+use input::Input;
+pub(crate) use input::InputError;
 use tally::Tally;
 
 /// A single message is not worth waiting long for.

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn refused() -> PublishError {
-        PublishError::Refused { code: Code::Forbidden, reason: "no".to_owned() }
+        PublishError::Refused { topic: "t".to_owned(), code: Code::Forbidden, reason: "no".to_owned() }
     }
 
     #[test]

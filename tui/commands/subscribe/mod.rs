@@ -4,12 +4,13 @@
 //! the next `sub` of the same name.
 
 mod output;
+mod reader;
 
 use std::{
     io,
     pin::Pin,
     process::ExitCode,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -84,8 +85,12 @@ async fn print_messages(
         end = watching.run() => return Err(end.into()),
         () = until(deadline) => End::OutOfTime,
         _ = signals.next() => End::Asked,
+        () = reader::gone() => End::Asked,
     };
     unless_nobody_reads(printing.settle())?;
+    if args.name.is_none() && !args.quiet && printing.is_enough() {
+        tell_left(printing.left());
+    }
     let over = printing.streams.iter().find_map(ExplicitSubscription::over);
     match (ended, over) {
         (End::Asked, _) => Ok(Exit::Done.into()),
@@ -110,6 +115,18 @@ fn out_of_time(args: &SubArgs, printed: u64) -> Exit {
         say(format_args!("{} of {} came in time", grouped(printed), messages(count)));
     }
     Exit::TimedOut
+}
+
+/// Says what ends with a session that nobody comes back to. How many more the broker holds for it, nobody says.
+fn tell_left(left: u64) {
+    match left {
+        0 => {}
+        1 => say("at least 1 message more had come and is lost with this session; --name NAME keeps it for the next sub"),
+        left => say(format_args!(
+            "at least {} more had come and are lost with this session; --name NAME keeps them for the next sub",
+            messages(left)
+        )),
+    }
 }
 
 /// Subscribes to what was asked for, and to nothing else that an earlier run of the same name had.
@@ -247,7 +264,7 @@ impl Printing {
     }
 
     async fn run(&mut self) -> io::Result<End> {
-        while self.count != Some(self.printed) {
+        while !self.is_enough() {
             match std::future::poll_fn(|cx| self.poll_print(cx)).await {
                 Ok(Some(())) => {}
                 Ok(None) => return Ok(End::Streams),
@@ -255,6 +272,23 @@ impl Printing {
             }
         }
         Ok(End::Asked)
+    }
+
+    /// True if as many are printed as were wanted.
+    fn is_enough(&self) -> bool {
+        self.count == Some(self.printed)
+    }
+
+    /// Takes what has come and was not wanted, and settles none of it; how many those are.
+    fn left(&mut self) -> u64 {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut left = 0;
+        for stream in &mut self.streams {
+            while let Poll::Ready(Some(_)) = Pin::new(&mut *stream).poll_next(&mut context) {
+                left += 1;
+            }
+        }
+        left
     }
 
     /// Prints one message. When none is there, writes out what was printed before it waits.

@@ -95,9 +95,17 @@ impl Departed {
                 }
             }
             Event::TopicKilled { topic, by, lost } => {
-                self.topic_ended(board, topic, at, format!("killed by {}", safe(by)), *lost);
+                // What is forbidden is killed once the ban is known, and it is the ban that says by whom and why.
+                let ended = match board.forbidden.topics.get(topic) {
+                    Some(ban) if ban.why.is_empty() => (format!("forbidden by {}", safe(&ban.by)), String::new()),
+                    Some(ban) => (format!("forbidden by {}", safe(&ban.by)), format!(": {}", safe(&ban.why))),
+                    None => (format!("killed by {}", safe(by)), String::new()),
+                };
+                self.topic_ended(board, topic, at, ended, *lost);
             }
-            Event::TopicForgotten { topic } => self.topic_ended(board, topic, at, "forgotten".to_owned(), Lost::default()),
+            Event::TopicForgotten { topic } => {
+                self.topic_ended(board, topic, at, ("forgotten".to_owned(), String::new()), Lost::default());
+            }
             Event::TopicCreated { topic, .. } => {
                 self.topics.remove(topic);
             }
@@ -105,9 +113,9 @@ impl Departed {
         }
     }
 
-    fn topic_ended(&mut self, board: &Board, topic: &TopicName, at: Moment, why: String, lost: Lost) {
+    fn topic_ended(&mut self, board: &Board, topic: &TopicName, at: Moment, (why, because): (String, String), lost: Lost) {
         if let (Some(row), true) = (board.topics.get(topic), self.topics.len() < MOST) {
-            self.topics.insert(topic.clone(), Ended { row: row.clone(), at, why, lost, because: String::new() });
+            self.topics.insert(topic.clone(), Ended { row: row.clone(), at, why, lost, because });
         }
     }
 

@@ -18,8 +18,11 @@ use super::{
         subscriptions::Subscription,
         topics::Topic,
     },
-    text::{age, bytes, clock, clock_millis, count, counted, left, safe},
+    text::{age, bytes, clock, clock_millis, count, counted, left, safe, width, wrap},
 };
+
+/// Columns of a label.
+pub(crate) const LABEL: u16 = 11;
 
 /// What a labelled line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,45 @@ pub(crate) type Line = (&'static str, Saying);
 
 pub(super) fn text(text: impl Into<String>) -> Saying {
     Saying::Text(text.into())
+}
+
+/// The lines for `columns` and `rows`: what is too long goes on below itself, the first first, as long as each has its line.
+pub(crate) fn fold(facts: Vec<Line>, columns: u16, rows: u16) -> Vec<Line> {
+    let mut spare = usize::from(rows).saturating_sub(facts.len());
+    let columns = usize::from(columns.saturating_sub(LABEL));
+    let mut lines = Vec::new();
+    for (label, saying) in facts {
+        let (said, again): (_, fn(String) -> Saying) = match saying {
+            Saying::Text(said) => (said, Saying::Text),
+            Saying::Loud(said) => (said, Saying::Loud),
+            figure => {
+                lines.push((label, figure));
+                continue;
+            }
+        };
+        let mut parts = parts(&said, columns);
+        if parts.len() > spare + 1 {
+            let rest = parts.split_off(spare).join(" ");
+            parts.push(rest);
+        }
+        spare -= parts.len() - 1;
+        let labels = std::iter::once(label).chain(std::iter::repeat(""));
+        lines.extend(labels.zip(parts.into_iter().map(again)));
+    }
+    lines
+}
+
+/// What a fact says in lines of `columns`: three blanks stand between its parts, and it is folded there first.
+fn parts(said: &str, columns: usize) -> Vec<String> {
+    const BETWEEN: &str = "   ";
+    let mut lines: Vec<String> = Vec::new();
+    for part in said.split(BETWEEN) {
+        match lines.last_mut() {
+            Some(line) if width(line) + BETWEEN.len() + width(part) <= columns => line.extend([BETWEEN, part]),
+            _ => lines.extend(wrap(part, columns)),
+        }
+    }
+    lines
 }
 
 impl State {
@@ -117,19 +159,21 @@ impl State {
             ("reclaim", timer(session)),
             ("client", text(client)),
             ("holds", text(holds(&row.depth))),
-            ("flow", text(format!("{}/s in   {}/s out", count(row.publish_rate), count(row.deliver_rate)))),
         ];
+        // Nothing flows where there is no client, and what its end costs has the line.
+        if row.is_attached() {
+            lines.push(("flow", text(format!("{}/s in   {}/s out", count(row.publish_rate), count(row.deliver_rate)))));
+        }
         if !price.gone {
             let side =
                 price.side.first().filter(|side| side.contains("LAST")).map(|side| format!("; {side}")).unwrap_or_default();
-            lines.push((
-                "if ended",
-                text(format!(
-                    "{} lost, {} gone{side}",
-                    counted(price.loss, "message"),
-                    counted(row.subscriptions.len() as u64, "subscription")
-                )),
-            ));
+            let subs = row.subscriptions.len() as u64;
+            let ends = if side.is_empty() {
+                format!("{} lost, {} gone", counted(price.loss, "message"), counted(subs, "subscription"))
+            } else {
+                format!("{} lost, {} gone{side}", count(price.loss), counted(subs, "sub"))
+            };
+            lines.push(("if ended", text(ends)));
         }
         lines
     }
@@ -219,5 +263,32 @@ fn timer(session: &Session<'_>) -> Saying {
         Fate::Held(by) => Saying::Loud(format!("HELD by {by}: the timer stands still; + lets it run")),
         Fate::Ended(epitaph) => Saying::Loud(epitaph),
         Fate::Live => text(format!("no timer; {} once its client is gone", left(session.row.reclaim_ms))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(said: &str, columns: u16, rows: u16) -> Vec<(&'static str, String)> {
+        let facts = vec![("a", text(said)), ("b", Saying::Rates(vec![1]))];
+        let lines = fold(facts, LABEL + columns, rows).into_iter();
+        lines.filter_map(|(label, saying)| if let Saying::Text(said) = saying { Some((label, said)) } else { None }).collect()
+    }
+
+    /// Every fact has its line before one has two, and the last line of one that has too few holds all the rest.
+    #[test]
+    fn a_fact_is_folded_as_far_as_there_are_rows() {
+        let said = "3 subs: 9 waiting   57 poison   14.7 MiB";
+        let line = |label, said: &str| (label, said.to_owned());
+        assert_eq!(folded(said, 40, 9), [line("a", said)]);
+        assert_eq!(folded(said, 30, 9), [line("a", "3 subs: 9 waiting   57 poison"), line("", "14.7 MiB")]);
+        assert_eq!(
+            folded(said, 12, 9),
+            [line("a", "3 subs: 9"), line("", "waiting"), line("", "57 poison"), line("", "14.7 MiB")]
+        );
+        assert_eq!(folded(said, 12, 3), [line("a", "3 subs: 9"), line("", "waiting 57 poison 14.7 MiB")]);
+        assert_eq!(folded(said, 12, 2), [line("a", "3 subs: 9 waiting 57 poison 14.7 MiB")]);
+        assert_eq!(folded(said, 0, 0).len(), 1);
     }
 }

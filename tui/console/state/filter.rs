@@ -50,6 +50,7 @@ pub(crate) struct Filter {
     applied: Vec<String>,
     left_out: Vec<String>,
     problem: Option<String>,
+    half: Option<String>,
 }
 
 /// The operators, longest first.
@@ -74,7 +75,10 @@ impl Filter {
                     filter.terms.push(Term { not, ask });
                     filter.applied.push(written.to_owned());
                 }
-                Ok(None) => filter.left_out.push(written.to_owned()),
+                Ok(None) => {
+                    filter.left_out.push(written.to_owned());
+                    filter.half = Some(format!("nothing follows {written}"));
+                }
                 Err(problem) => {
                     filter.left_out.push(written.to_owned());
                     filter.problem = Some(problem);
@@ -102,6 +106,11 @@ impl Filter {
     /// What of it was not understood, and is left out of account.
     pub(crate) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
+    }
+
+    /// Why something is left out. Of a filter that is still typed, half a term is no mistake yet; of one that stands, it is.
+    pub(crate) fn why_left_out(&self) -> Option<&str> {
+        self.problem.as_deref().or(self.half.as_deref())
     }
 
     /// True if every row passes.
@@ -135,7 +144,7 @@ fn ask(word: &str, fields: &'static [&'static str]) -> Result<Option<Ask>, Strin
     };
     let (name, rest) = word.split_at(at);
     let Some(field) = fields.iter().find(|field| field.eq_ignore_ascii_case(name)) else {
-        return Err(format!("no field {name}; there are {}", fields.join(" ")));
+        return Err(format!("no field {name}"));
     };
     let (sign, compare) = OPERATORS.into_iter().find(|(sign, _)| rest.starts_with(sign)).unwrap_or(("", Compare::Is));
     let value = rest[sign.len()..].to_lowercase();
@@ -213,9 +222,12 @@ mod tests {
         check("dlq>", true);
         check("dlg>5", true);
         check("orders:eu", true);
-        assert_eq!(Filter::parse("dlg>5", FIELDS).problem(), Some("no field dlg; there are state dlq topic"));
+        assert_eq!(Filter::parse("dlg>5", FIELDS).problem(), Some("no field dlg"));
         let half = Filter::parse("billing dlg>5 !dlq>", FIELDS);
         assert_eq!((half.applied().as_str(), half.left_out().as_str()), ("billing", "dlg>5 !dlq>"));
+        assert_eq!(half.why_left_out(), half.problem());
+        let half = Filter::parse("billing topic~", FIELDS);
+        assert_eq!((half.problem(), half.why_left_out()), (None, Some("nothing follows topic~")));
         assert_eq!(Filter::parse("dlq>x", FIELDS).problem(), Some("dlq> wants a number, as in dlq>100"));
         check("10.0.4.17:50110", false);
     }

@@ -10,7 +10,7 @@
 //! footer   keys                                                 1
 //! ```
 //!
-//! The overview has panes instead of a list; on a large screen it is the cockpit, and has most of the other views as panes:
+//! The overview has panes instead of a list, and where they are low one line of figures without a border; on a large screen it is the cockpit, and has most of the other views as panes:
 //!
 //! ```text
 //! broker       needs attention    next to be reclaimed          12
@@ -34,6 +34,12 @@ const WIDE: u16 = 160;
 const BESIDE: u16 = 70;
 /// With this many lines below the figures the overview shows events as well.
 const TALL: u16 = 22;
+/// Lines of the broker's figures, of these above those that have a past on a screen that is narrower than this, and of a list
+/// below them: it shows three rows at least.
+const FIGURES: u16 = 7;
+const STACKED: u16 = 12;
+const NARROW: u16 = 76;
+const LIST: u16 = 5;
 /// Below this many lines for list and detail together there is no room for a detail.
 const DETAIL_FROM: u16 = 14;
 
@@ -144,7 +150,7 @@ impl Geometry {
         if self.header.width >= COCKPIT.0 && self.footer.bottom() >= COCKPIT.1 {
             return cockpit(body, detail);
         }
-        let (broker, rest) = split(body, 7);
+        let (broker, rest) = split(body, figures(body));
         let (rest, events) = match rest.height {
             TALL.. => {
                 let (rest, events) = split(rest, rest.height * 3 / 5);
@@ -160,6 +166,13 @@ impl Geometry {
         let (needs, reclaim) = split(rest, rest.height.div_ceil(2));
         Panes { broker, needs, reclaim, events, cockpit: None }
     }
+}
+
+/// Lines that the broker's figures take: one, if more of them would leave its lists without rows.
+fn figures(body: Rect) -> u16 {
+    let wanted = if body.width < NARROW { STACKED } else { FIGURES };
+    let lists = if body.width < WIDE { 2 * LIST } else { LIST };
+    if body.height < wanted + lists { 1 } else { wanted }
 }
 
 /// The line that says what a list shows, the list, and the detail if it is wanted and there is room for it.

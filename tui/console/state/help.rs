@@ -1,15 +1,25 @@
 //! The help screen's lines and the footer's hints, both from the table of keys.
 
-use super::{Modal, State, Zoom};
+use super::{Modal, State, View, Zoom, geometry::Geometry, text::wrap};
 use crate::console::keymap::{self, Act, Binding, Group};
+
+/// The column in which the help says what a key or a sign means.
+pub(crate) const MEANING: u16 = 17;
 
 /// A line of the help screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HelpLine {
     /// The title of what follows.
     Heading(&'static str),
-    /// A key, or a sign, and what it means.
-    Entry(&'static str, &'static str),
+    /// A key, or a sign, and what it means; without either, what did not fit the line above.
+    Entry(&'static str, String),
+}
+
+/// Lines of the help screen that are searched and folded.
+struct Found<'a> {
+    wanted: &'a str,
+    columns: usize,
+    lines: Vec<HelpLine>,
 }
 
 /// What the screen's signs mean.
@@ -58,37 +68,53 @@ impl State {
             })
     }
 
-    /// The lines of the help screen that hold what is searched: the keys of this view first.
-    pub(crate) fn help_lines(&self) -> Vec<HelpLine> {
+    /// The lines of the help screen that hold what is searched, folded to the screen's width: the keys of this view first.
+    pub(crate) fn help_lines(&self, geometry: &Geometry) -> Vec<HelpLine> {
         let Modal::Help { input, .. } = &self.modal else { return Vec::new() };
         let wanted = input.value().to_lowercase();
+        // A border and a blank on either side.
+        let columns = usize::from(geometry.body.width.saturating_sub(MEANING + 3));
+        let mut found = Found { wanted: &wanted, columns, lines: Vec::new() };
         let here: Vec<&Binding> = keymap::of(&self.body_contexts()).collect();
         let is_here = |binding: &Binding| here.iter().any(|other| std::ptr::eq(*other, binding));
-        let mut lines = Vec::new();
         for group in [Group::Order, Group::Look, Group::Go, Group::Move, Group::Program] {
             let keys = here.iter().filter(|binding| binding.group == group).map(|binding| (binding.label, binding.help));
-            section(&mut lines, group.title(), keys, &wanted);
+            found.section(group.title(), keys);
         }
-        section(&mut lines, "Signs", SIGNS.iter().copied(), &wanted);
-        section(&mut lines, "Filters", FILTERS.iter().copied(), &wanted);
+        found.section("Signs", SIGNS.iter().copied());
+        let fields = self.filter_fields();
+        let of_the_list = fields.iter().map(|fields| ("fields here", fields.as_str()));
+        found.section("Filters", FILTERS.iter().copied().chain(of_the_list));
         let asked = keymap::TABLE.iter().filter(|binding| binding.group == Group::Question);
-        section(&mut lines, Group::Question.title(), asked.map(|binding| (binding.label, binding.help)), &wanted);
+        found.section(Group::Question.title(), asked.map(|binding| (binding.label, binding.help)));
         let other = keymap::TABLE.iter().filter(|binding| binding.group != Group::Question && !is_here(binding));
-        section(&mut lines, "In other views", other.map(|binding| (binding.label, binding.help)), &wanted);
-        lines
+        found.section("In other views", other.map(|binding| (binding.label, binding.help)));
+        found.lines
+    }
+
+    /// Lines of the help that the screen has room for, below the one that is searched with.
+    pub(crate) fn help_rows(geometry: &Geometry) -> usize {
+        usize::from(geometry.body.height.saturating_sub(3))
+    }
+
+    /// The fields that a filter of the list with the cursor can ask for; none where nothing is filtered.
+    pub(crate) fn filter_fields(&self) -> Option<String> {
+        let fields = self.list().fields();
+        (self.room() != View::Overview && !fields.is_empty()).then(|| fields.join(" "))
     }
 }
 
-fn section(
-    lines: &mut Vec<HelpLine>,
-    heading: &'static str,
-    entries: impl Iterator<Item = (&'static str, &'static str)>,
-    wanted: &str,
-) {
-    let mut entries =
-        entries.filter(|(label, help)| format!("{heading} {label} {help}").to_lowercase().contains(wanted)).peekable();
-    if entries.peek().is_some() {
-        lines.push(HelpLine::Heading(heading));
-        lines.extend(entries.map(|(label, help)| HelpLine::Entry(label, help)));
+impl Found<'_> {
+    fn section<'a>(&mut self, heading: &'static str, entries: impl Iterator<Item = (&'static str, &'a str)>) {
+        let wanted = self.wanted;
+        let mut entries =
+            entries.filter(|(label, help)| format!("{heading} {label} {help}").to_lowercase().contains(wanted)).peekable();
+        if entries.peek().is_some() {
+            self.lines.push(HelpLine::Heading(heading));
+        }
+        for (label, help) in entries {
+            let labels = std::iter::once(label).chain(std::iter::repeat(""));
+            self.lines.extend(labels.zip(wrap(help, self.columns)).map(|(label, part)| HelpLine::Entry(label, part)));
+        }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) trait AnyList {
     fn sort_by(&mut self, index: usize);
     /// The other way round.
     fn invert(&mut self);
+    /// The fields that a filter can ask for.
+    fn fields(&self) -> &'static [&'static str];
     /// The filter.
     fn filter(&self) -> &Filter;
     /// Shows only what passes `text`.
@@ -248,6 +250,10 @@ impl<T: Table> AnyList for List<T> {
 
     fn invert(&mut self) {
         (self.inverted, self.stale) = (!self.inverted, true);
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        T::FIELDS
     }
 
     fn filter(&self) -> &Filter {

@@ -58,6 +58,7 @@ use self::{
     trail::Place,
 };
 use super::{keymap::Context, theme::Theme};
+use crate::demo::PREFIX;
 
 /// A view, by the digit that opens it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -159,6 +160,8 @@ pub(crate) const QUIT_ANSWERS: usize = 4;
 pub(crate) struct State {
     /// Who gives orders here.
     pub(crate) operator: String,
+    /// What to type to run this program.
+    pub(crate) program: String,
     /// The broker has synthetic clients, and every screen says so.
     pub(crate) demo: bool,
     /// What the screen may look like.
@@ -224,6 +227,7 @@ impl State {
     pub(crate) fn new(operator: String, theme: Theme, size: (u16, u16)) -> Self {
         Self {
             operator,
+            program: "cordboard".to_owned(),
             demo: false,
             theme,
             size,
@@ -274,6 +278,11 @@ impl State {
         self.held.as_ref().map(|held| self.live.board.number.saturating_sub(held.board.number))
     }
 
+    /// True while every session is one of the demo's own: nothing that its end loses is missed by anybody.
+    pub(crate) fn is_only_demo(&self) -> bool {
+        self.demo && self.live.board.sessions.values().all(|row| row.client.as_str().starts_with(PREFIX))
+    }
+
     /// Where the parts of the screen are.
     pub(crate) fn geometry(&self) -> Option<Geometry> {
         Geometry::of(self.size, self.detail)
@@ -312,6 +321,18 @@ impl State {
             (_, View::Actors) => Context::Actors,
             (_, View::Events) => Context::Events,
             (_, View::Audit) => Context::Audit,
+        }
+    }
+
+    /// Where the operator is, as a message calls it.
+    pub(crate) fn whereabouts(&self) -> &'static str {
+        match self.body_context() {
+            Context::SessionPage => "a session's page",
+            Context::TopicPage => "a topic's page",
+            Context::SubscriptionPage => "a subscription's page",
+            Context::ListenerPage => "a connection's page",
+            Context::OrderPage => "an order's page",
+            _ => View::ALL.iter().find(|(view, ..)| *view == self.room()).map_or("", |(_, _, name, _)| *name),
         }
     }
 

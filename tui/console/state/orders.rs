@@ -164,13 +164,20 @@ pub(crate) struct Status {
     pub(crate) text: String,
     /// How.
     pub(crate) tone: Tone,
+    /// It answers a key, and means nothing any more once another one is pressed.
+    pub(crate) answers_key: bool,
     since: Uptime,
 }
 
 impl Status {
-    /// Says `text`, now.
-    pub(crate) fn new(text: impl Into<String>, tone: Tone, now: Moment) -> Self {
-        Self { text: text.into(), tone, since: now.up }
+    /// Says `text` to a key, now.
+    pub(crate) fn answer(text: impl Into<String>, tone: Tone, now: Moment) -> Self {
+        Self { text: text.into(), tone, answers_key: true, since: now.up }
+    }
+
+    /// Says `text`, now, whatever is pressed meanwhile: nobody has to stop typing to read how an order ended.
+    pub(crate) fn report(text: impl Into<String>, tone: Tone, now: Moment) -> Self {
+        Self { answers_key: false, ..Self::answer(text, tone, now) }
     }
 
     /// True once it has been said long enough.

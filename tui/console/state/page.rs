@@ -9,7 +9,7 @@ use cordboard::{
     name::{Filter, SessionId, SubscriptionId, TopicName},
 };
 
-use super::{State, model::Model, subject::Subject, tables::audit::Ordered};
+use super::{State, facts::fold, model::Model, subject::Subject, tables::audit::Ordered};
 
 /// Lines of facts on a page, at least.
 const FACTS: u16 = 6;
@@ -38,7 +38,11 @@ impl Page {
 
     /// Lines of facts above its members. They stay where they are when a fact comes or goes.
     pub(crate) fn facts(&self, state: &State) -> u16 {
-        (state.facts(&self.subject).len() as u16).max(FACTS)
+        let facts = state.facts(&self.subject);
+        let body = state.geometry().map(|geometry| geometry.body).unwrap_or_default();
+        // Inside its border there is a line left for the first of its members, with a blank and the titles above.
+        let lines = fold(facts, body.width.saturating_sub(2), body.height.saturating_sub(5));
+        (lines.len() as u16).max(FACTS)
     }
 
     /// How many members it has.

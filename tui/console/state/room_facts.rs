@@ -45,7 +45,7 @@ impl State {
             ("waits", waits(listener)),
             ("session", text(whose)),
             ("D drops", text(format!("the connection: the session lives, its {} timer starts", left(session.reclaim_ms)))),
-            ("x evicts", text(format!("the session: it ends, and so does this; {} lost", counted(price.loss, "message")))),
+            ("x evicts", text(format!("the session: it ends, and so does this; {} lost", count(price.loss)))),
         ]
     }
 

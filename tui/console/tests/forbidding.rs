@@ -3,7 +3,7 @@
 use cordboard::{
     clock::UnixMillis,
     control::{Control, Outcome},
-    events::{Depth, Event},
+    events::{Depth, Event, Lost},
     name::Principal,
     peek::{Peek, Peeked, Place},
 };
@@ -73,6 +73,21 @@ fn forbidding_a_topic_takes_its_name_and_says_what_it_costs() {
     assert_eq!(Deed::ForbidTopic(topic("orders/eu")).lasting(0), None);
     assert_eq!(bench.type_("y"), []);
     assert_eq!(control(&confirm(&mut bench, "orders/eu")), &Control::ForbidTopic { topic: topic("orders/eu") });
+}
+
+/// The broker kills what it forbids; its row says what was ordered, and why.
+#[test]
+fn a_topic_that_is_forbidden_is_not_called_killed() {
+    let mut bench = Bench::busy((120, 36));
+    let killed = |name| Event::TopicKilled { topic: topic(name), by: "ana".into(), lost: Lost::default() };
+    forbid(&mut bench);
+    bench.hear(killed("orders/eu"));
+    bench.hear(killed("orders/us"));
+    bench.type_("4");
+    bench.settle();
+    let screen = bench.screen();
+    assert!(screen.contains("forbidden by ana, 2s ago, nothing lost: OPS-9 floods"), "{screen}");
+    assert!(screen.contains("killed by ana, 2s ago, nothing lost"), "{screen}");
 }
 
 /// Without users everybody is one user: the dialog says so, loudly.
@@ -176,6 +191,11 @@ fn a_topic_is_looked_into_by_its_backlog() {
     let mut bench = Bench::busy((80, 24));
     bench.type_("4i");
     assert_eq!(control(&bench.type_("i")), &Control::PeekBacklog { topic: topic("orders/eu"), most: 100 });
+    let depth = Depth { waiting: 19, bytes: 190, ..Depth::default() };
+    let messages = vec![peeked(Place::Backlog, Some(1), b"hello")];
+    bench.tell(Msg::Outcome { ticket: 1, outcome: Outcome::Seen { peek: Box::new(Peek { depth, messages }) } });
+    let screen = bench.screen();
+    assert!(screen.contains("19 in the backlog   190 B") && !screen.contains("19 waiting"), "{screen}");
     let mut bench = Bench::busy((80, 24));
     assert_eq!(bench.type_("i"), [], "there is nothing to look into on the overview");
 }

@@ -205,6 +205,33 @@ fn q_asks_and_only_an_answer_leaves() {
     assert!(matches!(&given[..], [Effect::Order(_, order)] if order.control == Control::Shutdown), "{given:?}");
 }
 
+/// Nobody misses what the demo's clients hold: it is left with two keys, unless somebody real has come.
+#[test]
+fn a_demo_is_left_without_a_phrase_until_somebody_real_is_there() {
+    let mut bench = Bench::empty((80, 24));
+    bench.state.demo = true;
+    bench.joins(id([1, 1], [1, 1]), "demo-bills", "127.0.0.1:1", &["orders/#"]);
+    bench.leaves(id([1, 1], [1, 1]), NOW + 60);
+    bench.holds(&[(id([1, 1], [1, 1]), "orders/#", [635, 0, 0, 0])]);
+    bench.settle();
+    let mut visited = bench.clone();
+    bench.type_("q");
+    assert!(bench.screen().contains("only the demo's own clients lose anything: done at once"), "{}", bench.screen());
+    super::screens::shot("quit_demo_80x24", &bench);
+    let given = bench.type_("s");
+    let [Effect::Order(_, order)] = &given[..] else { panic!("{given:?}") };
+    assert_eq!((&order.control, order.delay_ms), (&Control::Shutdown, 0));
+    assert_eq!(bench.type_("qs"), [], "it is under way already");
+
+    visited.joins(billing_7(), "billing-7", "127.0.0.1:2", &[]);
+    assert_eq!(visited.type_("qs"), []);
+    assert!(visited.screen().contains("SHUT DOWN") && visited.screen().contains("type that"), "{}", visited.screen());
+    // A client may call itself what it likes: without a demo that is no reason to end it.
+    let mut real = Bench::empty((80, 24));
+    real.joins(id([1, 1], [1, 1]), "demo-bills", "127.0.0.1:1", &["orders/#"]);
+    assert_eq!(real.type_("qs"), []);
+}
+
 /// A row that has ended is still shown for a moment, and is not counted for it (I8).
 #[test]
 fn the_count_of_a_list_is_of_what_there_is() {
@@ -355,7 +382,137 @@ fn a_filter_term_that_is_not_understood_is_told_for_as_long_as_it_stands() {
     bench.type_("/ client~billing-and-a-very-long-name-that-leaves-no-room-for-anything-else");
     bench.press(KeyCode::Enter);
     bench.settle();
-    assert!(bench.screen().contains("NOT by size>3"), "{}", bench.screen());
+    assert!(bench.screen().contains("NOT by size>3: no field size"), "{}", bench.screen());
+}
+
+/// A key that does nothing here says so and where to look, until the next one; what came of an order stays for its time.
+#[test]
+fn a_key_without_a_meaning_here_says_so_until_the_next() {
+    for (view, key, place) in
+        [("2", "R", "Sessions"), ("2", "P", "Sessions"), ("2", "i", "Sessions"), ("4", "H", "Topics"), ("4", "D", "Topics")]
+    {
+        let mut bench = Bench::busy((80, 24));
+        bench.type_(view);
+        assert_eq!(bench.type_(key), []);
+        let said = format!("{key} does nothing in {place}; ? shows the keys");
+        assert!(bench.screen().contains(&said), "{}", bench.screen());
+        bench.type_("j");
+        assert!(!bench.screen().contains("does nothing"), "{}", bench.screen());
+    }
+    let mut bench = on_sessions();
+    bench.press(KeyCode::Tab);
+    assert!(bench.screen().contains("Tab does nothing in Sessions"), "{}", bench.screen());
+    bench.type_("9");
+    assert!(!bench.screen().contains("does nothing"), "it does nothing anywhere: {}", bench.screen());
+    bench.press(KeyCode::Enter);
+    bench.type_("/");
+    assert!(bench.screen().contains("/ does nothing in a session's page"), "{}", bench.screen());
+    bench.type_("5R");
+    bench.type_("y");
+    bench.tell(Msg::Outcome { ticket: 0, outcome: cordboard::control::Outcome::PutBack { messages: 19 } });
+    bench.type_("j");
+    assert!(bench.screen().contains("19 messages put back"), "{}", bench.screen());
+}
+
+#[test]
+fn the_compact_screen_says_which_keys_it_has() {
+    let mut bench = Bench::busy((40, 10));
+    for key in ["?", "x"] {
+        bench.type_(key);
+        let said = format!("{key} needs 60x15; here: p pause, q quit");
+        assert!(bench.screen().contains(&said), "{}", bench.screen());
+    }
+    let screen = |size| Bench::busy(size).screen();
+    assert!(screen((39, 9)).contains("39x9 is too small; 40x10 is enough"), "{}", screen((39, 9)));
+    assert!(screen((20, 3)).contains("40x10 is enough"), "{}", screen((20, 3)));
+}
+
+/// A message that does not fit its line is folded over the rows above, down to its last word.
+#[test]
+fn a_long_message_is_read_to_its_end() {
+    let why = "cordboard.toml:7: unknown key `queues.max_mesages`; did you mean `queues.max_messages`? see cordboard config";
+    for size in [(60, 15), (80, 24)] {
+        let mut bench = Bench::busy(size);
+        bench.type_("L");
+        bench.tell(Msg::Previewed(Err(why.to_owned())));
+        let said = bench.screen().replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("not reloaded: {why}")), "{}", bench.screen());
+    }
+    let mut bench = Bench::busy((80, 24));
+    bench.tell(Msg::Previewed(Err("this broker was started without a configuration file".to_owned())));
+    assert!(
+        bench.screen().contains("not reloaded: this broker was started without a configuration file\n"),
+        "{}",
+        bench.screen()
+    );
+}
+
+/// What the end of a session costs is read in full where there is room below it, in the detail and on its page.
+#[test]
+fn a_fact_that_is_too_long_goes_on_below() {
+    for (keys, size) in [("2", (80, 24)), ("2", (200, 50)), ("2\r", (80, 24)), ("2\r", (80, 15))] {
+        let mut bench = Bench::busy(size);
+        bench.joins(id([1, 2], [3, 4]), "scanner", "10.0.0.9:1", &["scans/a", "scans/b", "scans/c"]);
+        for name in ["scans/a", "scans/b", "scans/c"] {
+            bench.hear(Event::TopicCreated { topic: topic(name), by: "local".parse().unwrap() });
+        }
+        bench.leaves(id([1, 2], [3, 4]), NOW + 1);
+        bench.settle();
+        for key in keys.chars() {
+            bench.press(if key == '\r' { KeyCode::Enter } else { KeyCode::Char(key) });
+        }
+        bench.settle();
+        bench.type_("g");
+        let screen = bench.screen();
+        assert!(screen.contains("if ended  0 lost, 3 subs gone; scans/a, scans/b and 1 more topic"), "{screen}");
+        assert!(screen.contains("exact subscriber"), "{screen}");
+    }
+}
+
+/// Whoever mistypes a field must be able to read which there are: while typing, and afterwards in the help.
+#[test]
+fn the_fields_of_a_filter_can_be_read_at_every_size() {
+    for (size, digit) in [((80, 24), "2"), ((80, 24), "3"), ((80, 24), "4"), ((80, 24), "5"), ((80, 24), "8"), ((60, 15), "2")] {
+        let mut bench = Bench::busy(size);
+        bench.type_(digit);
+        let fields = bench.state.list().fields();
+        bench.type_("/");
+        if size.0 >= 80 {
+            assert!(bench.screen().contains(&format!("fields {}", fields.join(" "))), "{}", bench.screen());
+        }
+        bench.press(KeyCode::Esc);
+        bench.type_("?fields");
+        let screen = bench.screen();
+        assert!(fields.iter().all(|field| screen.contains(field)), "{fields:?} {screen}");
+    }
+}
+
+/// No line of the help is cut, however narrow the screen, and its last one can be reached.
+#[test]
+fn the_help_is_folded_and_ends() {
+    for size in [(60, 15), (80, 24), (200, 50)] {
+        let mut bench = Bench::busy(size);
+        bench.type_("2?");
+        assert!(!bench.screen().contains('…'), "{}", bench.screen());
+        for _ in 0..100 {
+            bench.press(KeyCode::PageDown);
+            assert!(!bench.screen().contains('…'), "{}", bench.screen());
+        }
+        assert!(!bench.screen().contains("more below"), "{}", bench.screen());
+        bench.press(KeyCode::Up);
+        assert!(bench.screen().contains("1 more below"), "{}", bench.screen());
+    }
+}
+
+/// Half a term hides nothing while it is typed, and once it stands it says what is missing.
+#[test]
+fn half_a_filter_term_is_no_mistake_until_it_is_kept() {
+    let mut bench = on_sessions();
+    bench.type_("/topic~");
+    assert!(!bench.screen().contains("nothing follows"), "{}", bench.screen());
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert!(bench.screen().contains("NOT by topic~: nothing follows topic~   ? shows how"), "{}", bench.screen());
 }
 
 /// An alarm on a limit names it: it is the broker's only for want of a better owner.

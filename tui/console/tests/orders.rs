@@ -237,6 +237,18 @@ fn dropping_a_connection_is_another_verb_with_another_consequence() {
     assert!(matches!(bench.state.modal, Modal::None), "there is no connection to drop");
 }
 
+/// Dead letters are no poison: who wants them put back is told what does that.
+#[test]
+fn where_there_is_no_poison_nothing_is_asked() {
+    let mut bench = Bench::busy((80, 24));
+    bench.type_("5/client~lab");
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert_eq!(bench.type_("R"), []);
+    assert!(matches!(bench.state.modal, Modal::None));
+    assert!(bench.screen().contains("no poison; dead letters go when their client returns"), "{}", bench.screen());
+}
+
 #[test]
 fn purge_and_redeliver_are_for_the_subscription_under_the_cursor() {
     let mut bench = Bench::busy((80, 24));

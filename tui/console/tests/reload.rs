@@ -44,7 +44,7 @@ fn what_would_be_lost_takes_the_phrase_and_what_was_seen_goes_along() {
 fn without_a_change_there_is_no_question() {
     let mut bench = Bench::busy((80, 24));
     bench.tell(Msg::Previewed(Err("cordboard.toml:7: unknown key `usrs`; did you mean `users`?\u{1b}[2J".to_owned())));
-    assert_eq!(status(&bench), "not to be taken: cordboard.toml:7: unknown key `usrs`; did you mean `users`?\\u{1b}[2J");
+    assert_eq!(status(&bench), "not reloaded: cordboard.toml:7: unknown key `usrs`; did you mean `users`?\\u{1b}[2J");
     let mut next = Config::default();
     next.topics.max = 9;
     bench.tell(Msg::Previewed(Ok(Box::new(Preview::new(&Config::default(), &next, 1)))));

@@ -354,6 +354,10 @@ fn empty_rooms_say_what_to_type_next() {
     elsewhere.started(2, "0.0.0.0:4000");
     elsewhere.tick(at(NOW));
     says(&elsewhere, '2', &["cordboard sub 'orders/#' --name billing --server 127.0.0.1:4000 --user NAME\n"]);
+    // The program has a longer name where it was never installed.
+    elsewhere.state.program = "'target/my builds/release/cordboard'".to_owned();
+    let two_lines = "cordboard' sub 'orders/#' --name billing \\\n      --server 127.0.0.1:4000 --user NAME\n";
+    says(&elsewhere, '2', &[two_lines]);
     elsewhere.hear(Event::Accepting { on: false });
     says(&elsewhere, '3', &["new ones are refused", "A accepts again"]);
     let mut quiet = view(Bench::empty((80, 24)), '6');

@@ -10,7 +10,7 @@ use super::{
     fixture::{Bench, NOW, at, billing_7, narrower, topic},
     forbidding::copy,
 };
-use crate::console::{msg::Msg, theme::Theme};
+use crate::console::{msg::Msg, state::geometry::inside, theme::Theme};
 
 pub(super) fn shot(name: &str, bench: &Bench) {
     let mut settings = insta::Settings::clone_current();
@@ -332,6 +332,36 @@ fn a_narrow_list_keeps_what_it_is_sorted_by() {
     bench.ends(billing_7(), SessionEnd::Reclaimed);
     bench.settle();
     assert!(bench.screen().contains("9f3c..e1a2 billing-7   reclaimed, "), "{}", bench.screen());
+}
+
+/// Where the overview is low or narrow its figures take one line: what needs attention and what is reclaimed next have rows,
+/// no figure is cut, and what stands at the right of the views does not touch them.
+#[test]
+fn a_small_overview_is_not_blind() {
+    for (width, height) in [(60, 15), (60, 24), (75, 20), (80, 15), (80, 20), (80, 21), (120, 15), (160, 15)] {
+        let bench = Bench::busy((width, height));
+        let screen = bench.screen();
+        let panes = bench.state.geometry().unwrap().panes(true);
+        assert!(inside(panes.needs) >= 3 && inside(panes.reclaim) >= 3, "{width}x{height}: {screen}");
+        assert!(screen.contains("DLQ") && screen.contains("9,703") && screen.contains("11,658"), "{width}x{height}: {screen}");
+        assert!(screen.contains("9f3c..e1a2  billing-7"), "{width}x{height}: {screen}");
+    }
+    for digit in ["1", "7", "8"] {
+        for width in 60..100 {
+            let mut bench = Bench::empty((width, 15));
+            bench.type_(digit);
+            let second = |bench: &Bench| bench.screen().lines().nth(1).unwrap().to_owned();
+            let line = second(&bench);
+            assert!(!line.contains("no users") || line.contains("  no users"), "{line}");
+            bench.hear(Event::Draining { deadline: at(NOW + 9), ends: true });
+            let line = second(&bench);
+            assert!(line.contains("  STOP"), "{line}");
+        }
+    }
+    shot("overview_60x15", &Bench::busy((60, 15)));
+    shot("overview_60x26", &Bench::busy((60, 26)));
+    shot("overview_80x20", &Bench::busy((80, 20)));
+    shot("overview_empty_60x15", &Bench::empty((60, 15)));
 }
 
 /// Whoever looks over the operator's shoulder must not take it for the real thing.

@@ -13,6 +13,7 @@ use super::{
     msg::{Effect, Leave, Msg, News},
     state::{
         Modal, State, View,
+        geometry::SMALLEST,
         list::AnyList as _,
         orders::{Status, Tone},
     },
@@ -72,9 +73,14 @@ pub(crate) fn update(state: &mut State, at: Moment, msg: Msg) -> Vec<Effect> {
     effect.into_iter().collect()
 }
 
-/// Says something on the status line.
+/// Says something to the last key, on the status line.
 fn say(state: &mut State, text: impl Into<String>, tone: Tone) {
-    state.status = Some(Status::new(text, tone, state.clock));
+    state.status = Some(Status::answer(text, tone, state.clock));
+}
+
+/// Says on the status line what has come of an order.
+fn report(state: &mut State, text: impl Into<String>, tone: Tone) {
+    state.status = Some(Status::report(text, tone, state.clock));
 }
 
 fn hear(state: &mut State, news: News) {
@@ -148,14 +154,30 @@ fn key(state: &mut State, event: &KeyEvent) -> Option<Effect> {
         return None;
     }
     state.dirty = true;
+    state.status.take_if(|status| status.answers_key);
     if input::edit(state, event) {
         return None;
     }
     let Some(act) = keymap::act(&state.contexts(), event) else {
-        modal::stray(state, event);
+        match state.modal {
+            Modal::None => idle(state, event),
+            _ => modal::stray(state, event),
+        }
         return None;
     };
     if matches!(state.modal, Modal::None) { body(state, act) } else { modal::act(state, act) }
+}
+
+/// A key that means something, but nothing here: nobody is left to wait for what it does elsewhere.
+fn idle(state: &mut State, event: &KeyEvent) {
+    let Some(key) = keymap::elsewhere(event) else { return };
+    let why = if state.geometry().is_some() {
+        format!("{key} does nothing in {}; ? shows the keys", state.whereabouts())
+    } else {
+        let keys: Vec<_> = state.hints().map(|(key, hint)| format!("{key} {hint}")).collect();
+        format!("{key} needs {}x{}; here: {}", SMALLEST.0, SMALLEST.1, keys.join(", "))
+    };
+    say(state, why, Tone::Plain);
 }
 
 /// A key on a view or a page.

@@ -61,19 +61,25 @@ pub(super) fn act(state: &mut State, act: Act) -> Option<Effect> {
         }
         Modal::Peek(_) => return peek(state, act),
         Modal::Forbidden(_) => return forbidden(state, act),
-        Modal::Help { top, .. } => {
-            *top = match act {
-                Act::Down => *top + 1,
-                Act::Up => top.saturating_sub(1),
-                Act::PageDown => *top + 10,
-                Act::PageUp => top.saturating_sub(10),
-                _ => *top,
-            }
-            .min(crate::console::keymap::TABLE.len() * 2);
-        }
+        Modal::Help { .. } => scroll_help(state, act),
         Modal::None => {}
     }
     None
+}
+
+/// The help stops at both ends, so that the way back from the last line is not longer than the way there.
+fn scroll_help(state: &mut State, act: Act) {
+    let Some(geometry) = state.geometry() else { return };
+    let last = state.help_lines(&geometry).len().saturating_sub(State::help_rows(&geometry));
+    let Modal::Help { top, .. } = &mut state.modal else { return };
+    let to = match act {
+        Act::Down => *top + 1,
+        Act::Up => top.saturating_sub(1),
+        Act::PageDown => *top + 10,
+        Act::PageUp => top.saturating_sub(10),
+        _ => *top,
+    };
+    *top = to.min(last);
 }
 
 /// Nothing happens; a filter is what it was.
@@ -105,6 +111,10 @@ fn quit(state: &mut State, at: usize, act: Act) -> Option<Effect> {
         (Act::Drain, _) | (Act::Press, 2) => ask(state, Deed::Drain),
         (Act::ShutDown, _) | (Act::Press, 3) if state.live.board.broker.course == Course::Ending => {
             return Some(Effect::Leave(Leave::EndNow));
+        }
+        (Act::ShutDown, _) | (Act::Press, 3) if state.is_only_demo() => {
+            state.modal = Modal::None;
+            return orders::end_demo(state);
         }
         (Act::ShutDown, _) | (Act::Press, 3) => ask(state, Deed::ShutDown),
         _ => state.modal = Modal::None,

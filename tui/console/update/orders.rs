@@ -6,11 +6,11 @@
 use cordboard::{
     board::{Attachment, SessionRow},
     control::{Control, Order, Outcome, Precondition},
-    name::SessionId,
+    name::{SessionId, SubscriptionId},
     reload::Preview,
 };
 
-use super::say;
+use super::{report, say};
 use crate::console::{
     keymap::Act,
     msg::Effect,
@@ -56,7 +56,7 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
         (Act::Drop, Some(Subject::Session(id))) => question(state, Deed::Drop(id)),
         (Act::Kill, Some(Subject::Topic(topic))) => question(state, Deed::Kill(topic)),
         (Act::Purge, Some(Subject::Subscription(id))) => question(state, Deed::Purge(id)),
-        (Act::Redeliver, Some(Subject::Subscription(id))) => question(state, Deed::Redeliver(id)),
+        (Act::Redeliver, Some(Subject::Subscription(id))) => redeliver(state, id),
         (Act::Hold, Some(Subject::Session(id))) => return timer(state, id, Control::HoldSession { session: id }),
         (Act::Extend, Some(Subject::Session(id))) => {
             return timer(state, id, Control::ExtendSession { session: id, by_ms: EXTENSION_MS });
@@ -80,6 +80,16 @@ fn no_session(state: &mut State) {
     say(state, why, Tone::Plain);
 }
 
+/// Dead letters are taken for poison by whoever sees them for the first time: they need no order.
+fn redeliver(state: &mut State, id: SubscriptionId) {
+    match state.live.board.subscriptions.get(&id) {
+        Some(row) if row.depth.poison == 0 => {
+            say(state, "no poison; dead letters go when their client returns", Tone::Plain);
+        }
+        _ => question(state, Deed::Redeliver(id)),
+    }
+}
+
 /// Opens the dialog, unless there is nothing to ask about.
 pub(super) fn question(state: &mut State, deed: Deed) {
     let dialog = Dialog::new(deed, &state.live.board);
@@ -98,16 +108,16 @@ pub(super) fn question(state: &mut State, deed: Deed) {
 /// The configuration was read: the dialog says what it would change, if it would.
 pub(super) fn previewed(state: &mut State, preview: Result<Box<Preview>, String>) {
     match preview {
-        Err(why) => say(state, format!("not to be taken: {}", safe(&why)), Tone::Bad),
+        Err(why) => report(state, format!("not reloaded: {}", safe(&why)), Tone::Bad),
         Ok(preview) if !preview.changes.is_of_users() => {
             let restart = preview.changes.of_restart().map(|keys| format!("; {}", safe(&keys))).unwrap_or_default();
-            say(state, format!("no user, password or right would change{restart}"), Tone::Plain);
+            report(state, format!("no user, password or right would change{restart}"), Tone::Plain);
         }
         Ok(preview) if matches!(state.modal, Modal::None) => {
             state.status = None;
             question(state, Deed::Reload(preview));
         }
-        Ok(_) => say(state, "the configuration was read; L asks about it again", Tone::Plain),
+        Ok(_) => report(state, "the configuration was read; L asks about it again", Tone::Plain),
     }
 }
 
@@ -117,6 +127,15 @@ fn accepting(state: &mut State) -> Option<Effect> {
         return None;
     }
     Some(at_once(state, Subject::Broker, Control::Accept { on: true }, Precondition::default()))
+}
+
+/// Ends a broker that has no clients but the demo's, as its question has said, without another one.
+pub(super) fn end_demo(state: &mut State) -> Option<Effect> {
+    if state.given.iter().any(|given| given.control == Control::Shutdown) {
+        say(state, "that is under way already", Tone::Plain);
+        return None;
+    }
+    Some(at_once(state, Subject::Broker, Control::Shutdown, Precondition::default()))
 }
 
 /// Hold and extend lose nothing and are done at once, if there is a timer.
@@ -281,6 +300,6 @@ pub(super) fn ended(state: &mut State, ticket: u64, outcome: Outcome) {
     if !given.is_under_way(&state.live.board) {
         state.given.remove(at);
     }
-    say(state, text, tone);
+    report(state, text, tone);
     state.dirty = true;
 }

@@ -63,7 +63,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
             Node::Actor(actor) => (actor.kind().to_owned(), "Enter folds"),
         };
         let inside = pane(frame.buffer_mut(), area, theme, (&title, remark), false);
-        let below = detail::lines(state, &state.node_facts(node), frame.buffer_mut(), inside);
+        let below = detail::lines(state, state.node_facts(node), frame.buffer_mut(), inside);
         let rest = Rect { y: inside.y + below, height: inside.height.saturating_sub(below), ..inside };
         put(frame.buffer_mut(), rest, (1, rest.height.saturating_sub(1)), NOTE, theme.dim());
     }

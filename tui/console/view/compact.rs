@@ -38,7 +38,10 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
     let last = area.height.saturating_sub(1);
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let style = state.theme.warning();
-        put(buffer, area, (0, 1), &format!("too small: {}x{}", LEAST.0, LEAST.1), style);
+        let enough = format!("{}x{} is enough", LEAST.0, LEAST.1);
+        let said = format!("{}x{} is too small; {enough}", area.width, area.height);
+        // A size alone would be taken for the screen's own.
+        put(buffer, area, (0, 1), if width(&said) <= usize::from(area.width) { &said } else { &enough }, style);
         if area.height > 2 {
             keys(state, buffer, area, last);
         }
@@ -50,8 +53,9 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
         Modal::Quit(at) => answers(state, *at, buffer, rows),
         _ => rooms(state, buffer, rows),
     }
-    let (said, style) = match state.modal {
-        Modal::None | Modal::Quit(_) => (format!("views need {}x{}", SMALLEST.0, SMALLEST.1), state.theme.dim()),
+    let (said, style) = match (&state.modal, &state.status) {
+        (Modal::None, Some(status)) => (status.text.clone(), state.theme.strong()),
+        (Modal::None | Modal::Quit(_), _) => (format!("views need {}x{}", SMALLEST.0, SMALLEST.1), state.theme.dim()),
         _ => (format!("what is open here needs {}x{}", SMALLEST.0, SMALLEST.1), state.theme.warning()),
     };
     put(buffer, area, (0, last - 1), &said, style);

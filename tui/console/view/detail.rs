@@ -5,7 +5,7 @@ use ratatui::{Frame, buffer::Buffer, layout::Rect};
 use super::{dead_letters, gauge, pane, put, put_right, sparkline, table};
 use crate::console::state::{
     Modal, State, View,
-    facts::{Line, Saying},
+    facts::{LABEL, Line, Saying, fold},
     list::{AnyList as _, List, Table},
     page::Page,
     subject::Subject,
@@ -13,9 +13,6 @@ use crate::console::state::{
     text::{bytes, count, fit, left as time, width},
 };
 use table::{Column, Row, Size, name, number, text};
-
-/// Columns of a label.
-const LABEL: u16 = 11;
 
 const MEMBERS: &[Column] = &[
     name("WHAT", Size::Fill(16, 60), 0),
@@ -52,18 +49,18 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
     let buffer = frame.buffer_mut();
     let mut x = put(buffer, area, (1, 0), what, theme.strong());
     let left_out = list.filter().left_out();
-    // What does not count is told even where what counts must be cut for it.
-    let left_out = if left_out.is_empty() { left_out } else { format!("   NOT by {left_out}") };
+    // What does not count is told, and why, even where what counts must be cut for it.
+    let left_out = match (left_out.is_empty(), list.filter().why_left_out()) {
+        (true, _) => String::new(),
+        (false, why) => format!("   NOT by {left_out}{}", why.map(|why| format!(": {why}")).unwrap_or_default()),
+    };
     if !list.filter().is_empty() {
         let shown = format!("   {} shown by: {}", count(list.order().len() as u64), list.filter().applied());
         let line = Rect { width: area.width.saturating_sub(width(&left_out) as u16), ..area };
         x = put(buffer, line, (x, 0), &shown, theme.warning());
     }
     x = put(buffer, area, (x, 0), &left_out, theme.bad());
-    x = match problem {
-        Some(problem) => put(buffer, area, (x, 0), &format!(": {problem}"), theme.bad()),
-        None => put(buffer, area, (x + 3, 0), more, theme.dim()),
-    };
+    x = put(buffer, area, (x + 3, 0), if left_out.is_empty() { more } else { "? shows how" }, theme.dim());
     // That there are more rows is said even where there is no room for their order.
     let excerpt = list.excerpt(state.geometry().map_or(0, |geometry| geometry.rows()));
     let excerpt =
@@ -82,7 +79,7 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
 
 /// Says why a list is empty, and what to type next.
 pub(super) fn nothing(state: &State, room: View, frame: &mut Frame<'_>, area: Rect) {
-    for (y, line) in (2..).zip(state.nothing_here(room)) {
+    for (y, line) in (2..).zip(state.nothing_here(room, usize::from(area.width.saturating_sub(2)))) {
         let style = if line.starts_with("  ") { state.theme.key() } else { state.theme.text() };
         put(frame.buffer_mut(), area, (2, y), &line, style);
     }
@@ -97,16 +94,17 @@ pub(super) fn draw(state: &State, subject: &Subject, buffer: &mut Buffer, area: 
         put(buffer, inside, (1, 0), "no longer there", state.theme.dim());
         return;
     }
-    let below = lines(state, &facts, buffer, inside);
+    let below = lines(state, facts, buffer, inside);
     if inside.height > below + 3 && matches!(subject, Subject::Session(_) | Subject::Topic(_)) {
         let rest = Rect { y: inside.y + below + 1, height: inside.height - below - 1, ..inside };
         members(state, &Page::new(subject.clone()), buffer, rest, false);
     }
 }
 
-/// Draws labelled lines; returns how many.
-pub(super) fn lines(state: &State, facts: &[Line], buffer: &mut Buffer, area: Rect) -> u16 {
+/// Draws labelled lines, folded where there is room for that; returns how many.
+pub(super) fn lines(state: &State, facts: Vec<Line>, buffer: &mut Buffer, area: Rect) -> u16 {
     let theme = state.theme;
+    let facts = fold(facts, area.width, area.height);
     for (y, (label, saying)) in facts.iter().enumerate() {
         let y = y as u16;
         put(buffer, area, (1, y), label, theme.dim());

@@ -48,7 +48,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     }
     if let (Some(area), Some((facts, text))) = (geometry.detail, state.event_facts()) {
         let inside = pane(frame.buffer_mut(), area, theme, ("Event", ""), false);
-        let below = detail::lines(state, &facts, frame.buffer_mut(), inside);
+        let below = detail::lines(state, facts, frame.buffer_mut(), inside);
         for (y, text) in wrap(&text, usize::from(inside.width.saturating_sub(12))).iter().enumerate() {
             put(frame.buffer_mut(), inside, (11, below + y as u16), text, theme.strong());
         }

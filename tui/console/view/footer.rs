@@ -1,17 +1,24 @@
 //! The last two lines: how the last order ended, and the keys that mean something here.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    widgets::{Clear, Widget},
+};
 
 use super::put;
 use crate::console::{
     state::{
-        State,
+        Modal, State,
         geometry::Geometry,
-        orders::{self, Tone},
-        text::width,
+        orders::{self, Status, Tone},
+        text::{width, wrap},
     },
     theme::Theme,
 };
+
+/// Lines that a message may take.
+const MOST_LINES: usize = 4;
 
 /// Draws them.
 pub(super) fn draw(state: &State, buffer: &mut Buffer, geometry: &Geometry) {
@@ -20,13 +27,12 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, geometry: &Geometry) {
     if let Some(waiting) = orders::waiting(&state.live.board, state.clock) {
         x = put(buffer, geometry.status, (x, 0), &waiting, theme.warning()) + 3;
     }
+    if let (Modal::Filter { .. }, Some(fields)) = (&state.modal, state.filter_fields()) {
+        x = put(buffer, geometry.status, (x, 0), "fields ", theme.dim());
+        x = put(buffer, geometry.status, (x, 0), &fields, theme.text()) + 3;
+    }
     if let Some(status) = &state.status {
-        let style = match status.tone {
-            Tone::Good => theme.good(),
-            Tone::Plain => theme.strong(),
-            Tone::Bad => theme.bad(),
-        };
-        put(buffer, geometry.status, (x, 0), &status.text, style);
+        say(state, status, buffer, (geometry.status, x));
     }
     let mut line = geometry.footer;
     let (help, rest): (Vec<_>, Vec<_>) = state.hints().partition(|(key, _)| *key == "?");
@@ -42,6 +48,31 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, geometry: &Geometry) {
         }
         x = put(buffer, line, (x, 0), key, theme.key()) + 1;
         x = put(buffer, line, (x, 0), hint, theme.text()) + 2;
+    }
+}
+
+/// Says how the last order ended, or what the last key could not do: from column `x` on, or over the rows above if that is too
+/// short for it. They come back with the next key, and a word that is cut does not.
+fn say(state: &State, status: &Status, buffer: &mut Buffer, (line, x): (Rect, u16)) {
+    let theme = state.theme;
+    let style = match status.tone {
+        Tone::Good => theme.good(),
+        Tone::Plain => theme.strong(),
+        Tone::Bad => theme.bad(),
+    };
+    if usize::from(x) + width(&status.text) <= usize::from(line.width) {
+        put(buffer, line, (x, 0), &status.text, style);
+        return;
+    }
+    let mut parts = wrap(&status.text, usize::from(line.width.saturating_sub(2)));
+    parts.truncate(MOST_LINES);
+    // What else stands on the line stays.
+    let bottom = if x > 1 { line.y } else { line.bottom() };
+    let height = (parts.len() as u16).min(bottom);
+    let area = Rect { y: bottom - height, height, ..line };
+    Clear.render(area, buffer);
+    for (y, part) in (0..).zip(&parts) {
+        put(buffer, area, (1, y), part, style);
     }
 }
 

@@ -83,57 +83,77 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// What is wrong with the broker as a whole, each in full and in short.
-fn wrongs(state: &State) -> Vec<(String, String)> {
+/// Something that is wrong with the broker as a whole.
+struct Wrong {
+    full: String,
+    short: String,
+    /// What is not may be left out where there is no room: it is told elsewhere, or was so from the start.
+    urgent: bool,
+}
+
+impl Wrong {
+    fn urgent(full: impl Into<String>, short: impl Into<String>) -> Self {
+        Self { full: full.into(), short: short.into(), urgent: true }
+    }
+
+    fn other(full: impl Into<String>, short: impl Into<String>) -> Self {
+        Self { urgent: false, ..Self::urgent(full, short) }
+    }
+}
+
+fn wrongs(state: &State) -> Vec<Wrong> {
     let model = state.shown();
     let broker = &model.board.broker;
     if !model.is_known() {
         return Vec::new();
     }
-    let mut parts: Vec<(String, String)> = Vec::new();
+    let mut wrongs = Vec::new();
     if broker.stopped {
-        parts.push(("STOPPED".into(), "STOPPED".into()));
+        wrongs.push(Wrong::urgent("STOPPED", "STOPPED"));
     } else if let Some(deadline) = broker.draining {
         let left = crate::console::state::text::left(model.now.up.until(deadline.up).as_millis() as u64);
         let phase = broker.stop_phase.map_or_else(String::new, |(phase, waits)| format!(": {}", stop_phase(phase, waits)));
         let (word, short) = if broker.course == Course::Ending { ("STOPPING", "STOP") } else { ("DRAINING", "DRAIN") };
-        parts.push((format!("{word} {left}{phase}"), format!("{short} {left}")));
+        wrongs.push(Wrong::urgent(format!("{word} {left}{phase}"), format!("{short} {left}")));
     } else if broker.course == Course::Drained {
-        parts.push(("DRAINED: A accepts".into(), "CLOSED".into()));
+        wrongs.push(Wrong::urgent("DRAINED: A accepts", "CLOSED"));
     } else if !broker.accepting {
-        parts.push(("NOT ACCEPTING".into(), "CLOSED".into()));
+        wrongs.push(Wrong::urgent("NOT ACCEPTING", "CLOSED"));
     }
     let forbidden = model.board.forbidden.len() as u64;
     if forbidden > 0 {
-        parts.push((format!("F: {} forbidden", count(forbidden)), format!("F{forbidden}")));
+        wrongs.push(Wrong::other(format!("F: {} forbidden", count(forbidden)), format!("F{forbidden}")));
     }
     if broker.users == 0 {
-        parts.push(("no users: local only".into(), "no users".into()));
+        wrongs.push(Wrong::other("no users: local only", "no users"));
     }
-    parts
+    wrongs
 }
 
-fn in_full(parts: &[(String, String)]) -> String {
-    parts.iter().map(|(full, _)| full.as_str()).collect::<Vec<_>>().join("  ")
+/// The warnings as they could be written, what says most first; the last of them says only what must be said.
+fn warnings_of(state: &State) -> Vec<String> {
+    let wrongs = wrongs(state);
+    let full: Vec<_> = wrongs.iter().map(|wrong| wrong.full.as_str()).collect();
+    let mut shorts: Vec<_> = wrongs.iter().map(|wrong| wrong.short.as_str()).collect();
+    let mut ways = vec![full.join("  "), shorts.join(" ")];
+    // What is forbidden goes first: it has a list of its own.
+    for wrong in wrongs.iter().filter(|wrong| !wrong.urgent) {
+        shorts.retain(|short| *short != wrong.short);
+        ways.push(shorts.join(" "));
+    }
+    ways
 }
 
-/// Columns that the warnings take in full.
-pub(super) fn warnings_width(state: &State) -> u16 {
-    width(&in_full(&wrongs(state))) as u16
+/// Columns that the warnings take in full, and the least that they can do with.
+pub(super) fn warnings_widths(state: &State) -> (u16, u16) {
+    let ways = warnings_of(state);
+    let columns = |way: Option<&String>| way.map_or(0, |text| width(text) as u16);
+    (columns(ways.first()), columns(ways.last()))
 }
 
-/// Draws the warnings at the end of the second line.
+/// Draws the warnings at the end of the second line, in at most `room` columns.
 pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16) {
-    let (theme, parts) = (state.theme, wrongs(state));
-    let full = in_full(&parts);
-    let short = |parts: &[(String, String)]| parts.iter().map(|(_, short)| short.as_str()).collect::<Vec<_>>().join(" ");
-    let text = if width(&full) <= usize::from(room) { full } else { short(&parts) };
-    // What is forbidden has a list of its own; what is left must not stand over the views' names.
-    let text = if width(&text) <= usize::from(room) { text } else { short(&without_forbidden(parts)) };
-    put_right(buffer, Rect { width: area.width - 1, ..area }, 0, &text, theme.bad());
-}
-
-fn without_forbidden(mut parts: Vec<(String, String)>) -> Vec<(String, String)> {
-    parts.retain(|(full, _)| !full.starts_with("F:"));
-    parts
+    let fits = warnings_of(state).into_iter().find(|text| width(text) <= usize::from(room));
+    let line = Rect { width: area.width - 1, ..area };
+    put_right(buffer, line, 0, &fits.unwrap_or_default(), state.theme.bad());
 }

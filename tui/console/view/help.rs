@@ -8,20 +8,24 @@ use ratatui::{
 use tui_input::Input;
 
 use super::{pane, put};
-use crate::console::state::{State, help::HelpLine};
+use crate::console::state::{
+    State,
+    geometry::Geometry,
+    help::{HelpLine, MEANING},
+};
 
 /// Draws it over the body, from its line `top` on.
-pub(super) fn draw(state: &State, input: &Input, top: usize, frame: &mut Frame<'_>, area: Rect) {
-    let theme = state.theme;
+pub(super) fn draw(state: &State, input: &Input, top: usize, frame: &mut Frame<'_>, geometry: &Geometry) {
+    let (theme, area) = (state.theme, geometry.body);
     Clear.render(area, frame.buffer_mut());
     let inside = pane(frame.buffer_mut(), area, theme, ("Help", "Esc closes"), true);
     let x = put(frame.buffer_mut(), inside, (1, 0), "search: ", theme.key());
     put(frame.buffer_mut(), inside, (x, 0), input.value(), theme.strong());
     let column = inside.x + x + input.visual_cursor() as u16;
     frame.set_cursor_position((column.min(inside.right() - 1), inside.y));
-    let lines = state.help_lines();
+    let lines = state.help_lines(geometry);
     let rest = Rect { y: inside.y + 1, height: inside.height.saturating_sub(1), ..inside };
-    let rows = usize::from(rest.height);
+    let rows = State::help_rows(geometry);
     let top = top.min(lines.len().saturating_sub(rows));
     if lines.is_empty() {
         put(frame.buffer_mut(), rest, (1, 1), "nothing is called that", theme.dim());
@@ -34,7 +38,7 @@ pub(super) fn draw(state: &State, input: &Input, top: usize, frame: &mut Frame<'
             }
             HelpLine::Entry(label, help) => {
                 put(frame.buffer_mut(), rest, (3, y), label, theme.key());
-                put(frame.buffer_mut(), rest, (17, y), help, theme.text());
+                put(frame.buffer_mut(), rest, (MEANING, y), help, theme.text());
             }
         }
     }

@@ -74,7 +74,7 @@ fn screen(state: &State, frame: &mut Frame<'_>) {
         Modal::Peek(pane) => peek::draw(state, pane, frame, geometry.body),
         Modal::Forbidden(cursor) => forbidden::draw(state, cursor.as_ref(), frame, geometry.body),
         Modal::Sort(at) => popup::sort(state, *at, frame),
-        Modal::Help { input, top } => help::draw(state, input, *top, frame, geometry.body),
+        Modal::Help { input, top } => help::draw(state, input, *top, frame, &geometry),
         Modal::None | Modal::Filter { .. } => {}
     }
 }

@@ -11,7 +11,7 @@ use crate::console::state::{
         needs::Need,
         sessions::{Fate, Session},
     },
-    text::{bytes, count, count_in, counted, fit, safe},
+    text::{bytes, count, count_in, counted, fit, safe, width},
 };
 
 /// Columns of a client's name where there is room.
@@ -37,7 +37,35 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     }
 }
 
+/// The broker's figures on one line, as many as it has room for: what flows, what is held, what is lost, who is there.
+fn in_brief(state: &State, buffer: &mut Buffer, line: Rect) {
+    let (theme, model) = (state.theme, state.shown());
+    let broker = &model.board.broker;
+    let [publish, deliver] = model.broker_rate();
+    let (poison, dropped) = (broker.depth.poison, broker.sample.dropped);
+    let mut parts = vec![
+        (format!("in {}/s", count_in(publish, 6)), theme.text()),
+        (format!("out {}/s", count_in(deliver, 6)), theme.text()),
+        (format!("queued {}", count_in(broker.depth.queued(), 7)), theme.text()),
+        (format!("DLQ {}", count_in(broker.dead_letters, 7)), theme.text()),
+        (counted(model.board.sessions.len() as u64, "session"), theme.text()),
+    ];
+    let trouble = [(dropped, "dropped", theme.bad()), (poison, "poison", theme.warning())];
+    let trouble = trouble.into_iter().filter(|(number, ..)| *number > 0);
+    // Trouble goes before what there always is.
+    parts.splice(4..4, trouble.map(|(number, word, style)| (format!("{} {word}", count_in(number, 6)), style)));
+    let mut x = 1;
+    for (text, style) in parts {
+        if usize::from(x) + width(&text) <= usize::from(line.width) {
+            x = put(buffer, line, (x, 0), &text, style) + 2;
+        }
+    }
+}
+
 fn broker(state: &State, buffer: &mut Buffer, area: Rect) {
+    if area.height == 1 {
+        return in_brief(state, buffer, area);
+    }
     let (theme, model) = (state.theme, state.shown());
     let area = pane(buffer, area, theme, ("Broker", ""), false);
     let (board, broker) = (&model.board, &model.board.broker);
@@ -191,12 +219,15 @@ pub(super) fn reclaim(state: &State, buffer: &mut Buffer, area: Rect) {
         width => (10, usize::from(width.saturating_sub(37)).clamp(5, 18)),
     };
     if ids.is_empty() {
-        let calm = match model.board.sessions.len() {
-            _ if !model.is_known() => "nothing heard from the broker yet",
-            0 => &format!("no sessions yet: {}", state.first_command()),
-            _ => "every session has its client",
+        let (calm, command) = match model.board.sessions.len() {
+            _ if !model.is_known() => ("nothing heard from the broker yet", Vec::new()),
+            0 => ("no sessions yet; type in another terminal:", state.first_command(usize::from(area.width.saturating_sub(2)))),
+            _ => ("every session has its client", Vec::new()),
         };
         put(buffer, area, (1, 0), calm, theme.dim());
+        for (y, line) in (1..).zip(&command) {
+            put(buffer, area, (1, y), line, theme.key());
+        }
     }
     for (y, id) in ids.iter().enumerate() {
         let Some(session) = Session::find(model, *id) else { continue };

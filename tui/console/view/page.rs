@@ -22,8 +22,9 @@ pub(super) fn draw(state: &State, page: &Page, buffer: &mut Buffer, geometry: &G
         put(buffer, inside, (1, 0), "it is no longer there", state.theme.warning());
         return;
     }
-    detail::lines(state, &facts, buffer, inside);
-    let above = (page.facts(state) + 1).min(inside.height);
+    let lines = page.facts(state).min(inside.height);
+    detail::lines(state, facts, buffer, Rect { height: lines, ..inside });
+    let above = (lines + 1).min(inside.height);
     let rest = Rect { y: inside.y + above, height: inside.height - above, ..inside };
     detail::members(state, page, buffer, rest, true);
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::console::state::{
     State,
     peek::{Answer, PeekPane, hex_line},
+    subject::Subject,
     text::{age, bytes, clock, clock_millis, count, counted, safe, wrap},
     words::place,
 };
@@ -49,7 +50,7 @@ pub(super) fn draw(state: &State, pane_: &PeekPane, frame: &mut Frame<'_>, area:
         }
         Answer::Copy(peek, at) => (peek, at),
     };
-    put(buffer, inside, (1, 0), &summary(peek, &clock(at.wall)), theme.text());
+    put(buffer, inside, (1, 0), &summary(pane_, peek, &clock(at.wall)), theme.text());
     if peek.messages.is_empty() {
         put(buffer, inside, (1, 2), "it holds nothing", theme.dim());
         return;
@@ -67,15 +68,14 @@ pub(super) fn draw(state: &State, pane_: &PeekPane, frame: &mut Frame<'_>, area:
 }
 
 /// What there is in all, and how much of it was copied.
-fn summary(peek: &Peek, when: &str) -> String {
+fn summary(pane_: &PeekPane, peek: &Peek, when: &str) -> String {
     let depth = &peek.depth;
-    let all = format!(
-        "{} waiting   {} in flight   {} poison   {}   {when}",
-        count(depth.waiting),
-        count(depth.in_flight),
-        count(depth.poison),
-        bytes(depth.bytes)
-    );
+    let held = match pane_.subject {
+        // Nothing of it is on its way to anybody: it waits for a first subscriber.
+        Subject::Topic(_) => format!("{} in the backlog", count(depth.waiting)),
+        _ => format!("{} waiting   {} in flight   {} poison", count(depth.waiting), count(depth.in_flight), count(depth.poison)),
+    };
+    let all = format!("{held}   {}   {when}", bytes(depth.bytes));
     let most = u64::from(MAX_MESSAGES);
     if depth.queued() > most || depth.poison > most { format!("{all}   first {most}") } else { all }
 }

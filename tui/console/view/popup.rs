@@ -45,14 +45,17 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
             ("s", "shut down", format!("ends {}, tells {}", counted(sessions, "session"), counted(open, "connection")))
         },
     ];
+    let only_demo = state.is_only_demo();
     let (cost, style) = match loss {
+        _ if only_demo => ("only the demo's own clients lose anything: done at once".to_owned(), theme.good()),
         0 => ("no message would be lost".to_owned(), theme.good()),
         _ => (format!("{} would be LOST", counted(loss, "message")), theme.bad()),
     };
     let columns = QUIT_COLUMNS.min(frame.area().width);
     let fold = |text: &str, from: u16| wrap(text, usize::from(columns.saturating_sub(from + 4)));
     let told = answers.map(|(key, name, what)| (key, name, fold(&what, WHAT)));
-    let remark = fold("a drain or a shutdown is asked about once more before it happens", 2);
+    let asked = if only_demo { "a drain" } else { "a drain or a shutdown" };
+    let remark = fold(&format!("{asked} is asked about once more before it happens"), 2);
     let needed = told.iter().map(|(.., what)| what.len()).sum::<usize>() + remark.len() + 3;
     let area = popup(frame, theme, (columns, needed as u16 + 2), "Leave the console?", theme.title());
     let mut y = 1;

@@ -26,6 +26,7 @@ from .errors import (
     RegistrationRefused,
     SubscribeRefused,
     SubscriptionEnded,
+    Unreachable,
 )
 from .subscription import Message, Subscription
 
@@ -44,6 +45,7 @@ __all__ = [
     "SubscribeRefused",
     "Subscription",
     "SubscriptionEnded",
+    "Unreachable",
 ]
 
 __version__ = "0.1.0"

@@ -37,7 +37,8 @@ _FINAL = (400, 401, 403, 413, 505)
 
 
 class Client:
-    """A session at a broker. It is registered when it has been made, and raises if that fails.
+    """A session at a broker. It is registered when it has been made, and raises if that fails: Unreachable,
+    RegistrationRefused, or TimeoutError if nobody says anything.
 
     A lost connection is replaced and the session resumed, in the background and for as long as it takes: publishes
     that are not settled are sent again under their sequences, and subscriptions go on. `ending` tells when that is

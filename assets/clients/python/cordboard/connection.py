@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-from .errors import ConnectionLost
+from .errors import ConnectionLost, Unreachable
 from .frames import Frame, FrameReader, Ping
 
 _CHUNK = 1 << 16
@@ -49,7 +49,10 @@ class Connection:
     """A socket, read and written by one thread. Any thread may `send`: that never blocks, and wakes the other."""
 
     def __init__(self, address: tuple[str, int], timeout: float) -> None:
-        self._socket = socket.create_connection(address, timeout)
+        try:
+            self._socket = socket.create_connection(address, timeout)
+        except OSError as error:
+            raise Unreachable(*address, error) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
         self._bell, self._ear = socket.socketpair()

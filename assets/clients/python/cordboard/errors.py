@@ -55,6 +55,17 @@ class SubscriptionEnded(BrokerError):
         self.lost = lost
 
 
+class Unreachable(CordboardError, ConnectionError):
+    """Nobody answers at the address, or there is no such address. Its cause is what the operating system has said."""
+
+    def __init__(self, host: str, port: int, why: OSError) -> None:
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        super().__init__(
+            f"cannot connect to {where}: {why.strerror or why}; "
+            'is a broker running there? Start one with "cordboard serve", or name another with host and port'
+        )
+
+
 class ConnectionLost(CordboardError):
     """The connection has ended, and nobody has asked for that."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import unittest
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,7 @@ from cordboard import (
     Client,
     Closed,
     ConnectionLost,
+    CordboardError,
     Displaced,
     Evicted,
     ProtocolError,
@@ -20,6 +22,7 @@ from cordboard import (
     RegistrationRefused,
     SubscribeRefused,
     SubscriptionEnded,
+    Unreachable,
     frames,
 )
 from cordboard.connection import KeepAlive
@@ -80,6 +83,17 @@ class ClientTest(unittest.TestCase):
 
 
 class Registering(ClientTest):
+    def test_a_broker_that_is_not_there_is_told_with_what_would_work(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as gone:
+            port = gone.getsockname()[1]
+        for kind in (Unreachable, CordboardError, ConnectionError):
+            with self.assertRaises(kind) as raised:
+                Client("127.0.0.1", port)
+        said = str(raised.exception)
+        self.assertTrue(said.startswith(f"cannot connect to 127.0.0.1:{port}: "), said)
+        self.assertIn('Start one with "cordboard serve", or name another with host and port', said)
+        self.assertIsInstance(raised.exception.__cause__, ConnectionRefusedError)
+
     def test_a_session_that_is_gone_is_replaced_on_the_same_connection(self) -> None:
         for code in (404, 410):
             client = self.connect(
