@@ -119,7 +119,7 @@ fn plan_faults(handle: &Handle) -> anyhow::Result<()> {
 /// The configuration: the file's or the default, with what the command line says instead.
 fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
     let mut config = match &args.config {
-        Some(path) => Config::load(path).map_err(|error| with_a_start(error, path))?,
+        Some(path) => Config::load(path).map_err(|error| with_a_start(&error, path))?,
         None => Config::default(),
     };
     if !args.listen.is_empty() {
@@ -134,9 +134,9 @@ fn configure(args: &ServeArgs) -> anyhow::Result<Config> {
 }
 
 /// The mistake that says most, and how to go on: a file that is not there can be made, and further mistakes can be read.
-fn with_a_start(error: ConfigError, path: &Path) -> anyhow::Error {
+fn with_a_start(error: &ConfigError, path: &Path) -> anyhow::Error {
     let file = path.display();
-    let help = match &error {
+    let help = match error {
         ConfigError::Unreadable { why, .. } if why.kind() == io::ErrorKind::NotFound => {
             format!("; \"cordboard config > {file}\" makes one")
         }
