@@ -44,6 +44,8 @@ fn every_workload_measures_what_it_is_for() {
         ("pairs --count 500 --clients 4", 500, &["cpu_ns_per_message"]),
         ("trickle --count 50 --clients 4", 50, &["cpu_ns_per_message", "latency_p99_us"]),
         ("latency --count 50", 50, &["latency_p50_us", "latency_p99_us", "latency_p99_9_us", "latency_max_us"]),
+        ("latency --count 60 --clients 3 --rate 100", 60, &["latency_p99_us"]),
+        ("idle --duration 50ms", 0, &["cpu_us_per_second", "peak_memory_bytes"]),
         ("offline --count 12000", 12_000, &["drained_per_second", "memory_bytes_per_queued_message"]),
         (
             "connections --clients 20",
@@ -62,6 +64,43 @@ fn every_workload_measures_what_it_is_for() {
             assert!(object["brokers"][0]["rounds"][0][figure].is_number(), "{line}: {figure} in {object}");
         }
     }
+    assert_eq!(left_behind(home.path()), 0);
+}
+
+/// Quiet clients in company, and alone in turn.
+#[test]
+fn company_is_measured_beside_and_without() {
+    let home = tempfile::tempdir().unwrap();
+    for (line, beside, figure) in [
+        ("latency --beside flood --clients 4 --rate 50 --count 100 --rounds 2", "flood", "flood_messages_per_second"),
+        ("latency --beside drain --clients 4 --rate 500 --duration 500ms --letters 12000", "drain", "drained_per_second"),
+    ] {
+        let output = bench(home.path(), &format!("{line} --format json")).output().unwrap();
+        let printed = objects(&output);
+        let [object] = &printed[..] else { panic!("{line}: {printed:?}") };
+        let [with, without] = [0, 1].map(|nth| object["brokers"][nth].clone());
+        assert_eq!((&object["sound"], &object["beside"]), (&true.into(), &beside.into()), "{object}");
+        assert_eq!((&with["beside"], &without["beside"]), (&beside.into(), &Value::Null), "{object}");
+        assert!(with["rounds"][0][figure].as_f64() > Some(0.0) && without["rounds"][0][figure].is_null(), "{object}");
+        assert!(without["rounds"][0]["latency_p99_us"].is_number(), "{object}");
+        let told = text(&output.stderr).contains("cordboard runs with queues.max_messages = 12000");
+        assert_eq!(told, beside == "drain", "{}", text(&output.stderr));
+        // What is drained is a part of what is verified.
+        assert!(beside == "flood" || with["deliveries"].as_u64() >= Some(12_000), "{object}");
+    }
+    assert_eq!(left_behind(home.path()), 0);
+}
+
+/// The same broker with its console on a terminal, in turn with none.
+#[test]
+fn a_console_is_measured_against_none() {
+    let home = tempfile::tempdir().unwrap();
+    let line = "1to1 --count 2000 --rounds 2 --compare console --format json --quiet";
+    let printed = objects(&bench(home.path(), line).output().unwrap());
+    let names = [0, 1].map(|nth| printed[0]["brokers"][nth]["broker"].as_str().unwrap().to_owned());
+    assert_eq!(names[0], format!("{} with its console", names[1]));
+    assert!(printed[0]["ratios"]["cpu_ns_per_message"]["median"].as_f64() > Some(0.0), "{printed:?}");
+    assert_eq!(printed[0]["brokers"][0]["deliveries"], 4_000);
     assert_eq!(left_behind(home.path()), 0);
 }
 
@@ -95,9 +134,15 @@ fn all_is_a_markdown_table() {
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}{}", text(&output.stderr));
     assert!(printed.lines().all(|line| line.matches('|').count() == 6), "{printed}");
-    for row in
-        ["| 1to1, 16 B, acks on both sides | broker CPU a message |", "| offline, 256 B | drained |", "| connections, 2 | "]
-    {
+    for row in [
+        "| 1to1, 16 B, acks on both sides | broker CPU a message |",
+        "| offline, 256 B | drained |",
+        "| connections, 2 | ",
+        "| latency, 2 to 2, 16 B, 10/s each, beside a flood | latency p99 |",
+        "| latency, 2 to 2, 16 B, 100/s each, beside a drain of 60 | latency p50 |",
+        "| 1to1, 16 B, with the console | broker CPU a message |",
+        "| idle, with the console | broker CPU a second |",
+    ] {
         assert_eq!(printed.lines().filter(|line| line.starts_with(row)).count().min(1), 1, "{row}: {printed}");
     }
 }

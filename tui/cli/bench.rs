@@ -22,12 +22,14 @@ pub(crate) enum Workload {
     Pairs,
     /// N pairs (--clients) at a low rate (--rate) each, one message a write
     Trickle,
-    /// One pair at a fixed rate (--rate): how late messages are
+    /// N pairs (--clients) at a fixed rate (--rate) each: how late messages are, alone or in company (--beside)
     Latency,
     /// A subscriber is away while --count messages come, is back, and drains them
     Offline,
     /// N clients (--clients) register, stay silent, and go
     Connections,
+    /// Nobody comes: what the broker uses by itself
+    Idle,
     /// One after another, what the README's table has
     All,
 }
@@ -47,11 +49,28 @@ pub(crate) enum Acks {
     Explicit,
 }
 
-/// Another broker to measure.
+/// Who else is there while quiet clients are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Company {
+    /// A publisher floods another topic as fast as it may, and a subscriber takes that
+    Flood,
+    /// A subscriber is back, and drains the dead letters that came while it was away
+    Drain,
+}
+
+impl fmt::Display for Company {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().as_ref().map_or("", clap::builder::PossibleValue::get_name))
+    }
+}
+
+/// What is measured in turn with this broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Rival {
     /// The NATS server, from the PATH
     NatsServer,
+    /// This one with its console, on a terminal of 80x24, against itself without
+    Console,
 }
 
 /// How the figures are printed.
@@ -75,18 +94,24 @@ pub(crate) struct BenchArgs {
     /// Publish this many messages in all [default: 5000000 for 1to1 and fanin, 2000000 for topics and pairs, 300000 for fanout, 100000 for offline]
     #[arg(long, short = 'n', value_name = "N", value_parser = values::count::<u64>, conflicts_with = "duration")]
     pub(crate) count: Option<u64>,
-    /// Publish for this time, for example 1m [default: 10s where there is a rate]
+    /// Publish, or be idle, for this time, for example 1m [default: 10s where there is a rate, and for idle]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) duration: Option<Duration>,
-    /// How many publishers, subscribers or pairs [default: 100; trickle: 50; connections: 10000]
+    /// How many publishers, subscribers or pairs [default: 100; trickle: 50; connections: 10000; latency: 1, or 100 in company]
     #[arg(long, value_name = "N", value_parser = values::count::<usize>)]
     pub(crate) clients: Option<usize>,
     /// How many topics one connection publishes to [default: 16]
     #[arg(long, value_name = "N", value_parser = values::count::<usize>)]
     pub(crate) topics: Option<usize>,
-    /// Messages a second, of each publisher [default: 1000; trickle: 500]
+    /// Messages a second, of each publisher [default: 1000; trickle: 500; beside a flood: 10; beside a drain: 100]
     #[arg(long, value_name = "N", value_parser = values::up_to::<1_000_000>)]
     pub(crate) rate: Option<u32>,
+    /// Have this company meanwhile, and measure the same without it in turn
+    #[arg(long, value_enum, value_name = "COMPANY")]
+    pub(crate) beside: Option<Company>,
+    /// How many dead letters are drained [default: 1000000]
+    #[arg(long, value_name = "N", value_parser = values::count::<u64>)]
+    pub(crate) letters: Option<u64>,
     /// Messages that publishers may be ahead of their slowest subscriber [default: 100000, or 16 MiB of them]
     #[arg(long, value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) window: Option<u64>,
@@ -102,8 +127,8 @@ pub(crate) struct BenchArgs {
     /// Measure so often, each time with a broker that has just been started, and print medians
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::up_to::<1_000>)]
     pub(crate) rounds: u32,
-    /// Measure another broker in turn, and print ratios
-    #[arg(long, value_enum, value_name = "BROKER", conflicts_with = "server")]
+    /// Measure something else in turn, and print ratios
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "server")]
     pub(crate) compare: Option<Rival>,
     /// Measure a broker that runs already, instead of starting one
     #[arg(long, value_name = "HOST[:PORT]", value_parser = values::server)]

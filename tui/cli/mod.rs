@@ -17,7 +17,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, 
 use clap_complete::Shell;
 use cordboard::name::{ClientName, Filter, Principal, TopicName};
 
-pub(crate) use bench::{Acks, BenchArgs, Layout, Rival, Workload};
+pub(crate) use bench::{Acks, BenchArgs, Company, Layout, Rival, Workload};
 pub(crate) use broker::{ConsoleArgs, ServeArgs};
 pub(crate) use exit::{Exit, NotAccepted, NotConnected, UsageError};
 pub(crate) use mistakes::in_words;

@@ -69,8 +69,20 @@ fn commands_have_their_own_options_and_no_others() {
             "sub" => [&["name", "count", "timeout", "format", "topic", "quiet", "state-dir"][..], &connection].concat(),
             "ping" => [&["timeout", "quiet"][..], &connection].concat(),
             "bench" => {
-                let load =
-                    ["payload", "count", "duration", "clients", "topics", "rate", "window", "ack", "filters", "other-topics"];
+                let load = [
+                    "payload",
+                    "count",
+                    "duration",
+                    "clients",
+                    "topics",
+                    "rate",
+                    "beside",
+                    "letters",
+                    "window",
+                    "ack",
+                    "filters",
+                    "other-topics",
+                ];
                 [&load[..], &["rounds", "compare", "server", "pid", "user", "format", "quiet"]].concat()
             }
             "config" => vec!["check"],

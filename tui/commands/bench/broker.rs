@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, bail};
 use cordboard::{InWords, Printable, wire::DEFAULT_PORT};
 
-use super::limits::Raised;
+use super::{limits::Raised, shared::Gauge, terminal::Terminal};
 
 /// How long a broker may take until it listens.
 const START: Duration = Duration::from_secs(20);
@@ -22,6 +22,17 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// What would make our broker another one than the default.
 const ENVIRONMENT: [&str; 5] =
     ["CORDBOARD_CONFIG", "CORDBOARD_LISTEN", "CORDBOARD_STATE_DIR", "CORDBOARD_LOG", "CORDBOARD_FAULTS"];
+
+/// How our broker is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Face {
+    /// In the session of whoever measures.
+    Service,
+    /// In a session of its own, as one with a console must be: systems may share out their time by session.
+    Apart,
+    /// With its console on a terminal of its own.
+    Console,
+}
 
 /// A broker that listens.
 #[derive(Debug)]
@@ -41,10 +52,21 @@ struct Started {
 
 impl Broker {
     /// This program's own, with limits that do not stand in the way.
-    pub(super) fn cordboard(raised: &Raised) -> anyhow::Result<Self> {
+    pub(super) fn cordboard(raised: &Raised, face: Face, gauge: &Gauge) -> anyhow::Result<Self> {
         let home = Home::make()?;
-        let mut command = Command::new(env::current_exe().context("cannot find this program, to start a broker with it")?);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--state-dir"]).arg(&home.0);
+        let program = env::current_exe().context("cannot find this program, to start a broker with it")?;
+        let (mut command, name) = match face {
+            Face::Service => (Command::new(&program), "cordboard"),
+            // It becomes the program, in the same process.
+            Face::Apart | Face::Console => (Command::new("setsid"), "setsid, for a session of cordboard's own"),
+        };
+        match face {
+            // A Ctrl-C at the terminal is for the bench, which ends its brokers itself.
+            Face::Service => command.process_group(0).arg("serve"),
+            Face::Apart => command.arg(program).arg("serve"),
+            Face::Console => command.arg("-c").arg(program).arg("console"),
+        };
+        command.args(["--listen", "127.0.0.1:0", "--state-dir"]).arg(&home.0);
         for variable in ENVIRONMENT {
             command.env_remove(variable);
         }
@@ -53,17 +75,36 @@ impl Broker {
             fs::write(&file, raised.to_string()).map_err(|error| home.is_useless(&error))?;
             command.arg("--config").arg(file);
         }
-        Self::start(command, home, "cordboard", |log| {
-            log.strip_prefix("cordboard listens on ")?.split([';', ',']).next()?.parse().ok()
-        })
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let terminal = match face {
+            Face::Console => Some(Terminal::of(&mut command).context("cannot make a terminal for the console")?),
+            Face::Service | Face::Apart => None,
+        };
+        let find = |log: &str| log.strip_prefix("cordboard listens on ")?.split([';', ',']).next()?.parse().ok();
+        let broker = Self::start(command, home, name, gauge, find)?;
+        terminal.map_or(Ok(()), |terminal| broker.wait_for_console(&terminal, gauge))?;
+        Ok(broker)
+    }
+
+    /// Waits until its console is seen.
+    fn wait_for_console(&self, terminal: &Terminal, gauge: &Gauge) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START;
+        while !terminal.is_drawn_on() {
+            gauge.check()?;
+            if terminal.is_left() || Instant::now() > deadline {
+                bail!("cordboard shows no console: {}", self.last_line());
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// The NATS server, as it is without a configuration.
-    pub(super) fn nats_server() -> anyhow::Result<Self> {
+    pub(super) fn nats_server(gauge: &Gauge) -> anyhow::Result<Self> {
         let home = Home::make()?;
         let mut command = Command::new("nats-server");
-        command.args(["--addr", "127.0.0.1", "--port", "-1"]);
-        Self::start(command, home, "nats-server", |log| {
+        command.args(["--addr", "127.0.0.1", "--port", "-1"]).process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        Self::start(command, home, "nats-server", gauge, |log| {
             let (_, address) = log.contains("Server is ready").then(|| log.split_once("client connections on "))??;
             address.split_whitespace().next()?.parse().ok()
         })
@@ -76,12 +117,16 @@ impl Broker {
     }
 
     /// Starts it and waits until its log tells where it listens.
-    fn start(mut command: Command, home: Home, name: &str, find: impl Fn(&str) -> Option<SocketAddr>) -> anyhow::Result<Self> {
+    fn start(
+        mut command: Command,
+        home: Home,
+        name: &str,
+        gauge: &Gauge,
+        find: impl Fn(&str) -> Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let log = home.0.join("stderr");
         let output = fs::File::create(&log).map_err(|error| home.is_useless(&error))?;
-        // A Ctrl-C at the terminal is for the bench, which ends its brokers itself.
-        command.process_group(0);
-        command.current_dir(&home.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+        command.current_dir(&home.0).stderr(output);
         let child = command.spawn().map_err(|error| anyhow::anyhow!("cannot start {name}: {}", InWords(&error)))?;
         let mut started = Started { child, home };
         let deadline = Instant::now() + START;
@@ -90,6 +135,7 @@ impl Broker {
             if let Some(address) = said.contains('\n').then(|| find(&said)).flatten() {
                 return Ok(Self { address, process: Some(started.child.id()), started: Some(started) });
             }
+            gauge.check()?;
             if let Some(status) = started.child.try_wait()? {
                 bail!(
                     "{name} has ended ({status}) instead of listening: {}",
@@ -111,8 +157,13 @@ impl Broker {
     pub(super) fn last_words(&mut self) -> Option<String> {
         let started = self.started.as_mut()?;
         let status = started.child.try_wait().ok().flatten()?;
-        let said = fs::read_to_string(started.home.0.join("stderr")).unwrap_or_default();
-        Some(format!("it has ended ({status}): {}", Printable(said.lines().last().unwrap_or("it said nothing"))))
+        Some(format!("it has ended ({status}): {}", self.last_line()))
+    }
+
+    fn last_line(&self) -> String {
+        let said = self.started.as_ref().and_then(|started| fs::read_to_string(started.home.0.join("stderr")).ok());
+        let said = said.unwrap_or_default();
+        Printable(said.lines().last().unwrap_or("it said nothing")).to_string()
     }
 }
 
@@ -175,6 +226,7 @@ impl Drop for Home {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::bench::load::LoadError;
 
     #[test]
     fn a_server_may_leave_out_its_port() {
@@ -203,7 +255,22 @@ mod tests {
     fn a_broker_that_does_not_start_says_why() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo first >&2; echo no room >&2; exit 3"]);
-        let error = Broker::start(command, Home::make().unwrap(), "sh", |_| None).unwrap_err().to_string();
+        let error = Broker::start(command, Home::make().unwrap(), "sh", &Gauge::default(), |_| None).unwrap_err().to_string();
         assert!(error.contains("sh has ended (exit status: 3)") && error.ends_with(": no room"), "{error}");
+    }
+
+    /// Nobody who has had enough waits for a broker that takes its time.
+    #[test]
+    fn an_interrupt_ends_a_broker_that_does_not_listen() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ >&2; exec sleep 1000"]);
+        let (gauge, process) = (Gauge::default(), std::cell::Cell::new(None));
+        let error = Broker::start(command, Home::make().unwrap(), "sh", &gauge, |log| {
+            process.set(log.trim().parse::<u32>().ok());
+            gauge.stop.store(true, Relaxed);
+            None
+        });
+        assert!(matches!(error.unwrap_err().downcast(), Ok(LoadError::Interrupted)));
+        assert!(!Path::new(&format!("/proc/{}", process.get().unwrap())).exists());
     }
 }

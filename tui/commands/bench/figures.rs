@@ -16,6 +16,8 @@ pub(super) enum Measure {
     LatencyP99,
     LatencyP999,
     LatencyMax,
+    Counted,
+    Flood,
     FillCpu,
     QueuedMessage,
     Drain,
@@ -26,11 +28,13 @@ pub(super) enum Measure {
     Detached,
     PeakMemory,
     LoadCpu,
+    IdleCpu,
 }
 
 /// What a measure counts in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
+    Number,
     Nanoseconds,
     Microseconds,
     PerSecond,
@@ -52,6 +56,8 @@ impl Measure {
             Self::LatencyP99 => "latency_p99_us",
             Self::LatencyP999 => "latency_p99_9_us",
             Self::LatencyMax => "latency_max_us",
+            Self::Counted => "latencies_counted",
+            Self::Flood => "flood_messages_per_second",
             Self::FillCpu => "fill_cpu_ns_per_message",
             Self::QueuedMessage => "memory_bytes_per_queued_message",
             Self::Drain => "drained_per_second",
@@ -62,6 +68,7 @@ impl Measure {
             Self::Detached => "memory_bytes_per_detached",
             Self::PeakMemory => "peak_memory_bytes",
             Self::LoadCpu => "load_cpu_ns_per_message",
+            Self::IdleCpu => "cpu_us_per_second",
         }
     }
 
@@ -77,6 +84,8 @@ impl Measure {
             Self::LatencyP99 => "latency p99",
             Self::LatencyP999 => "latency p99.9",
             Self::LatencyMax => "latency max",
+            Self::Counted => "messages that count",
+            Self::Flood => "the flood",
             Self::FillCpu => "broker CPU a dead letter",
             Self::QueuedMessage => "memory a dead letter",
             Self::Drain => "drained",
@@ -87,6 +96,7 @@ impl Measure {
             Self::Detached => "memory a client gone",
             Self::PeakMemory => "broker memory, peak",
             Self::LoadCpu => "load CPU a message",
+            Self::IdleCpu => "broker CPU a second",
         }
     }
 
@@ -98,8 +108,9 @@ impl Measure {
             | Self::DrainCpu
             | Self::RegistrationCpu
             | Self::LoadCpu => Unit::Nanoseconds,
-            Self::LatencyP50 | Self::LatencyP99 | Self::LatencyP999 | Self::LatencyMax => Unit::Microseconds,
-            Self::Throughput | Self::Deliveries | Self::Drain | Self::Registrations => Unit::PerSecond,
+            Self::LatencyP50 | Self::LatencyP99 | Self::LatencyP999 | Self::LatencyMax | Self::IdleCpu => Unit::Microseconds,
+            Self::Counted => Unit::Number,
+            Self::Throughput | Self::Flood | Self::Deliveries | Self::Drain | Self::Registrations => Unit::PerSecond,
             Self::Bandwidth => Unit::Megabytes,
             Self::QueuedMessage | Self::Connection | Self::Detached => Unit::Bytes,
             Self::PeakMemory => Unit::Mebibytes,
@@ -110,6 +121,7 @@ impl Measure {
     pub(super) fn written(self, value: f64) -> String {
         let number = self.number(value);
         match self.unit() {
+            Unit::Number => number,
             Unit::Nanoseconds => format!("{number} ns"),
             Unit::Microseconds => format!("{number} µs"),
             Unit::PerSecond => format!("{number}/s"),
@@ -122,7 +134,7 @@ impl Measure {
     /// The same without its unit.
     pub(super) fn number(self, value: f64) -> String {
         let value = if self.unit() == Unit::Mebibytes { value / f64::from(1 << 20) } else { value };
-        if value.abs() < 10.0 { format!("{value:.1}") } else { rounded(value) }
+        if value.abs() < 10.0 && self.unit() != Unit::Number { format!("{value:.1}") } else { rounded(value) }
     }
 }
 

@@ -18,8 +18,6 @@ use super::{
 /// no place there comes again a second later, and that would be what is measured.
 const AT_ONCE: usize = 64;
 const TURN: Duration = Duration::from_millis(50);
-/// Nobody was let in for so long: nobody will be.
-const STALL: Duration = Duration::from_secs(10);
 /// Well below the shortest time after which a broker gives a silent client up.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// What an idle client has room for.
@@ -37,7 +35,7 @@ pub(super) fn run<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) 
     round.add_each(Measure::RegistrationCpu, round.cpu, count);
     let mut each = |measure| -> Result<(), LoadError> {
         if let (Some(process), Some(before)) = (target.process, memory) {
-            wait_until_quiet(process)?;
+            wait_until_quiet(process, gauge)?;
             let after = target.memory()?.unwrap_or(before);
             round.add(measure, (after.now as f64 - before.now as f64) / count as f64);
         }
@@ -75,8 +73,8 @@ impl<P: Protocol> Clients<P> {
                 heard = now;
                 gauge.sent.store(clients.connections.len() as u64, Relaxed);
                 gauge.delivered.store(clients.welcome as u64, Relaxed);
-            } else if now.duration_since(heard) > STALL {
-                return Err(LoadError::Silent { seconds: STALL.as_secs(), waits_for: "clients were to be registered" });
+            } else if now.duration_since(heard) > target.patience {
+                return Err(LoadError::Silent { seconds: target.patience.as_secs(), waits_for: "clients were to be registered" });
             }
             if now.duration_since(beat) > HEARTBEAT {
                 beat = now;

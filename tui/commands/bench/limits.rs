@@ -5,7 +5,7 @@ use std::fmt;
 use cordboard::Config;
 
 use super::plan::{Amount, Plan};
-use crate::cli::Workload;
+use crate::cli::{Company, Workload};
 
 /// Connections, descriptors and sessions beyond those of the load.
 const SPARE: usize = 16;
@@ -36,16 +36,16 @@ impl Raised {
             raised.to(connections, "sessions.max_detached", default.sessions.max_detached);
             raised.to(connections, "sessions.max_detached_per_principal", default.sessions.max_detached_per_principal);
         }
-        if let (Workload::Offline, Amount::Messages(messages)) = (plan.workload, plan.amount) {
+        if let Some(messages) = letters(plan) {
             let (messages, bytes) = (messages as usize, messages as usize * (plan.payload + RECORD));
             raised.to(messages, "queues.max_messages", default.queues.max_messages);
             raised.to(bytes, "queues.max_bytes", default.queues.max_bytes);
             raised.to(bytes, "queues.all_bytes", default.queues.all_bytes);
         }
-        let topics = plan.topics.max(plan.lanes());
+        let topics = plan.topics.max(plan.lanes()) + usize::from(plan.beside.is_some());
         raised.to(topics + plan.other_topics, "topics.max", default.topics.max);
         raised.to(plan.topics, "sessions.max_subscriptions", default.sessions.max_subscriptions);
-        let subscriptions = plan.filters + plan.subscribers() * plan.topics;
+        let subscriptions = plan.filters + plan.subscribers() * plan.topics + usize::from(plan.beside.is_some());
         raised.to(subscriptions, "queues.max_subscriptions", default.queues.max_subscriptions);
         raised
     }
@@ -70,13 +70,26 @@ impl fmt::Display for Raised {
     }
 }
 
+/// How many wait at once for a subscriber that is away.
+fn letters(plan: &Plan) -> Option<u64> {
+    match (plan.workload, plan.amount, plan.beside) {
+        (Workload::Offline, Amount::Messages(messages), _) => Some(messages),
+        (_, _, Some(Company::Drain)) => Some(plan.letters),
+        _ => None,
+    }
+}
+
 /// How many there are at once.
 pub(super) fn connections(plan: &Plan) -> usize {
     if plan.workload == Workload::Connections {
         return plan.clients;
     }
+    if plan.workload == Workload::Idle {
+        return 0;
+    }
     let background = plan.filters.div_ceil(FILTERS_EACH) + usize::from(plan.other_topics > 0);
-    plan.publishers() + plan.subscribers() + background
+    let company = if plan.beside.is_some() { 2 } else { 0 };
+    plan.publishers() + plan.subscribers() + background + company
 }
 
 #[cfg(test)]
@@ -104,6 +117,9 @@ mod tests {
         assert!(!told.contains("connections.max ="), "{told}");
         let told = raised("offline");
         assert!(told.starts_with("queues.max_messages = 100000, queues.max_bytes = "), "{told}");
+        let told = raised("latency --beside drain");
+        assert!(told.starts_with("queues.max_messages = 1000000, queues.max_bytes = 144000000"), "{told}");
+        assert_eq!(raised("latency --beside flood"), "");
         assert_eq!(raised("--other-topics 100000"), "topics.max = 100001");
         assert_eq!(raised("topics --topics 2000"), "sessions.max_subscriptions = 2000");
     }
@@ -129,6 +145,7 @@ mod tests {
             [count(""), count("fanin --clients 7"), count("pairs --clients 7"), count("connections --clients 7")],
             [2, 8, 14, 7]
         );
+        assert_eq!([count("latency --clients 7 --beside flood"), count("idle")], [16, 0]);
         assert_eq!(count("--filters 1001 --other-topics 1"), 5);
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! What is measured is a process of its own on this machine; its CPU time is read from `/proc`, because on a small shared machine
 //! that is steadier than the clock on the wall. The load is two threads, however many connections there are: one publishes, one
-//! subscribes. Rounds of two brokers alternate, so that what changes on the machine meanwhile meets both.
+//! subscribes; company has two more, which stand back. Rounds of what is compared alternate, so that what changes on the machine
+//! meanwhile meets all.
 
 mod broker;
 mod cases;
+mod company;
 mod figures;
 mod idle;
 mod job;
@@ -16,8 +18,10 @@ mod plan;
 mod publish;
 mod report;
 mod shared;
+mod silence;
 mod statistics;
 mod subscribe;
+mod terminal;
 mod traffic;
 mod usage;
 mod verify;
@@ -47,7 +51,7 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::catch()?;
     let names = job.names(&mut signals).await?;
     job.ask_for_descriptors()?;
-    let head = is_one_of_many.then(|| report::markdown_head(&names[0], names.get(1).map(String::as_str)));
+    let head = is_one_of_many.then(|| report::markdown_head(&names.ours, names.nats.as_deref()));
     let mut teller = Teller { quiet, layout, is_one_of_many, head };
     let mut progress = Progress::start(quiet, false);
     let gauge = Arc::new(Gauge::default());

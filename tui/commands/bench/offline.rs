@@ -15,102 +15,117 @@ use super::{
     shared::Gauge,
     traffic::background,
     usage::wait_until_quiet,
-    verify::{Ledger, Payload},
+    verify::{Ledger, Payload, Verdict},
 };
+use crate::cli::Acks;
 
 const TURN: Duration = Duration::from_millis(50);
-/// Nothing came for so long: it will not come.
-const STALL: Duration = Duration::from_secs(10);
 const BUFFER: usize = 256 << 10;
 
 /// Does all of it once.
 pub(super) fn run(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Round, LoadError> {
     let Amount::Messages(count) = plan.amount else { unreachable!("a plan for it has a count") };
     let background = background::<Cordboard>(plan, target, gauge)?;
-    let identity = Identity { acks: plan.acks, ..target.identity("cordboard-bench-subscriber") };
-    let mut subscriber = Connection::<Cordboard>::open(target.address, &identity, BUFFER)?;
-    subscriber.subscribe(iter::once(Cordboard::topic(0)))?;
-    let identity = Identity { session: subscriber.protocol.session, ..identity };
-    drop(subscriber);
-    let mut publisher = Connection::<Cordboard>::open(target.address, &target.identity("cordboard-bench-publisher"), BUFFER)?;
-    quiet(target)?;
+    let mut away = Away::from(plan.topic_of(0), plan.payload, target)?;
+    quiet(target, gauge)?;
     let mut round = Round::default();
-    fill(plan, count, target, gauge, &mut publisher, &mut round)?;
-    drain(plan, count, target, gauge, &identity, &mut round)?;
-    if let Some(memory) = target.memory()? {
-        round.add(Measure::PeakMemory, memory.peak as f64);
-    }
-    publisher.leave();
-    background.into_iter().for_each(Connection::leave);
-    Ok(round)
-}
-
-/// Messages come for a subscriber that is away.
-fn fill(
-    plan: &Plan,
-    count: u64,
-    target: &Target<'_>,
-    gauge: &Gauge,
-    publisher: &mut Connection<Cordboard>,
-    round: &mut Round,
-) -> Result<(), LoadError> {
     let (cpu, memory) = (target.cpu()?, target.memory()?);
-    let (topic, mut payload) = (Cordboard::topic(0), Payload::new(plan.payload));
-    for number in 0..count {
-        publisher.publish_within_credit(&topic, payload.stamped(0, number))?;
-        if number % 1_024 == 0 {
-            gauge.check()?;
-            gauge.sent.store(number, Relaxed);
-        }
-    }
-    publisher.settle()?;
-    gauge.sent.store(count, Relaxed);
-    quiet(target)?;
+    away.fill(count, gauge)?;
+    quiet(target, gauge)?;
     round.add_each(Measure::FillCpu, target.cpu_since(cpu)?, count);
     if let (Some(before), Some(after)) = (memory, target.memory()?) {
         round.add(Measure::QueuedMessage, (after.now as f64 - before.now as f64) / count as f64);
     }
-    Ok(())
+    let cpu = target.cpu()?;
+    let Drained { verdict, wall } = away.drain(count, target, gauge)?;
+    round.cpu = target.cpu_since(cpu)?;
+    round.verdict = verdict;
+    round.add_rate(Measure::Drain, verdict.sound, wall);
+    round.add_each(Measure::DrainCpu, round.cpu, count);
+    if let Some(memory) = target.memory()? {
+        round.add(Measure::PeakMemory, memory.peak as f64);
+    }
+    away.leave();
+    background.into_iter().for_each(Connection::leave);
+    Ok(round)
 }
 
-/// It is back, and takes them all.
-fn drain(
-    plan: &Plan,
-    count: u64,
-    target: &Target<'_>,
-    gauge: &Gauge,
-    identity: &Identity,
-    round: &mut Round,
-) -> Result<(), LoadError> {
-    let (cpu, start) = (target.cpu()?, Instant::now());
-    let mut ledger = Ledger::new(0..1, plan.payload);
-    let mut subscriber = Connection::<Cordboard>::begin(target.address, identity, BUFFER)?;
-    subscriber.set_patience(TURN)?;
-    let mut last = start;
-    while !ledger.is_through(&[count]) && last.elapsed() < STALL {
-        gauge.check()?;
-        let before = ledger.passed();
-        subscriber.receive(&mut |heard| {
-            if let Heard::Message(payload) = heard {
-                ledger.enter(payload);
-            }
-        })?;
-        subscriber.flush()?;
-        if ledger.passed() > before {
-            last = Instant::now();
-            gauge.delivered.store(ledger.passed(), Relaxed);
-        }
+/// A subscriber that is away, and whoever publishes what it would get.
+#[derive(Debug)]
+pub(super) struct Away {
+    topic: String,
+    payload: usize,
+    identity: Identity,
+    publisher: Connection<Cordboard>,
+}
+
+/// What became of the letters.
+#[derive(Debug)]
+pub(super) struct Drained {
+    pub(super) verdict: Verdict,
+    pub(super) wall: Duration,
+}
+
+impl Away {
+    /// It subscribes, with explicit acknowledgements, and goes.
+    pub(super) fn from(topic: usize, payload: usize, target: &Target<'_>) -> Result<Self, LoadError> {
+        let topic = Cordboard::topic(topic);
+        let identity = Identity { acks: Acks::Explicit, ..target.identity("cordboard-bench-subscriber") };
+        let mut subscriber = Connection::<Cordboard>::open(target.address, &identity, BUFFER)?;
+        subscriber.subscribe(iter::once(topic.clone()))?;
+        let identity = Identity { session: subscriber.protocol.session, ..identity };
+        drop(subscriber);
+        let publisher = Connection::open(target.address, &target.identity("cordboard-bench-publisher"), BUFFER)?;
+        Ok(Self { topic, payload, identity, publisher })
     }
-    let wall = last - start;
-    round.cpu = target.cpu_since(cpu)?;
-    round.verdict = ledger.close(&[count]);
-    round.add_rate(Measure::Drain, round.verdict.sound, wall);
-    round.add_each(Measure::DrainCpu, round.cpu, count);
-    subscriber.leave();
-    Ok(())
+
+    /// Messages come for it; all are acknowledged when this returns.
+    pub(super) fn fill(&mut self, count: u64, gauge: &Gauge) -> Result<(), LoadError> {
+        let mut payload = Payload::new(self.payload);
+        for number in 0..count {
+            self.publisher.publish_within_credit(&self.topic, payload.stamped(0, number))?;
+            if number % 1_024 == 0 {
+                gauge.check()?;
+                gauge.sent.store(number, Relaxed);
+            }
+        }
+        self.publisher.settle()?;
+        gauge.sent.store(count, Relaxed);
+        Ok(())
+    }
+
+    /// It is back, and takes them all.
+    pub(super) fn drain(&self, count: u64, target: &Target<'_>, gauge: &Gauge) -> Result<Drained, LoadError> {
+        let start = Instant::now();
+        let mut ledger = Ledger::new(0..1, self.payload);
+        let mut subscriber = Connection::<Cordboard>::begin(target.address, &self.identity, BUFFER)?;
+        subscriber.set_patience(TURN)?;
+        let mut last = start;
+        while !ledger.is_through(&[count]) && last.elapsed() < target.patience {
+            gauge.check()?;
+            let before = ledger.passed();
+            subscriber.receive(&mut |heard| {
+                if let Heard::Message(payload) = heard {
+                    ledger.enter(payload);
+                }
+            })?;
+            subscriber.flush()?;
+            if ledger.passed() > before {
+                last = Instant::now();
+                gauge.delivered.store(ledger.passed(), Relaxed);
+            }
+        }
+        subscriber.leave();
+        Ok(Drained { verdict: ledger.close(&[count]), wall: last - start })
+    }
+
+    /// Whoever published goes for good.
+    pub(super) fn leave(self) {
+        self.publisher.leave();
+    }
 }
 
 /// What was asked of the broker before is done.
-fn quiet(target: &Target<'_>) -> Result<(), LoadError> {
-    Ok(target.process.map_or(Ok(()), wait_until_quiet)?)
+pub(super) fn quiet(target: &Target<'_>, gauge: &Gauge) -> Result<(), LoadError> {
+    target.process.map_or(Ok(()), |process| wait_until_quiet(process, gauge))
 }

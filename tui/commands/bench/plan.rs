@@ -6,7 +6,7 @@ use std::{ops::Range, time::Duration};
 use clap::ValueEnum as _;
 
 use super::{super::grouped, verify::STAMP};
-use crate::cli::{Acks, BenchArgs, UsageError, Workload};
+use crate::cli::{Acks, BenchArgs, Company, UsageError, Workload};
 
 /// The largest payload: brokers take a MiB with what stands around it, unless told otherwise.
 const MAX_PAYLOAD: usize = 1_000_000;
@@ -15,6 +15,10 @@ const PACED: Duration = Duration::from_secs(10);
 /// Bytes that publishers may be ahead, in whatever number of messages: well below what makes nats-server give a client up.
 const WINDOW_BYTES: u64 = 16 << 20;
 const WINDOW: u64 = 100_000;
+/// Dead letters that are drained if nothing is said.
+const LETTERS: u64 = 1_000_000;
+/// Who has company has enough of it when the quiet clients are through, and not before.
+const UNTIL_ENOUGH: Duration = Duration::from_hours(24);
 
 /// How much is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,12 @@ pub(super) struct Plan {
     pub(super) acks: Acks,
     pub(super) filters: usize,
     pub(super) other_topics: usize,
+    /// Who else is there.
+    pub(super) beside: Option<Company>,
+    /// Dead letters that are drained by that company.
+    pub(super) letters: u64,
+    /// The number of its first topic: those of two plans at once differ.
+    pub(super) first_topic: usize,
 }
 
 /// What a workload is unless something else is said.
@@ -64,17 +74,28 @@ impl Defaults {
             Workload::Pairs => Self { clients: 100, takes: &["--window", "--clients"], ..usual },
             Workload::Topics => Self { topics: 16, takes: &["--window", "--topics"], ..usual },
             Workload::Trickle => Self { clients: 50, rate: Some(500), takes: &["--clients", "--rate"], ..usual },
-            Workload::Latency => Self { rate: Some(1_000), takes: &["--rate"], ..usual },
+            Workload::Latency => Self { rate: Some(1_000), takes: &["--clients", "--rate", "--beside", "--letters"], ..usual },
             Workload::Offline => Self { payload: 256, messages: 100_000, acks: Acks::Explicit, takes: &[], ..usual },
             Workload::Connections => Self { clients: 10_000, messages: 0, takes: &["--clients"], ..usual },
+            Workload::Idle => Self { clients: 0, messages: 0, takes: &["--duration"], ..usual },
             // Each of its cases has its own.
             Workload::All => Self { takes: &["--clients"], ..usual },
         }
     }
 
+    /// Many clients, each of which says little: they are those who would suffer. What is drained is soon gone, and they have to
+    /// say enough meanwhile.
+    fn beside(self, company: Option<Company>) -> Self {
+        match company {
+            None => self,
+            Some(Company::Flood) => Self { clients: 100, rate: Some(10), ..self },
+            Some(Company::Drain) => Self { clients: 100, rate: Some(100), ..self },
+        }
+    }
+
     fn takes(&self, workload: Workload, option: &str) -> bool {
         let of_load = match workload {
-            Workload::Connections => false,
+            Workload::Connections | Workload::Idle => false,
             Workload::Offline => matches!(option, "--payload" | "--count" | "--filters" | "--other-topics"),
             Workload::All => matches!(option, "--count"),
             _ => LOAD.contains(&option),
@@ -95,6 +116,10 @@ impl Plan {
                 .collect();
             return Err(UsageError(format!("{option} means nothing to {workload}; it is for {}", takers.join(", "))));
         }
+        if args.letters.is_some() && args.beside != Some(Company::Drain) {
+            return Err(UsageError("--letters means nothing without --beside drain".to_owned()));
+        }
+        let defaults = defaults.beside(args.beside);
         let payload = args.payload.unwrap_or(defaults.payload);
         if payload > MAX_PAYLOAD {
             return Err(UsageError(format!("--payload {payload} is more than a broker takes; use at most {MAX_PAYLOAD}")));
@@ -108,6 +133,7 @@ impl Plan {
         let amount = match (args.count, args.duration, rate) {
             (Some(count), _, _) => Amount::Messages(count),
             (None, Some(time), _) => Amount::Time(time),
+            (None, None, _) if workload == Workload::Idle => Amount::Time(PACED),
             (None, None, Some(_)) => Amount::Time(PACED),
             (None, None, None) => Amount::Messages(defaults.messages),
         };
@@ -122,13 +148,38 @@ impl Plan {
             acks: args.ack.unwrap_or(defaults.acks),
             filters: args.filters,
             other_topics: args.other_topics,
+            beside: args.beside,
+            letters: args.letters.unwrap_or(LETTERS),
+            first_topic: 0,
         })
+    }
+
+    /// The flood that its clients have for company: one to one, as fast as can be, until it is enough.
+    pub(super) fn flood(&self) -> Self {
+        Self {
+            workload: Workload::OneToOne,
+            clients: 1,
+            topics: 1,
+            amount: Amount::Time(UNTIL_ENOUGH),
+            rate: None,
+            filters: 0,
+            other_topics: 0,
+            beside: None,
+            first_topic: self.topic_of_company(),
+            ..self.clone()
+        }
+    }
+
+    /// A topic that is none of its own.
+    pub(super) fn topic_of_company(&self) -> usize {
+        self.first_topic + self.streams()
     }
 
     /// Who publishes.
     pub(super) fn publishers(&self) -> usize {
         match self.workload {
-            Workload::Fanin | Workload::Pairs | Workload::Trickle => self.clients,
+            Workload::Fanin => self.clients,
+            _ if self.has_pairs() => self.clients,
             _ => 1,
         }
     }
@@ -136,7 +187,8 @@ impl Plan {
     /// Who subscribes.
     pub(super) fn subscribers(&self) -> usize {
         match self.workload {
-            Workload::Fanout | Workload::Pairs | Workload::Trickle => self.clients,
+            Workload::Fanout => self.clients,
+            _ if self.has_pairs() => self.clients,
             _ => 1,
         }
     }
@@ -153,7 +205,7 @@ impl Plan {
 
     /// The topic of one stream.
     pub(super) fn topic_of(&self, stream: usize) -> usize {
-        if self.workload == Workload::Fanin { 0 } else { stream }
+        self.first_topic + if self.workload == Workload::Fanin { 0 } else { stream }
     }
 
     /// The streams that one subscriber gets.
@@ -163,7 +215,8 @@ impl Plan {
 
     /// The topics that one subscriber subscribes to.
     pub(super) fn topics_of_subscriber(&self, subscriber: usize) -> Range<usize> {
-        if self.has_pairs() { subscriber..subscriber + 1 } else { 0..self.topics }
+        let (from, to) = if self.has_pairs() { (subscriber, subscriber + 1) } else { (0, self.topics) };
+        self.first_topic + from..self.first_topic + to
     }
 
     /// Publishers and subscribers that have to do with one another are in one lane; a window is of a lane.
@@ -182,7 +235,7 @@ impl Plan {
     }
 
     fn has_pairs(&self) -> bool {
-        matches!(self.workload, Workload::Pairs | Workload::Trickle)
+        matches!(self.workload, Workload::Pairs | Workload::Trickle | Workload::Latency)
     }
 
     /// What the two counts of its progress count.
@@ -198,6 +251,8 @@ impl Plan {
             Workload::Topics => format!("topics, {} on one connection", grouped(self.topics as u64)),
             Workload::Pairs | Workload::Trickle => format!("{}, {} to {1}", self.workload, grouped(self.clients as u64)),
             Workload::Connections => return format!("connections, {}", grouped(self.clients as u64)),
+            Workload::Latency if self.clients > 1 => format!("latency, {} to {0}", grouped(self.clients as u64)),
+            Workload::Idle => return self.workload.to_string(),
             Workload::Offline | Workload::OneToOne | Workload::Latency | Workload::All => self.workload.to_string(),
         }];
         title.push(format!("{} B", grouped(self.payload as u64)));
@@ -206,6 +261,10 @@ impl Plan {
             .extend((self.acks == Acks::Explicit && self.workload != Workload::Offline).then(|| "acks on both sides".to_owned()));
         title.extend((self.filters > 0).then(|| format!("{} other filters", grouped(self.filters as u64))));
         title.extend((self.other_topics > 0).then(|| format!("{} other topics", grouped(self.other_topics as u64))));
+        title.extend(self.beside.map(|company| match company {
+            Company::Flood => "beside a flood".to_owned(),
+            Company::Drain => format!("beside a drain of {}", grouped(self.letters)),
+        }));
         title.join(", ")
     }
 }
@@ -219,6 +278,8 @@ fn given(args: &BenchArgs) -> Vec<&'static str> {
         (args.clients.is_some(), "--clients"),
         (args.topics.is_some(), "--topics"),
         (args.rate.is_some(), "--rate"),
+        (args.beside.is_some(), "--beside"),
+        (args.letters.is_some(), "--letters"),
         (args.window.is_some(), "--window"),
         (args.ack.is_some(), "--ack"),
         (args.filters > 0, "--filters"),
@@ -292,12 +353,18 @@ pub(super) mod tests {
     #[test]
     fn an_option_without_an_effect_is_refused() {
         for (line, why) in [
-            ("1to1 --clients 2", "--clients means nothing to 1to1; it is for fanout, fanin, pairs, trickle, connections, all"),
+            (
+                "1to1 --clients 2",
+                "--clients means nothing to 1to1; it is for fanout, fanin, pairs, trickle, latency, connections, all",
+            ),
             ("fanout --topics 2", "--topics means nothing to fanout; it is for topics"),
             ("1to1 --rate 2", "--rate means nothing to 1to1; it is for trickle, latency"),
             ("connections --payload 2", "--payload means nothing to connections"),
             ("offline --ack none", "--ack means nothing to offline"),
             ("latency --window 2", "--window means nothing to latency"),
+            ("trickle --beside flood", "--beside means nothing to trickle; it is for latency"),
+            ("latency --beside flood --letters 2", "--letters means nothing without --beside drain"),
+            ("idle --count 2", "--count means nothing to idle"),
             ("latency --payload 4", "--payload 4 has no room for a message's number, which latency needs; use at least 12"),
         ] {
             let error = planned(line).unwrap_err().0;
@@ -309,7 +376,7 @@ pub(super) mod tests {
     #[test]
     fn publishers_and_subscribers_agree_about_streams() {
         for line in
-            ["", "fanout --clients 3", "fanin --clients 3", "topics --topics 3", "pairs --clients 3", "trickle --clients 3"]
+            ["", "fanout --clients 3", "fanin --clients 3", "topics --topics 3", "pairs --clients 3", "latency --clients 3"]
         {
             let plan = planned(line).unwrap();
             let streams: Vec<usize> = (0..plan.publishers()).flat_map(|publisher| plan.streams_of_publisher(publisher)).collect();
@@ -327,6 +394,16 @@ pub(super) mod tests {
         }
     }
 
+    /// It hears nothing of those it is beside, and they hear nothing of it.
+    #[test]
+    fn a_flood_has_a_topic_of_its_own() {
+        let plan = planned("latency --clients 3 --beside flood --filters 5").unwrap();
+        let flood = plan.flood();
+        assert_eq!((flood.topic_of(0), flood.topics_of_subscriber(0), flood.streams_of_subscriber(0)), (3, 3..4, 0..1));
+        assert!((0..3).all(|subscriber| !plan.topics_of_subscriber(subscriber).contains(&3)));
+        assert_eq!((flood.publishers(), flood.rate, flood.filters, flood.lanes()), (1, None, 0, 1));
+    }
+
     #[test]
     fn a_title_says_what_was_measured() {
         for (line, title) in [
@@ -334,6 +411,10 @@ pub(super) mod tests {
             ("fanout --payload 256 --ack explicit", "fanout, 1 to 100, 256 B, acks on both sides"),
             ("trickle", "trickle, 50 to 50, 16 B, 500/s each"),
             ("offline", "offline, 256 B"),
+            ("latency", "latency, 16 B, 1,000/s each"),
+            ("latency --beside flood", "latency, 100 to 100, 16 B, 10/s each, beside a flood"),
+            ("latency --beside drain --letters 2000", "latency, 100 to 100, 16 B, 100/s each, beside a drain of 2,000"),
+            ("idle", "idle"),
             ("connections", "connections, 10,000"),
             ("topics --filters 1000 --other-topics 5", "topics, 16 on one connection, 16 B, 1,000 other filters, 5 other topics"),
         ] {

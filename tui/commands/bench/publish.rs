@@ -158,7 +158,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
         };
         loop {
             shared.check()?;
-            if shared.stalled.load(Relaxed) || end.is_some_and(|end| Instant::now() >= end) {
+            if shared.is_over() || end.is_some_and(|end| Instant::now() >= end) {
                 self.clients.iter_mut().for_each(|publisher| publisher.left = 0);
             }
             let mut steps = [false; 4];
@@ -216,7 +216,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
                     return Ok(());
                 }
                 self.wait_until(due, shared, &mut read)?;
-                if shared.stalled.load(Relaxed) {
+                if shared.is_over() {
                     return Ok(());
                 }
                 if self.clients[index].left > 0 {

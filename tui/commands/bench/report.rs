@@ -11,19 +11,49 @@ use super::{
     statistics::{Spread, ratio},
     verify::Verdict,
 };
+use crate::cli::Company;
 
 /// Between columns.
 const GAP: &str = "   ";
 
+/// Who else is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Situation {
+    /// Nobody, and nobody asks.
+    Usual,
+    Beside(Company),
+    /// Nobody, to compare with.
+    Alone,
+}
+
+impl Situation {
+    pub(super) fn company(self) -> Option<Company> {
+        match self {
+            Self::Beside(company) => Some(company),
+            Self::Usual | Self::Alone => None,
+        }
+    }
+}
+
 /// All rounds with one broker.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Side {
     /// Name and version.
     pub(super) broker: String,
+    pub(super) situation: Situation,
     pub(super) rounds: Vec<Round>,
 }
 
 impl Side {
+    /// The broker, and in what situation.
+    pub(super) fn name(&self) -> String {
+        match self.situation {
+            Situation::Usual => self.broker.clone(),
+            Situation::Beside(company) => format!("{}, beside a {company}", self.broker),
+            Situation::Alone => format!("{}, alone", self.broker),
+        }
+    }
+
     fn values(&self, measure: Measure) -> Vec<f64> {
         self.rounds.iter().filter_map(|round| round.value(measure)).collect()
     }
@@ -37,10 +67,12 @@ impl Side {
     }
 }
 
-/// One workload with the brokers that were measured, ours first.
+/// One workload with the brokers that were measured, ours first; each beside itself without, if that is the question.
 #[derive(Debug, Clone)]
 pub(super) struct Report {
     pub(super) plan: Plan,
+    /// The first has its console, the other has none.
+    pub(super) is_about_console: bool,
     pub(super) sides: Vec<Side>,
 }
 
@@ -60,10 +92,24 @@ impl Report {
         measures
     }
 
-    /// Ours over theirs.
-    fn ratio(&self, measure: Measure) -> Option<Spread> {
-        let [ours, theirs] = &self.sides[..] else { return None };
-        ratio(&ours.values(measure), &theirs.values(measure))
+    /// The first of a pair over the other.
+    fn ratio(pair: &[Side], measure: Measure) -> Option<Spread> {
+        let [first, other] = pair else { return None };
+        ratio(&first.values(measure), &other.values(measure))
+    }
+
+    /// What has taken turns: ours and another broker, or a broker with something and without.
+    fn pairs(&self) -> impl Iterator<Item = &[Side]> {
+        self.sides.chunks(2)
+    }
+
+    /// If the first of a pair is the other with something: what the other one is.
+    fn without(&self) -> Option<&'static str> {
+        if self.is_about_console { Some("without") } else { self.plan.beside.map(|_| "alone") }
+    }
+
+    fn title(&self) -> String {
+        format!("{}{}", self.plan.title(), if self.is_about_console { ", with the console" } else { "" })
     }
 
     /// For people: a title, and a line for each measure.
@@ -71,13 +117,15 @@ impl Report {
         let mut rows = vec![self.head()];
         for measure in self.measures() {
             let mut row = vec![measure.label().to_owned()];
-            row.extend(
-                self.sides.iter().map(|side| side.spread(measure).map_or_else(String::new, |spread| written(measure, spread))),
-            );
-            row.extend((self.sides.len() == 2).then(|| self.ratio(measure).map_or_else(String::new, as_ratio)));
+            for pair in self.pairs() {
+                row.extend(
+                    pair.iter().map(|side| side.spread(measure).map_or_else(String::new, |spread| written(measure, spread))),
+                );
+                row.extend((pair.len() == 2).then(|| Self::ratio(pair, measure).map_or_else(String::new, as_ratio)));
+            }
             rows.push(row);
         }
-        let mut table = format!("{}{}\n", self.plan.title(), self.rounds());
+        let mut table = format!("{}{}\n", self.title(), self.rounds());
         for row in aligned(&rows) {
             let _ = writeln!(table, "{}", row.trim_end());
         }
@@ -91,14 +139,16 @@ impl Report {
     /// What became of the messages, in a line for each broker that had some.
     pub(super) fn verified(&self) -> String {
         let sides = self.sides.iter().filter(|side| side.verdict() != Verdict::default());
-        let lines: Vec<String> = sides.map(|side| verified(&side.broker, side.verdict())).collect();
+        let lines: Vec<String> = sides.map(|side| verified(&side.name(), side.verdict())).collect();
         lines.join("\n")
     }
 
     fn head(&self) -> Vec<String> {
         let mut head = vec![String::new()];
-        head.extend(self.sides.iter().map(|side| side.broker.clone()));
-        head.extend((self.sides.len() == 2).then(|| "ratio".to_owned()));
+        for pair in self.pairs() {
+            head.extend(pair.iter().map(Side::name));
+            head.extend((pair.len() == 2).then(|| "ratio".to_owned()));
+        }
         head
     }
 
@@ -113,11 +163,11 @@ impl Report {
     pub(super) fn json(&self) -> Value {
         let plan = &self.plan;
         let sides: Vec<Value> = self.sides.iter().map(side_as_json).collect();
-        let ratios: Map<String, Value> = self
-            .measures()
-            .into_iter()
-            .filter_map(|measure| Some((measure.key().to_owned(), spread_as_json(self.ratio(measure)?))))
-            .collect();
+        let ratios = |nth| {
+            let pair = self.pairs().nth(nth).unwrap_or_default();
+            let of = |measure: Measure| Some((measure.key().to_owned(), spread_as_json(Self::ratio(pair, measure)?)));
+            self.measures().into_iter().filter_map(of).collect::<Map<String, Value>>()
+        };
         let (messages, seconds) = match plan.amount {
             Amount::Messages(messages) => (Some(messages), None),
             Amount::Time(time) => (None, Some(time.as_secs_f64())),
@@ -134,23 +184,39 @@ impl Report {
             "acks": if plan.acks == crate::cli::Acks::Explicit { "explicit" } else { "none" },
             "other_filters": plan.filters,
             "other_topics": plan.other_topics,
+            "beside": plan.beside.map(|company| company.to_string()),
+            "letters": plan.beside.filter(|company| *company == Company::Drain).map(|_| plan.letters),
             "sound": self.is_sound(),
             "brokers": sides,
-            "ratios": ratios,
+            "ratios": ratios(0),
+            "ratios_of_rival": ratios(1),
         })
     }
 
-    /// Rows of a Markdown table, for `measures`.
+    /// Rows of a Markdown table, for `measures`: ours, theirs, and how they compare; each with what it is of itself without, if
+    /// that is the question.
     pub(super) fn markdown(&self, measures: &[Measure]) -> String {
+        let dash = || "–".to_owned();
         let mut rows = String::new();
         for measure in measures {
-            let cell = |side: Option<&Side>| {
-                let spread = side.and_then(|side| side.spread(*measure));
-                spread.map_or_else(|| "–".to_owned(), |spread| measure.written(spread.median))
+            let cell = |side: &Side| side.spread(*measure).map_or_else(dash, |spread| measure.written(spread.median));
+            let (ours, theirs, ratio) = match self.without() {
+                None => {
+                    let mut cells = self.sides.iter().map(cell);
+                    let ratio = Self::ratio(&self.sides, *measure).map_or_else(dash, as_ratio);
+                    (cells.next(), cells.next(), ratio)
+                }
+                Some(without) => {
+                    let mut cells = self.pairs().map(|pair| {
+                        let ratio = Self::ratio(pair, *measure).map_or_else(dash, as_ratio);
+                        format!("{}, {ratio} {without}", cell(&pair[0]))
+                    });
+                    let firsts: Vec<Side> = self.pairs().map(|pair| pair[0].clone()).collect();
+                    (cells.next(), cells.next(), Self::ratio(&firsts, *measure).map_or_else(dash, as_ratio))
+                }
             };
-            let ratio = self.ratio(*measure).map_or_else(|| "–".to_owned(), as_ratio);
-            let (ours, theirs) = (cell(self.sides.first()), cell(self.sides.get(1)));
-            let _ = writeln!(rows, "| {} | {} | {ours} | {theirs} | {ratio} |", self.plan.title(), measure.label());
+            let (ours, theirs) = (ours.unwrap_or_else(dash), theirs.unwrap_or_else(dash));
+            let _ = writeln!(rows, "| {} | {} | {ours} | {theirs} | {ratio} |", self.title(), measure.label());
         }
         rows
     }
@@ -203,6 +269,7 @@ fn side_as_json(side: &Side) -> Value {
     let verdict = side.verdict();
     json!({
         "broker": side.broker,
+        "beside": side.situation.company().map(|company| company.to_string()),
         "rounds": rounds,
         "deliveries": verdict.sound,
         "lost": verdict.lost,
@@ -235,7 +302,7 @@ mod tests {
 
     fn side(broker: &str, cpu: &[f64], verdict: Verdict) -> Side {
         let round = |value: &f64| Round { figures: vec![(Measure::CpuPerMessage, *value)], verdict, cpu: None };
-        Side { broker: broker.to_owned(), rounds: cpu.iter().map(round).collect() }
+        Side { broker: broker.to_owned(), situation: Situation::Usual, rounds: cpu.iter().map(round).collect() }
     }
 
     fn sound(deliveries: u64) -> Verdict {
@@ -244,7 +311,7 @@ mod tests {
 
     fn compared() -> Report {
         let sides = vec![side("ours 1", &[50.0, 60.0, 52.0], sound(5)), side("theirs 22", &[200.0, 200.0, 400.0], sound(5))];
-        Report { plan: planned("").unwrap(), sides }
+        Report { plan: planned("").unwrap(), is_about_console: false, sides }
     }
 
     #[test]
@@ -303,5 +370,41 @@ ours: 1,000 deliveries verified, none lost, repeated or wrong
         assert_eq!(rows, expected);
         let columns = |line: &str| line.matches('|').count();
         assert!(markdown_head("a", None).lines().chain(rows.lines()).all(|line| columns(line) == 6));
+    }
+
+    /// Each broker is compared with itself first, and then with the other.
+    #[test]
+    fn company_is_told_of_each_broker() {
+        let in_turn = |broker: &str, beside: f64, alone: f64| {
+            let company = Situation::Beside(Company::Flood);
+            [(company, beside), (Situation::Alone, alone)].map(|(situation, p99)| {
+                let round = Round { figures: vec![(Measure::LatencyP99, p99)], verdict: sound(7), cpu: None };
+                Side { broker: broker.to_owned(), situation, rounds: vec![round] }
+            })
+        };
+        let sides = [in_turn("ours", 300.0, 200.0), in_turn("theirs", 600.0, 200.0)].concat();
+        let report = Report { plan: planned("latency --beside flood").unwrap(), is_about_console: false, sides };
+        let table = "\
+latency, 100 to 100, 16 B, 10/s each, beside a flood
+              ours, beside a flood   ours, alone   ratio    theirs, beside a flood   theirs, alone   ratio
+latency p99   300 µs                 200 µs        1.50 ×   600 µs                   200 µs          3.00 ×
+ours, beside a flood: 7 deliveries verified, none lost, repeated or wrong
+";
+        assert!(report.table().starts_with(table), "{}", report.table());
+        let row = "| latency, 100 to 100, 16 B, 10/s each, beside a flood | latency p99 | 300 µs, 1.50 × alone | 600 µs, 3.00 × alone | 0.50 × |\n";
+        assert_eq!(report.markdown(&[Measure::LatencyP99]), row);
+        let object = report.json();
+        assert_eq!((&object["beside"], &object["letters"]), (&"flood".into(), &Value::Null));
+        assert_eq!((&object["brokers"][0]["beside"], &object["brokers"][1]["beside"]), (&"flood".into(), &Value::Null));
+        assert_eq!(object["ratios"]["latency_p99_us"]["median"], 1.5);
+        assert_eq!(object["ratios_of_rival"]["latency_p99_us"]["median"], 3.0);
+    }
+
+    #[test]
+    fn a_console_is_told_beside_none() {
+        let sides = vec![side("ours with its console", &[55.0], sound(5)), side("ours", &[50.0], sound(5))];
+        let report = Report { is_about_console: true, sides, ..compared() };
+        let row = "| 1to1, 16 B, with the console | broker CPU a message | 55 ns, 1.10 × without | – | – |\n";
+        assert_eq!(report.markdown(&[Measure::CpuPerMessage]), row);
     }
 }

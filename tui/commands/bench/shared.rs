@@ -1,8 +1,11 @@
 //! What the threads of a measurement know of one another: a few counters, and whether to stop.
 
-use std::sync::{
-    Mutex, OnceLock, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use super::load::LoadError;
@@ -43,6 +46,19 @@ impl Gauge {
     }
 }
 
+/// How long somebody else is there.
+#[derive(Debug, Default)]
+pub(super) struct Stay {
+    pub(super) began: OnceLock<Instant>,
+    pub(super) ended: OnceLock<Instant>,
+}
+
+impl Stay {
+    fn holds(&self, moment: Instant) -> bool {
+        self.began.get().is_some_and(|began| *began <= moment) && self.ended.get().is_none_or(|ended| moment <= *ended)
+    }
+}
+
 /// Between publishers and subscribers of one run.
 #[derive(Debug)]
 pub(super) struct Shared<'a> {
@@ -53,13 +69,42 @@ pub(super) struct Shared<'a> {
     pub(super) published: OnceLock<Vec<u64>>,
     /// Nothing moves any more: publishers end with what they have.
     pub(super) stalled: AtomicBool,
+    /// After so long without a message nothing moves any more.
+    pub(super) patience: Duration,
+    /// No more is wanted: publishers end with what they have, and subscribers when that has come.
+    pub(super) enough: AtomicBool,
+    /// With company, only what is due meanwhile counts.
+    pub(super) company: Option<Stay>,
     failed: AtomicBool,
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(gauge: &'a Gauge, lanes: usize) -> Self {
-        let passed = (0..lanes).map(|_| AtomicU64::new(0)).collect();
-        Self { gauge, passed, published: OnceLock::new(), stalled: AtomicBool::new(false), failed: AtomicBool::new(false) }
+    pub(super) fn new(gauge: &'a Gauge, lanes: usize, patience: Duration) -> Self {
+        Self {
+            gauge,
+            passed: (0..lanes).map(|_| AtomicU64::new(0)).collect(),
+            published: OnceLock::new(),
+            stalled: AtomicBool::new(false),
+            patience,
+            enough: AtomicBool::new(false),
+            company: None,
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// If somebody else will be there.
+    pub(super) fn in_company(self, is_it: bool) -> Self {
+        Self { company: is_it.then(Stay::default), ..self }
+    }
+
+    /// True if how late a message is that is due then counts.
+    pub(super) fn counts(&self, due: Instant) -> bool {
+        self.company.as_ref().is_none_or(|stay| stay.holds(due))
+    }
+
+    /// True if publishers are to publish no more.
+    pub(super) fn is_over(&self) -> bool {
+        self.stalled.load(Relaxed) || self.enough.load(Relaxed)
     }
 
     /// What one side returns; if that is an error the other side ends, too.
@@ -74,5 +119,26 @@ impl<'a> Shared<'a> {
     /// To be looked at now and then: there is no point in going on.
     pub(super) fn check(&self) -> Result<(), LoadError> {
         if self.failed.load(Relaxed) { Err(LoadError::Interrupted) } else { self.gauge.check() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is due before or after is as it is without company.
+    #[test]
+    fn with_company_only_what_is_due_meanwhile_counts() {
+        let (gauge, now) = (Gauge::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let alone = Shared::new(&gauge, 1, Duration::ZERO);
+        assert!(alone.counts(now));
+        let shared = alone.in_company(true);
+        let stay = shared.company.as_ref().unwrap();
+        assert!(!shared.counts(now));
+        stay.began.set(after(1)).unwrap();
+        assert_eq!([now, after(1), after(9)].map(|due| shared.counts(due)), [false, true, true]);
+        stay.ended.set(after(2)).unwrap();
+        assert_eq!([now, after(2), after(3)].map(|due| shared.counts(due)), [false, true, false]);
     }
 }

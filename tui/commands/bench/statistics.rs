@@ -39,6 +39,10 @@ impl Times {
         self.0.push(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The time that so many in a thousand did not exceed, by the nearest rank. None if there is none.
     pub(super) fn not_exceeded_by(&mut self, thousandths: usize) -> Option<Duration> {
         self.0.sort_unstable();

@@ -16,8 +16,6 @@ use super::{
 
 /// How long nobody looks whether to stop.
 const TURN: Duration = Duration::from_millis(50);
-/// Nothing came for so long, though something should: it will not come.
-const STALL: Duration = Duration::from_secs(10);
 /// Well below the shortest time after which a broker gives a silent client up.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -82,7 +80,7 @@ impl<P: Protocol> Subscribers<P> {
                     break;
                 }
             }
-            if now.duration_since(heard) > STALL && shared.gauge.sent.load(Relaxed) > 0 {
+            if now.duration_since(heard) > shared.patience && shared.gauge.sent.load(Relaxed) > 0 {
                 shared.stalled.store(true, Relaxed);
             }
             if now.duration_since(beat) > HEARTBEAT {
@@ -113,7 +111,7 @@ impl<P: Protocol> Subscribers<P> {
                 background.flush()?;
                 continue;
             };
-            came += subscriber.read(schedule, times)?;
+            came += subscriber.read(shared, schedule, times)?;
             let is_blocked = !subscriber.connection.flush()?;
             if is_blocked != subscriber.is_blocked {
                 subscriber.is_blocked = is_blocked;
@@ -145,15 +143,17 @@ impl<P: Protocol> Subscribers<P> {
 
 impl<P: Protocol> Subscriber<P> {
     /// Reads once. Returns how many messages came.
-    fn read(&mut self, schedule: Option<Schedule>, times: &mut Times) -> Result<u64, LoadError> {
+    fn read(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>, times: &mut Times) -> Result<u64, LoadError> {
         let (mut came, mut now) = (0, None);
         let ledger = &mut self.ledger;
         self.connection.receive(&mut |heard| {
             let Heard::Message(payload) = heard else { return };
             came += 1;
             if let (Some(stamp), Some(schedule)) = (ledger.enter(payload), schedule) {
-                let now = *now.get_or_insert_with(Instant::now);
-                times.add(now.saturating_duration_since(schedule.due(stamp.stream, stamp.number)));
+                let (now, due) = (*now.get_or_insert_with(Instant::now), schedule.due(stamp.stream, stamp.number));
+                if shared.counts(due) {
+                    times.add(now.saturating_duration_since(due));
+                }
             }
         })?;
         Ok(came)

@@ -5,12 +5,14 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use super::{
     Target,
     figures::{Measure, Round},
     idle,
+    job::PATIENCE,
     load::{Heard, Identity, LoadError, Nats, Protocol},
     plan::tests::planned,
     shared::Gauge,
@@ -94,9 +96,14 @@ fn deliver(socket: &mut TcpStream, head: &[u8], mut payload: Vec<u8>, deed: Do) 
     let _ = (0..times).try_for_each(|_| socket.write_all(&[head, &payload[..]].concat()));
 }
 
+/// A broker that may be silent for as long as any is.
+fn target(deed: Deed) -> Target<'static> {
+    Target { address: fake(deed), process: None, user: None, patience: PATIENCE }
+}
+
 fn measured(line: &str, deed: Deed) -> Result<Round, LoadError> {
-    let target = Target { address: fake(deed), process: None, user: None };
-    traffic::run::<Nats>(&planned(line).unwrap(), &target, &Gauge::default())
+    let (plan, gauge) = (planned(line).unwrap(), Gauge::default());
+    traffic::run::<Nats>(&plan, plan.beside, &target(deed), &gauge)
 }
 
 fn verdict(line: &str, deed: Deed) -> Verdict {
@@ -145,19 +152,51 @@ fn a_round_has_the_figures_of_its_workload() {
     assert_eq!(round.value(Measure::LatencyP50), None);
 }
 
+/// Who has company waits neither for it nor it for them; what it publishes is verified as well.
+#[test]
+fn a_flood_is_there_as_long_as_the_quiet_clients() {
+    let round = measured("latency --clients 3 --rate 200 --count 90 --beside flood", |_| Do::Deliver).unwrap();
+    let [counted, flood] = [Measure::Counted, Measure::Flood].map(|measure| round.value(measure).unwrap());
+    assert!(counted > 0.0 && counted <= 90.0 && flood > 0.0, "{round:?}");
+    assert!(round.verdict.sound > 90 && round.verdict.is_sound(), "{round:?}");
+    assert_eq!(round.value(Measure::CpuPerMessage), None);
+}
+
+#[test]
+fn a_guest_that_fails_ends_it_for_all() {
+    let error =
+        measured("latency --clients 3 --duration 1h --beside flood", |number| if number == 9 { Do::Leave } else { Do::Deliver });
+    assert!(matches!(error, Err(LoadError::Closed | LoadError::Lost(_))), "{error:?}");
+}
+
+/// What stays away for good is lost; whoever waits for it does not do so for ever, whichever side it is.
+#[test]
+fn a_broker_that_falls_silent_is_not_waited_for() {
+    let silent = |line: &str| {
+        let target =
+            Target { patience: Duration::from_millis(50), ..target(|number| if number < 500 { Do::Deliver } else { Do::Drop }) };
+        traffic::run::<Nats>(&planned(line).unwrap(), None, &target, &Gauge::default()).unwrap().verdict
+    };
+    assert_eq!(silent("--count 1000"), Verdict { sound: 500, lost: 500, ..Verdict::default() });
+    let ahead = silent("--duration 1h --window 600");
+    assert!((ahead.sound, ahead.lost > 0 && ahead.lost <= 600) == (500, true), "{ahead:?}");
+    let paced = silent("latency --rate 10000 --duration 1h");
+    assert!((paced.sound, paced.lost > 0) == (500, true), "{paced:?}");
+}
+
 #[test]
 fn clients_that_only_stay_are_counted() {
-    let target = Target { address: fake(|_| Do::Deliver), process: None, user: None };
-    let round = idle::run::<Nats>(&planned("connections --clients 40").unwrap(), &target, &Gauge::default()).unwrap();
+    let plan = planned("connections --clients 40").unwrap();
+    let round = idle::run::<Nats>(&plan, &target(|_| Do::Deliver), &Gauge::default()).unwrap();
     assert!(round.value(Measure::Registrations).unwrap() > 0.0, "{round:?}");
     assert_eq!((round.value(Measure::Connection), round.value(Measure::Detached)), (None, None));
 }
 
 #[test]
 fn who_has_had_enough_is_obeyed() {
-    let (gauge, target) = (Gauge::default(), Target { address: fake(|_| Do::Deliver), process: None, user: None });
+    let (gauge, target) = (Gauge::default(), target(|_| Do::Deliver));
     gauge.stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    let error = traffic::run::<Nats>(&planned("--duration 1h").unwrap(), &target, &gauge).unwrap_err();
+    let error = traffic::run::<Nats>(&planned("--duration 1h").unwrap(), None, &target, &gauge).unwrap_err();
     assert!(matches!(error, LoadError::Interrupted), "{error}");
 }
 

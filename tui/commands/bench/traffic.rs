@@ -7,53 +7,70 @@ use std::{
 
 use super::{
     Target,
+    company::{Guest, Visit},
     figures::{Measure, Round},
     limits::FILTERS_EACH,
     load::{Connection, Identity, LoadError, Protocol},
     plan::Plan,
     publish::{Publishers, Schedule},
     shared::{Gauge, Shared},
+    statistics::Times,
     subscribe::{Received, Subscribers},
     usage::Cpu,
     verify::Payload,
 };
-use crate::cli::Acks;
+use crate::cli::{Acks, Company};
 
 /// Room for what all connections of a side read at once, shared among them.
 const BUFFERS: usize = 4 << 20;
 /// Between making a schedule and its first message.
 const HEAD_START: Duration = Duration::from_millis(20);
 
-/// Does all of it once.
-pub(super) fn run<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Round, LoadError> {
+/// Does all of it once, in `company` if there is some.
+pub(super) fn run<P: Protocol>(
+    plan: &Plan,
+    company: Option<Company>,
+    target: &Target<'_>,
+    gauge: &Gauge,
+) -> Result<Round, LoadError> {
+    let guest = company.map(|company| Guest::invite(company, plan, target, gauge)).transpose()?;
     let mut publishers = Publishers::new(plan, publishers::<P>(plan, target, gauge)?)?;
     let mut subscribers = Subscribers::new(plan, subscribers::<P>(plan, target, gauge)?, background::<P>(plan, target, gauge)?)?;
-    let shared = Shared::new(gauge, plan.lanes());
+    let shared = Shared::new(gauge, plan.lanes(), target.patience).in_company(company.is_some());
     let before = target.cpu()?;
     let load_before = Cpu::of(std::process::id())?;
     let start = Instant::now();
     let schedule = plan.rate.map(|rate| Schedule::new(start + HEAD_START, rate, plan.publishers()));
-    let (published, received) = thread::scope(|scope| {
-        let publishing = scope.spawn(|| shared.told(publishers.run(&shared, schedule)));
-        let received = shared.told(subscribers.run(&shared, schedule));
-        (publishing.join(), received)
-    });
-    let published = published.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    // The side that only heard of the other's failure says that it was interrupted.
-    let received = match (published, received) {
-        (Err(error), Err(LoadError::Interrupted) | Ok(_)) | (_, Err(error)) => return Err(error),
-        (Ok(()), Ok(received)) => received,
+    let (mut received, visit) = match guest {
+        None => (flow(&mut publishers, &mut subscribers, &shared, schedule)?, None),
+        Some(guest) => {
+            let (received, visit) =
+                guest.beside::<P, _>(target, &shared, || flow(&mut publishers, &mut subscribers, &shared, schedule))?;
+            (received, Some(visit))
+        }
     };
-    let load = Cpu::of(std::process::id())?.since(&load_before);
-    let cpu = match (before, target.cpu()?) {
-        (Some(before), Some(after)) => Some(after.since(&before)),
-        _ => None,
+    let mut round = match (&visit, plan.beside) {
+        (None, None) => {
+            let load = Cpu::of(std::process::id())?.since(&load_before);
+            let sent = shared.published.get().map_or(0, |published| published.iter().sum());
+            let start = schedule.map_or(start, |schedule| schedule.start);
+            let wall = received.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(start));
+            let mut round = flowed(plan, sent, wall, target.cpu_since(before)?);
+            round.add_each(Measure::LoadCpu, Some(load), sent);
+            round
+        }
+        // What the broker used is not for the quiet clients alone.
+        _ => Round::default(),
     };
-    let sent = shared.published.get().map_or(0, |published| published.iter().sum());
-    let start = schedule.map_or(start, |schedule| schedule.start);
-    let wall = received.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(start));
-    let mut round = told(plan, received, sent, wall, cpu);
-    round.add_each(Measure::LoadCpu, Some(load), sent);
+    add_latencies(&mut round, &mut received.times);
+    round.verdict = received.verdict;
+    if plan.beside.is_some() {
+        round.add(Measure::Counted, received.times.len() as f64);
+    }
+    if let Some(Visit { measure, verdict, wall }) = visit {
+        round.add_rate(measure, verdict.sound, wall);
+        round.verdict = round.verdict.and(verdict);
+    }
     if let Some(memory) = target.memory()? {
         round.add(Measure::PeakMemory, memory.peak as f64);
     }
@@ -62,9 +79,33 @@ pub(super) fn run<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) 
     Ok(round)
 }
 
-/// What it took, but for memory.
-fn told(plan: &Plan, mut received: Received, sent: u64, wall: Duration, cpu: Option<Duration>) -> Round {
-    let mut round = Round { verdict: received.verdict, cpu, ..Round::default() };
+/// Both sides go, until all has come that was published.
+pub(super) fn flow<P: Protocol>(
+    publishers: &mut Publishers<'_, P>,
+    subscribers: &mut Subscribers<P>,
+    shared: &Shared<'_>,
+    schedule: Option<Schedule>,
+) -> Result<Received, LoadError> {
+    let (published, received) = thread::scope(|scope| {
+        let publishing = scope.spawn(|| shared.told(publishers.run(shared, schedule)));
+        let received = shared.told(subscribers.run(shared, schedule));
+        (publishing.join(), received)
+    });
+    let published = published.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    both(received, published).map(|(received, ())| received)
+}
+
+/// What two that belong together return. The one that only heard of the other's failure says that it was interrupted.
+pub(super) fn both<A, B>(one: Result<A, LoadError>, other: Result<B, LoadError>) -> Result<(A, B), LoadError> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(LoadError::Interrupted) | Ok(_), Err(error)) | (Err(error), _) => Err(error),
+    }
+}
+
+/// What it took, but for memory and times.
+fn flowed(plan: &Plan, sent: u64, wall: Duration, cpu: Option<Duration>) -> Round {
+    let mut round = Round { cpu, ..Round::default() };
     let copies = plan.copies() as u64;
     if copies > 1 {
         round.add_each(Measure::CpuPerDelivery, cpu, sent * copies);
@@ -75,21 +116,24 @@ fn told(plan: &Plan, mut received: Received, sent: u64, wall: Duration, cpu: Opt
         round.add_rate(Measure::Deliveries, sent * copies, wall);
     }
     round.add(Measure::Bandwidth, sent as f64 * plan.payload as f64 / 1e6 / wall.as_secs_f64().max(1e-9));
+    round
+}
+
+fn add_latencies(round: &mut Round, times: &mut Times) {
     let percentiles =
         [(Measure::LatencyP50, 500), (Measure::LatencyP99, 990), (Measure::LatencyP999, 999), (Measure::LatencyMax, 1_000)];
     for (measure, thousandths) in percentiles {
-        if let Some(time) = received.times.not_exceeded_by(thousandths) {
+        if let Some(time) = times.not_exceeded_by(thousandths) {
             round.add(measure, time.as_secs_f64() * 1e6);
         }
     }
-    round
 }
 
 fn buffer(connections: usize) -> usize {
     (BUFFERS / connections.max(1)).clamp(16 << 10, 256 << 10)
 }
 
-fn publishers<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Vec<Connection<P>>, LoadError> {
+pub(super) fn publishers<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Vec<Connection<P>>, LoadError> {
     let identity = target.identity("cordboard-bench-publisher");
     let connect = |_| {
         gauge.check()?;
@@ -98,7 +142,7 @@ fn publishers<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> R
     (0..plan.publishers()).map(connect).collect()
 }
 
-fn subscribers<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Vec<Connection<P>>, LoadError> {
+pub(super) fn subscribers<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Vec<Connection<P>>, LoadError> {
     let identity = Identity { acks: plan.acks, ..target.identity("cordboard-bench-subscriber") };
     let connect = |number| {
         gauge.check()?;

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fs, io, thread, time::Duration};
 
+use super::{load::LoadError, shared::Gauge};
+
 /// The unit of `/proc/PID/stat`, the same on every Linux that a person meets.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -42,10 +44,11 @@ impl Cpu {
     }
 }
 
-/// Waits until a process does nothing any more, or for a while.
-pub(super) fn wait_until_quiet(process: u32) -> io::Result<()> {
+/// Waits until a process does nothing any more, for a while at the most, or until somebody has had enough.
+pub(super) fn wait_until_quiet(process: u32, gauge: &Gauge) -> Result<(), LoadError> {
     let mut before = Cpu::of(process)?;
     for _ in 0..LOOKS {
+        gauge.check()?;
         thread::sleep(LOOK_AGAIN);
         let now = Cpu::of(process)?;
         if now.since(&before) < QUIET {
