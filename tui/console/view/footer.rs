@@ -60,7 +60,9 @@ fn say(state: &State, status: &Status, buffer: &mut Buffer, (line, x): (Rect, u1
         Tone::Plain => theme.strong(),
         Tone::Bad => theme.bad(),
     };
-    if usize::from(x) + width(&status.text) <= usize::from(line.width) {
+    // What stands before the rows would cover its beginning.
+    let is_covered = !matches!(state.modal, Modal::None | Modal::Filter { .. });
+    if is_covered || usize::from(x) + width(&status.text) <= usize::from(line.width) {
         put(buffer, line, (x, 0), &status.text, style);
         return;
     }

@@ -106,7 +106,7 @@ impl<'a> Ordered<'a> {
     /// What it is about, as a person calls it.
     pub(crate) fn on(&self) -> String {
         match (Subject::of_control(&self.order.control), self.about()) {
-            (Subject::Session(id), Some(about)) => format!("{} {}", id.short(), safe(&about.client)),
+            (Subject::Session(id), Some(about)) => format!("{} {}", safe(&about.client), id.short()),
             (Subject::Subscription(id), Some(about)) => format!("{} of {}", safe(&id.filter), safe(&about.client)),
             (subject @ (Subject::Session(_) | Subject::Subscription(_)), None) => subject.label_in(self.model),
             _ => safe(self.order.control.target()),
