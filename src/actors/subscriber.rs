@@ -223,7 +223,7 @@ impl State {
             let (epoch, settles, pass, judged) = (*epoch, *settles, taken.pass, taken.judged);
             let delivery = |run: crate::queue::Run| Delivery {
                 queue: Arc::clone(&self.queue),
-                budget: outbound.budget().take(run.bytes()),
+                budget: outbound.budget().take(run.bytes() + size_of::<Delivery>() as u64),
                 run,
                 pass,
                 judged,
