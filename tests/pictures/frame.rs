@@ -147,16 +147,18 @@ fn ink(color: Color, otherwise: Ink) -> Ink {
     }
 }
 
+/// What a terminal of that size shows after `bytes`.
+#[cfg(test)]
+pub(super) fn frame(bytes: &str, (columns, rows): (u16, u16)) -> Frame {
+    let mut terminal = vt100::Parser::new(rows, columns, 0);
+    terminal.process(b"\x1b[?25l");
+    terminal.process(bytes.as_bytes());
+    Frame::of(terminal.screen())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn frame(bytes: &str, (columns, rows): (u16, u16)) -> Frame {
-        let mut terminal = vt100::Parser::new(rows, columns, 0);
-        terminal.process(b"\x1b[?25l");
-        terminal.process(bytes.as_bytes());
-        Frame::of(terminal.screen())
-    }
 
     #[test]
     fn a_cell_is_what_the_terminal_shows() {

@@ -305,14 +305,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::frame;
     use super::*;
-
-    fn frame(bytes: &str, (columns, rows): (u16, u16)) -> Frame {
-        let mut terminal = vt100::Parser::new(rows, columns, 0);
-        terminal.process(b"\x1b[?25l");
-        terminal.process(bytes.as_bytes());
-        Frame::of(terminal.screen())
-    }
 
     fn shot(bytes: &str, milliseconds: u64) -> Shot {
         Shot { title: "t".into(), frame: frame(bytes, (12, 1)), milliseconds }

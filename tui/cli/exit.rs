@@ -88,6 +88,8 @@ pub(crate) struct NotConnected {
 impl NotConnected {
     pub(crate) fn new(error: ConnectError, server: &ServerArgs) -> Self {
         let help = match (&error, &server.user) {
+            // Found by no resolver: the error asks for the right name already.
+            (ConnectError::Unreachable { why, .. }, _) if why.raw_os_error().is_none() => "",
             (ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. }, _) => {
                 " start one with \"cordboard serve\", or name another with --server"
             }
