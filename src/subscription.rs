@@ -466,7 +466,9 @@ mod tests {
             drop(queue.append(&one_message_of(topic), 0, || None, (Commons::now(), shared.access.generation())));
         }
         let Taken { runs, pass, .. } = queue.take(9, 999);
-        runs.iter().for_each(|run| queue.wrote(run, pass, false));
+        for run in &runs {
+            queue.wrote(run, pass, false);
+        }
         queue.again(1);
         let Taken { runs, judged, .. } = queue.take(9, 999);
         assert_eq!(runs.iter().map(|run| (run.first, run.returns)).collect::<Vec<_>>(), [(1, true), (2, false)]);
