@@ -4,6 +4,7 @@ mod places;
 
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
@@ -44,6 +45,9 @@ use crate::{
     wire::{Code, ErrorFrame, ServerFrame},
 };
 
+/// Connections accepted at once: the manager has others to hear in between.
+const AT_ONCE: usize = 32;
+
 /// How long accepting pauses when the system refuses, for want of descriptors, say.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -56,8 +60,8 @@ const LEAVING: usize = 64;
 /// What the listener manager can be asked.
 #[derive(Debug)]
 pub(crate) enum ListenerManagerMsg {
-    /// A client has connected. Dropping `taken` lets the endpoint accept the next one.
-    Accepted { socket: Socket, peer: SocketAddr, taken: oneshot::Sender<()> },
+    /// Clients have connected. Dropping `taken` lets the endpoint accept the next ones.
+    Accepted { clients: Vec<(Socket, SocketAddr)>, taken: oneshot::Sender<()> },
     /// The system lets nobody in, for want of descriptors, say.
     Starved,
     /// Take new connections, or stop taking them.
@@ -144,8 +148,10 @@ impl Actor for ListenerManager {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ListenerManagerMsg::Accepted { socket, peer, taken } => {
-                state.accepted(&myself, socket, peer).await;
+            ListenerManagerMsg::Accepted { clients, taken } => {
+                for (socket, peer) in clients {
+                    state.accepted(&myself, socket, peer).await;
+                }
                 drop(taken);
             }
             ListenerManagerMsg::Starved => state.starved(),
@@ -174,25 +180,39 @@ impl Actor for ListenerManager {
     }
 }
 
-/// Accepts at one endpoint, one connection at a time: the next is taken when the manager has dealt with this one.
+/// Accepts at one endpoint whoever is there, some at a time: the next are taken when the manager has dealt with these.
 async fn accept(shared: Arc<Commons>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
+    let mut next = endpoint.accept();
     loop {
-        match endpoint.accept().await {
-            Ok((socket, peer)) => {
-                let (taken, done) = oneshot::channel();
-                if shared.tell(&manager, ListenerManagerMsg::Accepted { socket, peer, taken }).is_err() {
-                    return;
-                }
-                // Dropped, not sent: either way it was dealt with.
-                let _ = done.await;
+        let (mut clients, mut come) = (Vec::new(), next.await);
+        let refused = loop {
+            next = endpoint.accept();
+            match come {
+                Ok(client) => clients.push(client),
+                Err(error) => break Some(error),
             }
-            Err(error) => {
-                shared.limit_hit(Limit::Accept, &format!("the system: {error}"));
-                if shared.tell(&manager, ListenerManagerMsg::Starved).is_err() {
-                    return;
-                }
-                tokio::time::sleep(ACCEPT_RETRY).await;
+            if clients.len() == AT_ONCE {
+                break None;
             }
+            match poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await {
+                Poll::Ready(more) => come = more,
+                Poll::Pending => break None,
+            }
+        };
+        if !clients.is_empty() {
+            let (taken, done) = oneshot::channel();
+            if shared.tell(&manager, ListenerManagerMsg::Accepted { clients, taken }).is_err() {
+                return;
+            }
+            // Dropped, not sent: either way they were dealt with.
+            let _ = done.await;
+        }
+        if let Some(error) = refused {
+            shared.limit_hit(Limit::Accept, &format!("the system: {error}"));
+            if shared.tell(&manager, ListenerManagerMsg::Starved).is_err() {
+                return;
+            }
+            tokio::time::sleep(ACCEPT_RETRY).await;
         }
     }
 }
