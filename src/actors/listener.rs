@@ -22,7 +22,7 @@ use super::{
 use crate::{
     clock::UnixMillis,
     commons::{Commons, tell},
-    connection::{Admission, GOODBYE, Outbound, ReadEnd, Reader, Writer},
+    connection::{Admission, GOODBYE, Outbound, ReadEnd, Reader, Task, Writer},
     events::{CloseReason, Event},
     limits::Limit,
     name::{ClientName, ListenerId},
@@ -180,8 +180,8 @@ impl Actor for Listener {
         let outbound = Arc::clone(&line.outbound);
         let reader = Reader::new(Arc::clone(&shared), socket.read, Arc::clone(&line), myself.clone());
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&line), socket.write);
-        let reader = spawn_task(&shared.stats, &myself, reader.run(), |()| ListenerMsg::ReaderGone, ());
-        let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
+        let reader = spawn_task(&shared.stats, &myself, reader, |()| ListenerMsg::ReaderGone, ());
+        let writer = spawn_task(&shared.stats, &myself, writer, ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         let alarm = shared.timers.alarm();
         wake_at(&shared, &alarm, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
         shared.emit(Event::ListenerOpened { id, peer });
@@ -232,6 +232,12 @@ impl Actor for Listener {
     }
 }
 
+/// A task of the connection, counted as long as it lives.
+struct Running<T: Task> {
+    task: T,
+    ended: Ended<T::End>,
+}
+
 /// How a task of the connection ended: cast when this is dropped, so that one that panics says so, too.
 struct Ended<T> {
     stats: Arc<Stats>,
@@ -241,9 +247,9 @@ struct Ended<T> {
     alive: Option<Living>,
 }
 
-impl<T> Ended<T> {
-    async fn run(mut self, task: impl Future<Output = T>) {
-        self.result = Some(task.await);
+impl<T: Task> Running<T> {
+    async fn run(&mut self) {
+        self.ended.result = Some(self.task.run().await);
     }
 }
 
@@ -258,13 +264,13 @@ impl<T> Drop for Ended<T> {
     }
 }
 
-/// Runs a task of the connection, counted as long as it lives, and casts how it ended; `failed` is how if it panics.
-fn spawn_task<T: Send + 'static>(
+/// Runs a task of the connection and casts how it ended; `failed` is how if it panics.
+fn spawn_task<T: Task>(
     stats: &Arc<Stats>,
     listener: &ActorRef<ListenerMsg>,
-    task: impl Future<Output = T> + Send + 'static,
-    message: fn(T) -> ListenerMsg,
-    failed: T,
+    task: T,
+    message: fn(T::End) -> ListenerMsg,
+    failed: T::End,
 ) -> AbortHandle {
     let ended = Ended {
         stats: Arc::clone(stats),
@@ -273,7 +279,8 @@ fn spawn_task<T: Send + 'static>(
         message,
         alive: Some(Alive::new(stats, |stats| &stats.tasks)),
     };
-    tokio::spawn(ended.run(task)).abort_handle()
+    let mut running = Running { task, ended };
+    tokio::spawn(async move { running.run().await }).abort_handle()
 }
 
 fn wake_at(shared: &Commons, alarm: &Alarm, who: &ActorRef<ListenerMsg>, after: Duration, message: fn() -> ListenerMsg) {
@@ -457,9 +464,19 @@ mod tests {
     use super::*;
     use crate::actors::ear::ear;
 
-    async fn run(
-        task: impl Future<Output = Result<(), CloseReason>> + Send + 'static,
-    ) -> (UnboundedReceiver<ListenerMsg>, Arc<Stats>) {
+    /// A task that fails if it is told to.
+    struct Fails(bool);
+
+    impl Task for Fails {
+        type End = Result<(), CloseReason>;
+
+        async fn run(&mut self) -> Self::End {
+            assert!(!self.0, "a task of this test fails");
+            Ok(())
+        }
+    }
+
+    async fn run(task: Fails) -> (UnboundedReceiver<ListenerMsg>, Arc<Stats>) {
         let ((listener, heard), stats) = (ear().await, Arc::<Stats>::default());
         spawn_task(&stats, &listener, task, ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         (heard, stats)
@@ -467,10 +484,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_says_how_it_ended_also_when_it_panics() {
-        let (mut heard, stats) = run(async { Ok(()) }).await;
+        let (mut heard, stats) = run(Fails(false)).await;
         assert!(matches!(heard.recv().await, Some(ListenerMsg::WriteEnded(Ok(())))));
         assert_eq!(stats.tasks.get(), 0);
-        let (mut heard, stats) = run(async { panic!("a task of this test fails") }).await;
+        let (mut heard, stats) = run(Fails(true)).await;
         assert!(matches!(heard.recv().await, Some(ListenerMsg::WriteEnded(Err(CloseReason::Failed)))));
         assert_eq!(stats.tasks.get(), 0);
     }

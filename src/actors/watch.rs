@@ -135,6 +135,9 @@ impl Doing {
 }
 
 /// An actor that says what it is doing.
+///
+/// Its futures are blocks and no functions where a message goes through them: a function keeps the room of what it was called
+/// with beside that of what became of it, in every actor there is.
 pub(crate) struct Watched<A> {
     pub(crate) actor: A,
     pub(crate) doing: Arc<Doing>,
@@ -178,29 +181,38 @@ where
         Ok(())
     }
 
-    async fn handle(&self, myself: ActorRef<A::Msg>, message: A::Msg, state: &mut A::State) -> Result<(), ActorProcessingErr> {
+    fn handle(
+        &self,
+        myself: ActorRef<A::Msg>,
+        message: A::Msg,
+        state: &mut A::State,
+    ) -> impl Future<Output = Result<(), ActorProcessingErr>> + Send {
         let kind = message.kind();
         self.doing.begin(self.shared.second(), kind);
-        self.point(A::Msg::KINDS[usize::from(kind)]).await?;
-        self.actor.handle(myself, message, state).await?;
-        self.doing.done();
-        Ok(())
+        async move {
+            self.point(A::Msg::KINDS[usize::from(kind)]).await?;
+            self.actor.handle(myself, message, state).await?;
+            self.doing.done();
+            Ok(())
+        }
     }
 
-    async fn handle_supervisor_evt(
+    fn handle_supervisor_evt(
         &self,
         myself: ActorRef<A::Msg>,
         event: SupervisionEvent,
         state: &mut A::State,
-    ) -> Result<(), ActorProcessingErr> {
+    ) -> impl Future<Output = Result<(), ActorProcessingErr>> + Send {
         // That a child has started needs nothing done; that one has ended may.
-        if matches!(event, SupervisionEvent::ActorStarted(_)) {
-            return Ok(());
+        let is_news = !matches!(event, SupervisionEvent::ActorStarted(_));
+        async move {
+            if is_news {
+                self.begin(SUPERVISION).await?;
+                self.actor.handle_supervisor_evt(myself, event, state).await?;
+                self.doing.done();
+            }
+            Ok(())
         }
-        self.begin(SUPERVISION).await?;
-        self.actor.handle_supervisor_evt(myself, event, state).await?;
-        self.doing.done();
-        Ok(())
     }
 
     async fn post_stop(&self, myself: ActorRef<A::Msg>, state: &mut A::State) -> Result<(), ActorProcessingErr> {

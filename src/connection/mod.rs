@@ -21,3 +21,13 @@ pub(crate) use self::{
 
 /// How long a goodbye may take to be written, and then its peer to hear it and go.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What runs beside a listener until it ends. It is lent to its future, and that to nobody: whatever is handed over to a future
+/// takes its room twice, for as long as a connection lives.
+pub(crate) trait Task: Send + 'static {
+    /// How it ended.
+    type End: Send + 'static;
+
+    /// Runs to the end.
+    fn run(&mut self) -> impl Future<Output = Self::End> + Send;
+}

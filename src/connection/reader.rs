@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    GOODBYE,
+    GOODBYE, Task,
     chunk::{Chunk, Chunker, Request},
     credit::Credit,
     outbound::Outbound,
@@ -96,29 +96,13 @@ pub(crate) struct Reader {
     max_frame: usize,
 }
 
-impl Reader {
-    /// What it can be doing, apart from waiting.
-    pub(crate) const DOES: &'static [&'static str] = &["Decode"];
-
-    pub(crate) fn new(shared: Arc<Commons>, socket: ReadHalf, line: Arc<Line>, listener: ActorRef<ListenerMsg>) -> Self {
-        Self {
-            shared,
-            socket,
-            line,
-            listener,
-            buffer: Vec::new(),
-            start: 0,
-            end: 0,
-            keep_alive: None,
-            begun: None,
-            max_frame: wire::MAX_CONTROL_FRAME,
-        }
-    }
+impl Task for Reader {
+    type End = ();
 
     /// Reads until the connection ends or is being closed, and says why it ended; then takes what still comes and throws it
     /// away, until the peer is gone or has had its time. A socket closed with something unread would be reset, and the goodbye
     /// lost with it.
-    pub(crate) async fn run(mut self) {
+    async fn run(&mut self) {
         let line = Arc::clone(&self.line);
         let end = tokio::select! {
             biased;
@@ -145,6 +129,26 @@ impl Reader {
             () = patience => {}
         }
         self.give_buffer_back();
+    }
+}
+
+impl Reader {
+    /// What it can be doing, apart from waiting.
+    pub(crate) const DOES: &'static [&'static str] = &["Decode"];
+
+    pub(crate) fn new(shared: Arc<Commons>, socket: ReadHalf, line: Arc<Line>, listener: ActorRef<ListenerMsg>) -> Self {
+        Self {
+            shared,
+            socket,
+            line,
+            listener,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            keep_alive: None,
+            begun: None,
+            max_frame: wire::MAX_CONTROL_FRAME,
+        }
     }
 
     async fn read(&mut self) -> ReadEnd {

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    GOODBYE,
+    GOODBYE, Task,
     outbound::{Delivery, Item},
 };
 use crate::{
@@ -61,16 +61,11 @@ enum Segment {
     Records(usize),
 }
 
-impl Writer {
-    /// What it can be doing, apart from waiting.
-    pub(crate) const DOES: &'static [&'static str] = &["Write"];
-
-    pub(crate) fn new(shared: Arc<Commons>, line: Arc<Line>, socket: WriteHalf) -> Self {
-        Self { shared, line, socket, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
-    }
+impl Task for Writer {
+    type End = Result<(), CloseReason>;
 
     /// Writes until the queue is closed and empty. An error says why it could not.
-    pub(crate) async fn run(mut self) -> Result<(), CloseReason> {
+    async fn run(&mut self) -> Result<(), CloseReason> {
         while self.line.outbound.take(&mut self.items, ITEMS).await {
             self.withhold();
             self.encode();
@@ -83,6 +78,15 @@ impl Writer {
         // The peer reads our goodbye before it sees the end; one that does not read is not waited for.
         let _ = time::timeout(GOODBYE, self.socket.shutdown()).await;
         Ok(())
+    }
+}
+
+impl Writer {
+    /// What it can be doing, apart from waiting.
+    pub(crate) const DOES: &'static [&'static str] = &["Write"];
+
+    pub(crate) fn new(shared: Arc<Commons>, line: Arc<Line>, socket: WriteHalf) -> Self {
+        Self { shared, line, socket, items: Vec::new(), scratch: Vec::new(), segments: Vec::new() }
     }
 
     /// Messages that may no longer be seen are not written, however near they have come. One compare a run.
