@@ -247,8 +247,7 @@ const GLANCED: &[Context] = &[
     OrderPage,
 ];
 const BODY: &[Context] = GLANCED.split_at(1).1;
-const LISTS: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Events, Audit];
-const DETAILED: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Actors, Events, Audit];
+const LISTS: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Actors, Events, Audit];
 const SORTED: &[Context] = &[Sessions, Listeners, Topics, DeadLetters, Audit];
 const OF_SESSIONS: &[Context] = &[Sessions, SessionPage, Listeners, ListenerPage];
 const EVICTABLE: &[Context] = &[Overview, Sessions, SessionPage, Listeners, ListenerPage];
@@ -262,13 +261,16 @@ const LOOK: &[Context] = &[Context::Peek];
 const LOOKS: &[Context] = &[Context::Peek, Context::Forbidden];
 const QUESTIONS: &[Context] = &[Dialog, Context::Quit, Context::Sort];
 const ESCAPABLE: &[Context] = &[Dialog, Context::Quit, Context::Sort, Context::Filter, Context::Covered];
-const PAGED: &[Context] = &[Context::Help, Context::Peek, Context::Forbidden];
+const PAGED: &[Context] = &[Dialog, Context::Help, Context::Peek, Context::Forbidden];
 const SCROLLED: &[Context] = &[Context::Quit, Context::Sort, Context::Help];
 
 /// The table. The footer shows hints in this order, as many as fit.
 pub(crate) static TABLE: &[Binding] = &[
     go(&[code(KeyCode::Enter)], "Enter", Act::Open, "open", "open the object under the cursor"),
-    go(&[code(KeyCode::Esc)], "Esc", Act::Back, "", "back; in a list, clear the filter; never quits"),
+    Binding {
+        contexts: GLANCED,
+        ..go(&[code(KeyCode::Esc)], "Esc", Act::Back, "", "dismiss a notice; back; clear the filter; never quits")
+    },
     go(&[key('-')], "-", Act::PreviousView, "", "back to where you came from, cursor included"),
     go(&[key('1')], "1", Act::Go(View::Overview), "", "Overview: needs attention, figures, next to be reclaimed"),
     go(&[key('2')], "2", Act::Go(View::Sessions), "", "Sessions"),
@@ -303,12 +305,12 @@ pub(crate) static TABLE: &[Binding] = &[
     order(&[key('R')], "R", Act::Redeliver, OF_SUBSCRIPTIONS, "redeliver", "put a subscription's poison back into its queue"),
     order(&[key('P')], "P", Act::Purge, OF_SUBSCRIPTIONS, "purge", "throw away what a subscription holds, poison included"),
     order(&[key('B')], "B", Act::Forbid, FORBIDDABLE, "forbid", "forbid the topic, or the session's user; F lists, and allows"),
-    order(&[key('u')], "u", Act::Undo, BODY, "", "stop an order that waits: for this row, or the latest"),
-    order(&[key('A')], "A", Act::Accepting, BODY, "", "stop accepting connections, or accept again"),
+    order(&[key('u')], "u", Act::Undo, GLANCED, "", "stop an order that waits: for this row, or the latest"),
+    order(&[key('A')], "A", Act::Accepting, GLANCED, "", "stop accepting connections, or accept again"),
     order(&[key('L')], "L", Act::Reload, BODY, "", "load the configuration again: users, passwords, rights"),
     look(&[key('i')], "i", Act::Peek, HOLDERS, "look in", "look into a queue or backlog: a copy, audited, nothing moves"),
     look(&[key('F')], "F", Act::Forbidden, BODY, "", "what is forbidden, by whom, why; B there allows it"),
-    look(&[key('d')], "d", Act::Detail, DETAILED, "detail", "show or hide the detail"),
+    look(&[key('d')], "d", Act::Detail, LISTS, "detail", "show or hide the detail"),
     look(&[key('p')], "p", Act::Pause, GLANCED, "pause", "freeze the screen; collection goes on, and is counted"),
     look(&[key('y')], "y", Act::Copy, BODY, "", "copy the full id to the terminal's clipboard (OSC 52)"),
     program(&[key('r')], "r", Act::ReadOnly, "read-only", "read-only on or off, for every order to this broker"),
@@ -342,6 +344,8 @@ pub(crate) static TABLE: &[Binding] = &[
     ask(&[code(KeyCode::Enter)], "Enter", Act::Press, &[Context::Filter], "keep", "keep the filter; an empty one shows all"),
     ask(&[code(KeyCode::Down), code(KeyCode::Tab)], "Down", Act::Down, SCROLLED, "", "down"),
     ask(&[code(KeyCode::Up), code(KeyCode::BackTab)], "Up", Act::Up, SCROLLED, "", "up"),
+    ask(&[code(KeyCode::Down)], "Down", Act::Down, &[Dialog], "", "more of a question that is too long for the screen"),
+    ask(&[code(KeyCode::Up)], "Up", Act::Up, &[Dialog], "", "back to its beginning"),
     ask(&[code(KeyCode::PageDown)], "PgDn", Act::PageDown, PAGED, "", "a page down"),
     ask(&[code(KeyCode::PageUp)], "PgUp", Act::PageUp, PAGED, "", "a page up"),
     ask(&[key(' ')], "Space", Act::Toggle, &[Dialog], "", "change the option with the focus: delay, whatever it costs"),
@@ -424,7 +428,7 @@ mod tests {
     #[test]
     fn a_screen_without_views_offers_only_what_it_can_show() {
         let acts = |context| of(&[context]).map(|binding| binding.act).collect::<Vec<_>>();
-        assert_eq!(acts(Context::Compact), [Act::Pause, Act::Quit]);
+        assert_eq!(acts(Context::Compact), [Act::Back, Act::Undo, Act::Accepting, Act::Pause, Act::Quit]);
         assert_eq!(acts(Context::Covered), [Act::Cancel]);
     }
 

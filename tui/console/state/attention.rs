@@ -9,7 +9,7 @@ use super::{
     incidents::Trouble,
     model::Model,
     subject::Subject,
-    text::{age, bytes, count, count as number, counted, left, safe},
+    text::{age, bytes, count, count as number, counted, left, safe, whole_parts, width},
 };
 
 /// The most lines that are made; the rest is counted.
@@ -24,6 +24,19 @@ const STUCK_MS: u64 = 2_000;
 const BUSY_S: u64 = 5;
 /// Refusals in the remembered time that make a burst.
 const BURST: u64 = 10;
+
+impl Attention {
+    /// What is so, without what an error or a key says to it.
+    pub(crate) fn gist(&self) -> &str {
+        whole_parts(whole_parts(&self.what, "; ", 0), ": ", 0)
+    }
+
+    /// As much of what is so as fits in `columns`; at least its gist.
+    pub(crate) fn why(&self, columns: usize) -> &str {
+        let parts = whole_parts(&self.what, "; ", columns);
+        if width(parts) <= columns { parts } else { self.gist() }
+    }
+}
 
 /// The rules, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,7 +148,7 @@ fn sessions(model: &Model, lines: &mut Vec<Attention>) {
                 urgent: remaining <= VERY_SOON_MS,
                 rule: Rule::ReclaimSoon,
                 subject: Subject::Session(*id),
-                what: format!("{time} left, {messages} to be lost; H holds"),
+                what: format!("{time} left, {messages} to lose; H holds"),
             });
         }
         if *why == CloseReason::Stalled {
@@ -189,7 +202,7 @@ fn topics(model: &Model, lines: &mut Vec<Attention>) {
                 urgent: false,
                 rule: Rule::NoSubscriber,
                 subject: Subject::Topic(topic.clone()),
-                what: format!("{}/s published, {} in the backlog", count(rate), count(sample.backlog)),
+                what: format!("{}/s published; {} in the backlog", count(rate), count(sample.backlog)),
             });
         }
     }
@@ -204,7 +217,7 @@ fn dead_letters(model: &Model, lines: &mut Vec<Attention>) {
                 urgent: false,
                 rule: Rule::DeadLettersGrow,
                 subject: Subject::Subscription(id.clone()),
-                what: format!("{} -> {} in the last minute", count(before), count(now)),
+                what: format!("{} -> {} in 60 s", count(before), count(now)),
             });
         }
     }
@@ -217,7 +230,7 @@ fn poison(model: &Model, lines: &mut Vec<Attention>) {
             urgent: false,
             rule: Rule::Poison,
             subject: Subject::Subscription(id.clone()),
-            what: format!("{} given up, and set aside", counted(row.depth.poison, "message")),
+            what: format!("{} given up; set aside", counted(row.depth.poison, "message")),
         });
     }
 }

@@ -4,7 +4,7 @@
 use cordboard::{Board, control::Precondition};
 use tui_input::Input;
 
-use super::{deed::Deed, price::Price};
+use super::{deed::Deed, price::Price, question::Question};
 
 /// Where the next key goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(crate) struct Dialog {
     pub(crate) seen: Price,
     /// Where the next key goes.
     pub(crate) focus: Focus,
+    /// The first fact in sight, where there is no room for all of them.
+    pub(crate) top: usize,
     /// Why it is done, for the audit.
     pub(crate) reason: Input,
     /// What was typed to confirm.
@@ -65,6 +67,7 @@ impl Dialog {
             seen: price.clone(),
             price,
             focus: Focus::Cancel,
+            top: 0,
             reason: Input::default(),
             phrase: Input::default(),
             note: None,
@@ -130,6 +133,13 @@ impl Dialog {
         } else {
             &[Focus::Cancel, Focus::Confirm]
         }
+    }
+
+    /// Shows facts further down, or up; it stops at both ends.
+    pub(crate) fn scroll(&mut self, by: isize, size: (u16, u16)) {
+        let at = Question::of(self, size).shown.start;
+        self.top = at.saturating_add_signed(by);
+        self.top = Question::of(self, size).shown.start;
     }
 
     /// To the next stop, or back.

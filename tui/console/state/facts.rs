@@ -18,7 +18,7 @@ use super::{
         subscriptions::Subscription,
         topics::Topic,
     },
-    text::{age, bytes, clock, clock_millis, count, counted, left, safe, width, wrap},
+    text::{BETWEEN, age, bytes, clock, clock_millis, count, counted, left, safe, width, wrap},
 };
 
 /// Columns of a label.
@@ -79,7 +79,6 @@ pub(crate) fn fold(facts: Vec<Line>, columns: u16, rows: u16) -> Vec<Line> {
 
 /// What a fact says in lines of `columns`: three blanks stand between its parts, and it is folded there first.
 fn parts(said: &str, columns: usize) -> Vec<String> {
-    const BETWEEN: &str = "   ";
     let mut lines: Vec<String> = Vec::new();
     for part in said.split(BETWEEN) {
         match lines.last_mut() {

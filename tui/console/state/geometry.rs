@@ -6,6 +6,7 @@
 //! info     what the list shows                                  1
 //! list     titles, rows                                         the rest
 //! detail   of the row under the cursor; right of it when wide   some
+//! notice   what stands until it is dismissed                    none, or some
 //! status   how the last order ended                             1
 //! footer   keys                                                 1
 //! ```
@@ -43,6 +44,9 @@ const LIST: u16 = 5;
 /// Below this many lines for list and detail together there is no room for a detail.
 const DETAIL_FROM: u16 = 14;
 
+/// Lines of the body that a notice leaves: the overview's two lists have a row each.
+const LEFT: u16 = 7;
+
 /// Where the parts of a screen are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Geometry {
@@ -58,6 +62,8 @@ pub(crate) struct Geometry {
     pub(crate) list: Rect,
     /// The detail, if there is room for it and it is wanted.
     pub(crate) detail: Option<Rect>,
+    /// Lines above the status, as many as a notice takes.
+    pub(crate) notice: Rect,
     /// The line above the last.
     pub(crate) status: Rect,
     /// The last line.
@@ -106,13 +112,14 @@ impl Panes {
 }
 
 impl Geometry {
-    /// The parts of a screen of that size; none if it is too small for them.
-    pub(crate) fn of((width, height): (u16, u16), detail: bool) -> Option<Self> {
+    /// The parts of a screen of that size with a notice of so many lines; none if it is too small for them. No row is behind
+    /// a notice: there are fewer.
+    pub(crate) fn of((width, height): (u16, u16), detail: bool, notice: usize) -> Option<Self> {
         if width < SMALLEST.0 || height < SMALLEST.1 {
             return None;
         }
         let line = |y| Rect::new(0, y, width, 1);
-        let body = Rect::new(0, 2, width, height - 4);
+        let (body, notice) = split(Rect::new(0, 2, width, height - 4), height - 4 - (height - 4 - LEFT).min(notice as u16));
         let (info, list, detail) = parts(body, detail);
         Some(Self {
             header: line(0),
@@ -121,6 +128,7 @@ impl Geometry {
             info,
             list,
             detail,
+            notice,
             status: line(height - 2),
             footer: line(height - 1),
         })

@@ -45,6 +45,10 @@ pub(crate) trait Table {
 
     /// All rows, as seen through `lens`.
     fn rows<'a>(model: &'a Model, lens: &Self::Lens) -> impl Iterator<Item = Self::Row<'a>>;
+    /// The rows that a filter chooses from: those, unless what is folded away is looked through as well.
+    fn searched<'a>(model: &'a Model, lens: &Self::Lens) -> impl Iterator<Item = Self::Row<'a>> {
+        Self::rows(model, lens)
+    }
     /// A row's id.
     fn id(row: &Self::Row<'_>) -> Self::Id;
     /// True for a row that is shown only because it has just ended.
@@ -289,12 +293,14 @@ impl<T: Table> AnyList for List<T> {
     fn rebuild(&mut self, model: &Model, now: Moment, rows: usize) {
         let (name, descending) = self.sort();
         let mut keyed = Vec::new();
-        self.total = 0;
-        for row in T::rows(model, &self.lens) {
-            self.total += 1;
-            if self.filter.is_empty() || self.filter.passes(&row) {
-                keyed.push((T::value(&row, name), T::id(&row), T::is_over(&row)));
-            }
+        let key = |row: T::Row<'_>| (T::value(&row, name), T::id(&row), T::is_over(&row));
+        if self.filter.is_empty() {
+            keyed.extend(T::rows(model, &self.lens).map(key));
+            self.total = keyed.len();
+        } else {
+            self.total = 0;
+            let rows = T::searched(model, &self.lens).inspect(|_| self.total += 1);
+            keyed.extend(rows.filter(|row| self.filter.passes(row)).map(key));
         }
         keyed.sort_unstable_by(|(a, a_id, _), (b, b_id, _)| {
             let order = if descending { b.cmp(a) } else { a.cmp(b) };

@@ -215,6 +215,7 @@ impl State {
             Subject::Order(number) => self.audit.select(*number),
             Subject::Actor(actor) => {
                 let node = Node::Actor(actor.clone());
+                self.actors.filter_by("");
                 let folds = self.actors.lens_mut();
                 folds.set(&Node::Actor(cordboard::events::ActorName::Broker), true);
                 if let Some(leaf) = Leaf::of(actor) {

@@ -21,6 +21,7 @@ pub(crate) mod orders;
 pub(crate) mod page;
 pub(crate) mod peek;
 pub(crate) mod price;
+pub(crate) mod question;
 pub(crate) mod room_facts;
 pub(crate) mod series;
 pub(crate) mod subject;
@@ -38,7 +39,7 @@ use tui_input::Input;
 use self::{
     dialog::Dialog,
     forbidden::Banned,
-    geometry::Geometry,
+    geometry::{Geometry, LEAST},
     list::List,
     model::Model,
     orders::{Given, Status},
@@ -55,6 +56,7 @@ use self::{
         subscriptions::Subscriptions,
         topics::Topics,
     },
+    text::wrap,
     trail::Place,
 };
 use super::{keymap::Context, theme::Theme};
@@ -210,6 +212,8 @@ pub(crate) struct State {
     pub(crate) modal: Modal,
     /// Orders that have not shown their effect yet.
     pub(crate) given: Vec<Given>,
+    /// What stands until the operator has dismissed it.
+    pub(crate) notice: Option<String>,
     /// What was last said to the operator.
     pub(crate) status: Option<Status>,
     /// The number of the next order.
@@ -252,6 +256,7 @@ impl State {
             detail: true,
             modal: Modal::None,
             given: Vec::new(),
+            notice: None,
             status: None,
             ticket: 0,
             dirty: true,
@@ -283,9 +288,20 @@ impl State {
         self.demo && self.live.board.sessions.values().all(|row| row.client.as_str().starts_with(PREFIX))
     }
 
+    /// What stands until it is dismissed, in lines as wide as the screen, and how to dismiss it.
+    pub(crate) fn notice_lines(&self) -> Vec<String> {
+        let columns = usize::from(self.size.0.saturating_sub(2));
+        self.notice.as_ref().map_or_else(Vec::new, |text| wrap(&format!("{text} - Esc dismisses this"), columns))
+    }
+
     /// Where the parts of the screen are.
     pub(crate) fn geometry(&self) -> Option<Geometry> {
-        Geometry::of(self.size, self.detail)
+        Geometry::of(self.size, self.detail, self.notice_lines().len())
+    }
+
+    /// True if a question before an order can be read and answered: on less of a screen than the views need, too.
+    pub(crate) fn has_room_for_questions(&self) -> bool {
+        self.size.0 >= LEAST.0 && self.size.1 >= LEAST.1
     }
 
     /// What takes the keys.
@@ -294,6 +310,7 @@ impl State {
         match &self.modal {
             Modal::None if covered => Context::Compact,
             Modal::Quit(_) => Context::Quit,
+            Modal::Dialog(_) if self.has_room_for_questions() => Context::Dialog,
             _ if covered => Context::Covered,
             Modal::Filter { .. } => Context::Filter,
             Modal::Sort(_) => Context::Sort,

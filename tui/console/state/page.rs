@@ -61,6 +61,14 @@ impl Page {
         self.all(model).skip(from)
     }
 
+    /// True if what belongs to it is, or can be, subscriptions.
+    pub(crate) fn has_subscriptions(&self, model: &Model) -> bool {
+        match &self.subject {
+            Subject::Session(_) | Subject::Topic(_) => true,
+            _ => self.all(model).any(|member| member.subscription().is_some()),
+        }
+    }
+
     /// A session leads to its connection, its subscriptions and their topics; a topic to its subscriptions; a subscription to
     /// its session and topics; a connection to its session; an order to what it was about.
     fn all<'a>(&'a self, model: &'a Model) -> Box<dyn Iterator<Item = Subject> + 'a> {

@@ -45,6 +45,18 @@ impl Subject {
         )
     }
 
+    /// The same where there is little room: of a session its client, of a subscription its filter.
+    pub(crate) fn brief_in(&self, model: &Model) -> String {
+        match self {
+            Self::Session(id) => {
+                let client = model.board.sessions.get(id).map(|row| safe(&row.client));
+                client.unwrap_or_else(|| self.label_in(model))
+            }
+            Self::Subscription(id) => safe(&id.filter),
+            _ => self.label_in(model),
+        }
+    }
+
     fn label_by<'a>(
         &self,
         session: impl Fn(&SessionId) -> Option<&'a SessionRow>,

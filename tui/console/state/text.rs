@@ -60,6 +60,17 @@ pub(crate) fn fit_name(text: &str, columns: usize) -> String {
     format!("{}{tail}", fit(text, columns - width(&tail)))
 }
 
+/// What stands between two parts of a line.
+pub(crate) const BETWEEN: &str = "   ";
+
+/// Of the parts of `text` the first ones, as many as fit in `columns`: none is cut but the first.
+pub(crate) fn whole_parts<'a>(text: &'a str, between: &str, columns: usize) -> &'a str {
+    let ends = text.match_indices(between).map(|(end, _)| end).chain([text.len()]);
+    let mut ends = ends.map(|end| &text[..end]).peekable();
+    let first = ends.peek().copied().unwrap_or_default();
+    ends.take_while(|kept| width(kept) <= columns).last().unwrap_or(first)
+}
+
 /// `text` broken into lines of at most `columns`, at spaces where there are any.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
@@ -199,6 +210,12 @@ mod tests {
             (fit_name("cordboard-pub", 9), fit_name("漢字漢字", 6), fit_name("billing", 7), fit_name("ab", 1)),
             ("cord…-pub".into(), "漢…字".into(), "billing".into(), "…".into())
         );
+        let parts = |columns| whole_parts("one two   three   4", BETWEEN, columns);
+        assert_eq!(
+            (parts(19), parts(18), parts(16), parts(14)),
+            ("one two   three   4", "one two   three", "one two   three", "one two")
+        );
+        assert_eq!(parts(3), "one two");
         assert_eq!(wrap("no such thing", 7), ["no such", "thing"]);
         assert_eq!(wrap("aaaaaaaa", 3), ["aaa", "aaa", "aa"]);
     }

@@ -132,14 +132,14 @@ fn a_pane_is_opened_over_everything_and_closed_again() {
 fn a_question_that_is_covered_is_only_cancelled() {
     let mut bench = Bench::busy((80, 24));
     bench.type_("2x");
-    bench.tell(Msg::Resize(40, 10));
+    bench.tell(Msg::Resize(39, 10));
     let given: Vec<Effect> = bench.type_("EVICT 1y");
     let pressed = bench.press(KeyCode::Enter);
     assert!(given.is_empty() && pressed.is_empty());
     bench.tell(Msg::Resize(80, 24));
     let Modal::Dialog(dialog) = &mut bench.state.modal else { panic!("the question is gone") };
     assert!(dialog.input().is_none_or(|input| input.value().is_empty()));
-    bench.tell(Msg::Resize(40, 10));
+    bench.tell(Msg::Resize(39, 10));
     bench.press(KeyCode::Esc);
     assert!(matches!(bench.state.modal, Modal::None));
     bench.type_("2x");

@@ -216,7 +216,7 @@ fn a_demo_is_left_without_a_phrase_until_somebody_real_is_there() {
     bench.settle();
     let mut visited = bench.clone();
     bench.type_("q");
-    assert!(bench.screen().contains("only the demo's own clients lose anything: done at once"), "{}", bench.screen());
+    assert!(bench.screen().contains("nobody but the demo loses anything: done at once"), "{}", bench.screen());
     super::screens::shot("quit_demo_80x24", &bench);
     let given = bench.type_("s");
     let [Effect::Order(_, order)] = &given[..] else { panic!("{given:?}") };
@@ -438,10 +438,17 @@ fn a_long_message_is_read_to_its_end() {
         let said = bench.screen().replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(&format!("not reloaded: {why}")), "{}", bench.screen());
     }
+    let mut bench = Bench::busy((60, 15));
+    let mut next = cordboard::Config::default();
+    next.topics.max = 9;
+    let preview = cordboard::reload::Preview::new(&cordboard::Config::default(), &next, 1);
+    bench.tell(Msg::Previewed(Ok(Box::new(preview))));
+    let said = bench.screen().replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("no user, password or right would change; topics.max only after a restart"), "{}", bench.screen());
     let mut bench = Bench::busy((80, 24));
     bench.tell(Msg::Previewed(Err("this broker was started without a configuration file".to_owned())));
     assert!(
-        bench.screen().contains("not reloaded: this broker was started without a configuration file\n"),
+        bench.screen().contains("not reloaded: this broker was started without a configuration file - Esc"),
         "{}",
         bench.screen()
     );

@@ -9,4 +9,5 @@ mod readme;
 mod reload;
 mod rooms;
 mod screens;
+mod small;
 mod waiting;

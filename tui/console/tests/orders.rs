@@ -293,7 +293,7 @@ fn an_alarm_a_row_and_a_dialog_say_one_number() {
     bench.press(KeyCode::Tab);
     bench.now.up.0 += 500;
     bench.holds(&[(billing_7(), "orders/us", [500, 0, 0, 0])]);
-    assert!(bench.screen().contains("1,349 to be lost"), "{}", bench.screen());
+    assert!(bench.screen().contains("1,349 to lose"), "{}", bench.screen());
     assert!(bench.screen().contains("1,349 to lose"), "{}", bench.screen());
     bench.type_("2x");
     bench.holds(&[(billing_7(), "orders/us", [600, 0, 0, 0])]);

@@ -5,15 +5,15 @@ use cordboard::{
     events::{ActorName, Busy, BusyActors, CloseReason, Event, ListenerSample, Lost, Sample, SessionEnd},
     name::{Epoch, ListenerId},
 };
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
     fixture::{Bench, NOW, at, billing_3, billing_7, id, subscription, topic},
     screens::{shot, view},
 };
 use crate::console::{
-    msg::Effect,
-    state::{View, attention::Rule, subject::Subject, tables::actors::Node},
+    msg::{Effect, Msg},
+    state::{View, attention::Rule, list::AnyList as _, subject::Subject, tables::actors::Node},
 };
 
 /// The connection of billing-3, and of edge-cam-9, as the fixture numbers them; one that has not registered.
@@ -84,6 +84,10 @@ fn the_rooms_on_a_bad_night() {
     bench.type_("G");
     bench.press(KeyCode::Enter);
     shot("order_page_80x24", &bench);
+    bench.press(KeyCode::Esc);
+    bench.type_("k");
+    bench.press(KeyCode::Enter);
+    shot("order_page_of_a_session_80x24", &bench);
     let mut bench = view(rooms((80, 24)), '6');
     bench.type_("!");
     bench.settle();
@@ -108,7 +112,7 @@ fn who_needs_a_look_stands_first_among_connections() {
     let alive: Vec<_> = bench.state.listeners.order().iter().take(3).copied().collect();
     assert_eq!(alive, [EDGE_CAM_9, STRANGER, BILLING_3]);
     let screen = bench.screen();
-    assert!(screen.contains("(registering)") && screen.contains("4s of its 5s"), "{screen}");
+    assert!(screen.contains("(registering)") && screen.contains("4s of 5s"), "{screen}");
     assert!(screen.contains("1.4 MiB, nothing taken for 4s of 10s   12 in flight"), "{screen}");
     assert!(screen.contains("its 1:30 timer starts") && screen.contains("it ends, and so does this"), "{screen}");
 }
@@ -225,6 +229,48 @@ fn the_tree_folds_and_shows_problems_beside_their_group() {
     let hurt = Node::Actor(id([0xdd, 0x01], [0x0d, 0x1e]).into());
     assert_eq!(problems, [Node::Actor(topic("orders/eu").into()), leaf, hurt]);
     assert!(!nodes(&bench).contains(&Node::Actor(ActorName::ListenerManager)));
+}
+
+/// A filter looks through what is folded, too; what it finds is a list that leads where the tree does.
+#[test]
+fn the_tree_can_be_filtered() {
+    let found = |bench: &mut Bench, filter: &str| {
+        bench.type_("/");
+        bench.tell(Msg::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+        bench.type_(filter);
+        bench.press(KeyCode::Enter);
+        bench.settle();
+        bench.state.actors.order().to_vec()
+    };
+    let mut bench = view(rooms((80, 24)), '6');
+    let hello = Node::Actor(topic("hello").into());
+    assert!(!bench.state.actors.order().contains(&hello), "it is folded");
+    assert_eq!(found(&mut bench, "kind:topic hello"), std::slice::from_ref(&hello));
+    let (busy, restarted) = (Node::Actor(topic("orders/eu").into()), Node::Actor(topic("orders/us").into()));
+    assert_eq!(found(&mut bench, "state:busy"), [busy]);
+    assert_eq!(found(&mut bench, "restarts>0"), std::slice::from_ref(&restarted));
+    assert_eq!(found(&mut bench, "failure~bounds"), [restarted]);
+    assert_eq!(found(&mut bench, "name:orders/eu !kind:subscriber").len(), 1);
+    assert_eq!(found(&mut bench, "kind:sessionmanager"), [Node::Actor(ActorName::SessionManager)]);
+    bench.type_("h");
+    assert!(bench.screen().contains("Esc shows the tree"), "{}", bench.screen());
+    bench.press(KeyCode::Enter);
+    bench.settle();
+    assert!(bench.state.actors.order().len() > 9, "it is shown where it is in the tree");
+    assert_eq!(bench.state.actors.cursor(), Some(&Node::Actor(ActorName::SessionManager)));
+    found(&mut bench, "orders");
+    shot("actors_filtered_80x24", &bench);
+    bench.type_("!");
+    bench.settle();
+    assert_eq!(bench.state.actors.order().len(), 2, "of the problems");
+    bench.type_("!");
+    found(&mut bench, "hello kind:topic");
+    bench.press(KeyCode::Enter);
+    assert_eq!((bench.state.view, bench.state.subject()), (View::Topics, Some(Subject::Topic(topic("hello")))));
+    bench.type_("6");
+    bench.press(KeyCode::Esc);
+    bench.settle();
+    assert!(bench.state.actors.filter().is_empty() && !bench.state.actors.order().contains(&hello));
 }
 
 /// Nothing in the tree gives an order: whoever looks at a broken actor must not be one key from ending it.

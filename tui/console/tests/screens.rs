@@ -242,6 +242,10 @@ fn small_screens_say_what_fits() {
     bench.type_("q");
     shot("compact_quit_40x10", &bench);
     bench.type_("s");
+    shot("shutdown_40x10", &bench);
+    let mut bench = view(Bench::busy((80, 24)), '2');
+    bench.type_("s");
+    bench.tell(Msg::Resize(40, 10));
     shot("compact_covered_40x10", &bench);
 }
 

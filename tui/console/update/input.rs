@@ -3,7 +3,10 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
-use crate::console::state::{Modal, State};
+use crate::console::{
+    keymap::Context,
+    state::{Modal, State},
+};
 
 use super::modal;
 
@@ -34,7 +37,9 @@ pub(super) fn paste(state: &mut State, text: &str) {
 
 fn focused(state: &mut State) -> Option<&mut Input> {
     // Nothing is typed that cannot be seen.
-    state.geometry()?;
+    if state.context() == Context::Covered {
+        return None;
+    }
     match &mut state.modal {
         Modal::Filter { input, .. } | Modal::Help { input, .. } => Some(input),
         Modal::Dialog(dialog) => dialog.input(),

@@ -78,6 +78,12 @@ fn say(state: &mut State, text: impl Into<String>, tone: Tone) {
     state.status = Some(Status::answer(text, tone, state.clock));
 }
 
+/// Says what nobody should miss for having looked away: it stands until it is dismissed.
+fn notice(state: &mut State, text: String) {
+    (state.notice, state.status) = (Some(text), None);
+    state.keep_in_sight();
+}
+
 /// Says on the status line what has come of an order.
 fn report(state: &mut State, text: impl Into<String>, tone: Tone) {
     state.status = Some(Status::report(text, tone, state.clock));
@@ -188,6 +194,7 @@ fn body(state: &mut State, act: Act) -> Option<Effect> {
         Act::PreviousPane => state.turn(false),
         Act::Zoom => moves::zoom(state),
         Act::Open => moves::open(state),
+        Act::Back if state.notice.take().is_some() => state.keep_in_sight(),
         Act::Back => moves::back(state),
         Act::PreviousView => state.go_back(),
         Act::Filter => modal::open_filter(state),

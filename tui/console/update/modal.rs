@@ -177,8 +177,13 @@ pub(super) fn stray(state: &mut State, event: &KeyEvent) {
 
 /// A key in the question before an order. Enter on Cancel cancels, and that is where the focus starts.
 fn dialog(state: &mut State, act: Act) -> Option<Effect> {
+    let size = state.size;
     let Modal::Dialog(dialog) = &mut state.modal else { return None };
     match (act, dialog.focus) {
+        (Act::Down, _) => dialog.scroll(1, size),
+        (Act::Up, _) => dialog.scroll(-1, size),
+        (Act::PageDown, _) => dialog.scroll(5, size),
+        (Act::PageUp, _) => dialog.scroll(-5, size),
         (Act::Next, _) | (Act::Press, Focus::Reason | Focus::Delay | Focus::AnyPrice) => dialog.step(false),
         (Act::Previous, _) => dialog.step(true),
         (Act::Press, Focus::Cancel) => return cancel(state),

@@ -6,6 +6,7 @@ use crate::console::{
         Pane, State, View, Zoom,
         attention::Rule,
         geometry::Geometry,
+        orders::Tone,
         page::Page,
         subject::Subject,
         tables::actors::{Node, object},
@@ -75,6 +76,8 @@ fn open_node(state: &mut State) {
     let Some(node) = state.tree().cursor().cloned() else { return };
     match &node {
         Node::Actor(actor) if node.is_leaf() => jump(state, object(actor)),
+        // Of what a filter has found nothing is folded: it is shown where it is in the tree.
+        _ if state.tree().is_flat() => super::modal::filter_by(state, ""),
         _ => {
             let folds = state.tree_mut().lens_mut();
             let open = !folds.is_open(&node);
@@ -83,8 +86,14 @@ fn open_node(state: &mut State) {
     }
 }
 
+/// What a filter has found is no tree.
+const FLAT: &str = "nothing to fold in what a filter has found; Esc shows the tree";
+
 /// Folds the node under the cursor; where there is nothing to fold, to the node above it.
 pub(super) fn fold(state: &mut State) {
+    if state.tree().is_flat() {
+        return super::say(state, FLAT, Tone::Plain);
+    }
     let Some(node) = state.tree().cursor().cloned() else { return };
     if !node.is_leaf() && state.tree_mut().lens_mut().set(&node, false) {
         return;
@@ -96,6 +105,9 @@ pub(super) fn fold(state: &mut State) {
 
 /// Unfolds the node under the cursor.
 pub(super) fn unfold(state: &mut State) {
+    if state.tree().is_flat() {
+        return super::say(state, FLAT, Tone::Plain);
+    }
     if let Some(node) = state.tree().cursor().cloned().filter(|node| !node.is_leaf()) {
         state.tree_mut().lens_mut().set(&node, true);
     }
@@ -131,6 +143,9 @@ fn lay(state: &mut State, subject: Subject) {
 
 /// Back from a page; in a list, back to all of its rows.
 pub(super) fn back(state: &mut State) {
+    if state.geometry().is_none() {
+        return; // nothing of it would be seen
+    }
     if state.pages.pop().is_none() {
         if state.view == View::Overview && state.zoom == Zoom::In {
             zoom(state);

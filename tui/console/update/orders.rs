@@ -10,7 +10,7 @@ use cordboard::{
     reload::Preview,
 };
 
-use super::{report, say};
+use super::{notice, report, say};
 use crate::console::{
     keymap::Act,
     msg::Effect,
@@ -41,6 +41,7 @@ pub(super) fn ask(state: &mut State, act: Act) -> Option<Effect> {
     match act {
         Act::Accepting => return accepting(state),
         Act::Reload => {
+            state.notice = None;
             say(state, "reading the configuration…", Tone::Plain);
             return Some(Effect::Preview);
         }
@@ -108,7 +109,7 @@ pub(super) fn question(state: &mut State, deed: Deed) {
 /// The configuration was read: the dialog says what it would change, if it would.
 pub(super) fn previewed(state: &mut State, preview: Result<Box<Preview>, String>) {
     match preview {
-        Err(why) => report(state, format!("not reloaded: {}", safe(&why)), Tone::Bad),
+        Err(why) => notice(state, format!("not reloaded: {}", safe(&why))),
         Ok(preview) if !preview.changes.is_of_users() => {
             let restart = preview.changes.of_restart().map(|keys| format!("; {}", safe(&keys))).unwrap_or_default();
             report(state, format!("no user, password or right would change{restart}"), Tone::Plain);
@@ -242,7 +243,9 @@ pub(super) fn look(state: &mut State, subject: &Subject) -> Option<Effect> {
 /// Stops an order that waits: the one about what is under the cursor, else the one that was given last.
 pub(super) fn undo(state: &mut State) -> Option<Effect> {
     let board = &state.live.board;
-    let under = state.subject().and_then(|subject| match subject {
+    // On a screen without views nobody sees what the cursor is on.
+    let subject = state.subject().filter(|_| state.geometry().is_some());
+    let under = subject.and_then(|subject| match subject {
         Subject::Order(number) => Some(number).filter(|number| board.waiting_orders.contains_key(number)),
         subject => waiting_for(board, &subject).map(|(number, _)| number),
     });
@@ -295,11 +298,17 @@ pub(super) fn ended(state: &mut State, ticket: u64, outcome: Outcome) {
         Outcome::Refused { .. } | Outcome::Unknown => Tone::Bad,
     };
     let given = &mut state.given[at];
+    let was_reload = matches!(given.control, Control::Reload { .. });
     let text = format!("{} {}: {}", given.control.verb(), given.label, in_words(&outcome));
     given.outcome = Some(outcome);
     if !given.is_under_way(&state.live.board) {
         state.given.remove(at);
     }
-    report(state, text, tone);
+    // Whoever gave it believes that the new configuration holds.
+    if tone == Tone::Bad && was_reload {
+        notice(state, text);
+    } else {
+        report(state, text, tone);
+    }
     state.dirty = true;
 }

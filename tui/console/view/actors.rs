@@ -27,14 +27,14 @@ const COLUMNS: &[Column] = &[
 const NARROW: &[Column] = &[
     text("ST", Size::Fixed(2), 0),
     text("ACTOR", Size::Fill(16, 40), 0),
-    text("STATE", Size::Fill(16, 24), 0),
+    text("STATE", Size::Fill(17, 18), 0),
     number("RESTARTS", 9, 56),
     text("LAST FAILURE", Size::Fill(12, 60), u16::MAX),
     number("UP", 6, u16::MAX),
 ];
 
 /// What the detail says below an actor's facts.
-const NOTE: &str = "actors are never killed here; x in views 2-4 ends what they serve";
+const NOTE: &str = "actors are never killed here: views 2-4 end what they serve";
 
 /// Draws the tree and the detail.
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
@@ -60,6 +60,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
         let (title, remark) = match node {
             Node::Group(leaf) => (format!("all of {}", leaf.manager().kind()), "Enter folds"),
             Node::Actor(actor) if node.is_leaf() => (Subject::Actor(actor.clone()).label_in(model), "Enter goes to it"),
+            Node::Actor(actor) if list.is_flat() => (actor.kind().to_owned(), "Enter shows it in the tree"),
             Node::Actor(actor) => (actor.kind().to_owned(), "Enter folds"),
         };
         let inside = pane(frame.buffer_mut(), area, theme, (&title, remark), false);
@@ -71,13 +72,14 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
 
 fn row(state: &State, node: &Node) -> Row {
     let (theme, model) = (state.theme, state.shown());
-    let indent = "  ".repeat(usize::from(node.depth()));
-    let fold = match (node.is_leaf(), state.tree().lens().is_open(node)) {
-        (true, _) => " ",
-        (false, true) => "v",
-        (false, false) => ">",
+    let tree = state.tree();
+    let before = match (node.is_leaf(), tree.lens().is_open(node)) {
+        _ if tree.is_flat() => String::new(),
+        (true, _) => "  ".repeat(usize::from(node.depth()) + 1),
+        (false, true) => "  ".repeat(usize::from(node.depth())) + "v ",
+        (false, false) => "  ".repeat(usize::from(node.depth())) + "> ",
     };
-    let label = |what: String| format!("{indent}{fold} {what}");
+    let label = |what: String| format!("{before}{what}");
     let Node::Actor(actor) = node else {
         let Node::Group(leaf) = node else { return Row::default() };
         let what = label(counted(leaf.count(model) as u64, leaf.word()));

@@ -26,6 +26,19 @@ const COLUMNS: &[Column] = &[
     text("HOW IT ENDED", Size::Fill(18, 90), 0),
 ];
 
+/// The same where there is little room: how it ended in one word, by whom in its detail.
+const NARROW: &[Column] = &[
+    text("ST", Size::Fixed(2), 0),
+    number("ORDER NO.", 9, u16::MAX),
+    text("TIME", Size::Fixed(9), 0),
+    text("BY", Size::Fill(7, 12), u16::MAX),
+    text("ORDER", Size::Fixed(15), 0),
+    name("ON", Size::Fill(12, 30), 0),
+    number("LOST", 6, 0),
+    text("WHY", Size::Fill(10, 26), u16::MAX),
+    text("ENDED", Size::Fixed(9), 0),
+];
+
 /// Draws the list and the detail.
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let (theme, list, model) = (state.theme, &state.audit, state.shown());
@@ -37,8 +50,10 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     let more = format!("{kept}all in {}", state.audit_file());
     detail::info(state, frame, geometry.info, list, (&counted(list.total() as u64, "order"), &more));
     let (numbers, cursor) = list.window(geometry.rows());
-    let rows = numbers.iter().map(|number| row(state, *number));
-    table::draw(frame.buffer_mut(), geometry.list, theme, (COLUMNS, Some(list.sort())), (rows, cursor));
+    let is_narrow = geometry.list.width < 79;
+    let rows = numbers.iter().map(|number| row(state, *number, is_narrow));
+    let columns = if is_narrow { NARROW } else { COLUMNS };
+    table::draw(frame.buffer_mut(), geometry.list, theme, (columns, Some(list.sort())), (rows, cursor));
     if numbers.is_empty() {
         detail::nothing(state, View::Audit, frame, geometry.list);
     }
@@ -47,7 +62,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, geometry: &Geometry) {
     }
 }
 
-fn row(state: &State, number: u64) -> Row {
+fn row(state: &State, number: u64, is_narrow: bool) -> Row {
     let theme = state.theme;
     let Some(ordered) = Ordered::find(state.shown(), number) else {
         let gone = vec![(String::new(), theme.text()), (String::new(), theme.text()), (count(number), theme.ended())];
@@ -71,7 +86,7 @@ fn row(state: &State, number: u64) -> Row {
         (ordered.on(), theme.strong()),
         (count_in(lost, 6), loss),
         (safe(&ordered.order.reason), theme.text()),
-        (ordered.end(), style),
+        (if is_narrow { word.to_owned() } else { ordered.end() }, style),
     ];
     Row { cells, ..Row::default() }
 }

@@ -11,16 +11,25 @@
 //! p pause  q quit
 //! ```
 //!
-//! There is no cursor, so nothing can be done to a row here, and a question that was open is not answered unseen.
+//! There is no cursor, so nothing can be done to a row here; a question before an order stands over it all.
 
-use ratatui::{Frame, buffer::Buffer, layout::Rect};
+use cordboard::board::Course;
+use ratatui::{
+    Frame,
+    buffer::Buffer,
+    layout::Rect,
+    widgets::{Clear, Widget},
+};
 
 use super::{gauge, header, put};
 use crate::console::state::{
     Modal, State,
+    attention::Attention,
     geometry::{LEAST, SMALLEST},
+    model::Model,
+    orders,
     tables::sessions::{Fate, Session},
-    text::{clock, count, count_in, counted, fit, safe, width},
+    text::{clock, count, count_in, counted, fit, fit_name, safe, width, wrap},
 };
 
 /// Lines above the rows, and below them.
@@ -42,6 +51,9 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
         let said = format!("{}x{} is too small; {enough}", area.width, area.height);
         // A size alone would be taken for the screen's own.
         put(buffer, area, (0, 1), if width(&said) <= usize::from(area.width) { &said } else { &enough }, style);
+        if area.height > 3 {
+            header::warnings(state, buffer, Rect { y: area.y + 2, height: 1, ..area }, area.width);
+        }
         if area.height > 2 {
             keys(state, buffer, area, last);
         }
@@ -53,12 +65,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
         Modal::Quit(at) => answers(state, *at, buffer, rows),
         _ => rooms(state, buffer, rows),
     }
-    let (said, style) = match (&state.modal, &state.status) {
-        (Modal::None, Some(status)) => (status.text.clone(), state.theme.strong()),
-        (Modal::None | Modal::Quit(_), _) => (format!("views need {}x{}", SMALLEST.0, SMALLEST.1), state.theme.dim()),
-        _ => (format!("what is open here needs {}x{}", SMALLEST.0, SMALLEST.1), state.theme.warning()),
-    };
-    put(buffer, area, (0, last - 1), &said, style);
+    say(state, buffer, Rect { height: area.height - ABOVE - 1, ..rows });
     keys(state, buffer, area, last);
 }
 
@@ -95,9 +102,10 @@ fn rooms(state: &State, buffer: &mut Buffer, area: Rect) {
     let alarms = model.attention.len().min(lines - wanted);
     for (y, line) in (0..).zip(model.attention.iter().take(alarms)) {
         let (sign, style) = if line.urgent { ("!!", theme.bad()) } else { ("! ", theme.warning()) };
-        let text = format!("{sign} {} {}", line.rule.word(), line.subject.label(&model.board));
-        let x = put(buffer, area, (0, y), &text, style);
-        put(buffer, area, (x + 1, y), &line.what, theme.text());
+        let x = put(buffer, area, (0, y), &format!("{sign} {} ", line.rule.word()), style);
+        let (whom, why) = in_few_columns(line, model, usize::from(area.width - x));
+        let x = put(buffer, area, (x, y), &whom, style);
+        put(buffer, area, (x + 1, y), &why, theme.text());
     }
     if alarms == 0 {
         let calm = if model.is_known() { "nothing needs attention" } else { "nothing heard from the broker yet" };
@@ -114,6 +122,52 @@ fn rooms(state: &State, buffer: &mut Buffer, area: Rect) {
             Fate::Live => ("live".to_owned(), theme.good()),
         };
         put(buffer, area, (x + 11, y), &fate, style);
+    }
+}
+
+/// What an alarm is about and why, in as few words as `columns` need: one that is cut says nothing.
+fn in_few_columns(line: &Attention, model: &Model, columns: usize) -> (String, String) {
+    let (whole, short) = (line.subject.label_in(model), line.subject.brief_in(model));
+    for whom in [whole, short.clone()] {
+        let room = columns.saturating_sub(width(&whom) + 1);
+        let why = line.why(room);
+        if width(why) <= room {
+            return (whom, why.to_owned());
+        }
+    }
+    (fit_name(&short, columns), String::new())
+}
+
+/// What there is to say, at the end of `area` and over what else stands there: it comes back when this goes.
+fn say(state: &State, buffer: &mut Buffer, area: Rect) {
+    let theme = state.theme;
+    let waiting = orders::waiting(&state.live.board, state.clock);
+    let broker = &state.shown().board.broker;
+    let accepting = broker.accepting || broker.course == Course::Ending || !state.shown().is_known();
+    let needs = |what: &str| format!("{what} {}x{}", SMALLEST.0, SMALLEST.1);
+    let (said, style) = match (&state.modal, waiting, &state.status) {
+        (Modal::None, Some(waiting), _) => (waiting, theme.warning()),
+        (Modal::None, None, Some(status)) => (status.text.clone(), theme.strong()),
+        (Modal::None, None, None) if !accepting => (needs("A accepts again; views need"), theme.warning()),
+        (Modal::None | Modal::Quit(_), ..) => (needs("views need"), theme.dim()),
+        _ => (needs("what is open here needs"), theme.warning()),
+    };
+    let notice = if matches!(state.modal, Modal::None) { state.notice_lines().join(" ") } else { String::new() };
+    let folded = |said: &str, style| wrap(said, usize::from(area.width)).into_iter().map(move |line| (line, style));
+    let mut lines: Vec<_> = folded(&notice, theme.bad()).filter(|(line, _)| !line.is_empty()).collect();
+    let said: Vec<_> = folded(&said, style).take(2).collect();
+    // What is worst stays in sight.
+    let room = usize::from(area.height - 1) - said.len();
+    if lines.len() > room {
+        lines.truncate(room - 1);
+        lines.push(("… Esc dismisses this".to_owned(), theme.bad()));
+    }
+    lines.extend(said);
+    let height = lines.len() as u16;
+    let area = Rect { y: area.bottom() - height, height, ..area };
+    Clear.render(area, buffer);
+    for (y, (line, style)) in (0..).zip(&lines) {
+        put(buffer, area, (0, y), line, *style);
     }
 }
 

@@ -10,20 +10,23 @@ use crate::console::state::{
     page::Page,
     subject::Subject,
     tables::{listeners::Listener, sessions::Session, subscriptions::Subscription, topics::Topic},
-    text::{bytes, count, fit, left as time, width},
+    text::{BETWEEN, bytes, count, fit, left as time, whole_parts, width, wrap},
 };
 use table::{Column, Row, Size, name, number, text};
 
 const MEMBERS: &[Column] = &[
-    name("WHAT", Size::Fill(16, 60), 0),
+    name("WHAT", Size::Fill(15, 60), 0),
     name("CLIENT", Size::Fill(10, 24), 0),
-    number("WAITING", 8, 0),
+    number("WAITING", 7, 0),
     number("IN FLIGHT", 9, 78),
     number("DLQ", 6, 0),
-    number("POISON", 6, 0),
+    number("POISON", 6, 59),
     number("DROPPED", 8, 78),
     text("STATE", Size::Fixed(8), 0),
 ];
+
+/// The same of an object to which no subscription belongs.
+const OTHERS: &[Column] = &[name("WHAT", Size::Fill(16, 24), 0), text("HOW IT IS", Size::Fill(30, 150), 0)];
 
 /// Draws the line above a list: what it holds, how it is sorted and filtered; or the filter line.
 pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, list: &List<T>, (what, more): (&str, &str)) {
@@ -60,7 +63,9 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
         x = put(buffer, line, (x, 0), &shown, theme.warning());
     }
     x = put(buffer, area, (x, 0), &left_out, theme.bad());
-    x = put(buffer, area, (x + 3, 0), if left_out.is_empty() { more } else { "? shows how" }, theme.dim());
+    let room = usize::from(area.width.saturating_sub(x + 3));
+    let more = if left_out.is_empty() { whole_parts(more, BETWEEN, room) } else { "? shows how" };
+    x = put(buffer, area, (x + 3, 0), more, theme.dim());
     // That there are more rows is said even where there is no room for their order.
     let excerpt = list.excerpt(state.geometry().map_or(0, |geometry| geometry.rows()));
     let excerpt =
@@ -79,9 +84,16 @@ pub(super) fn info<T: Table>(state: &State, frame: &mut Frame<'_>, area: Rect, l
 
 /// Says why a list is empty, and what to type next.
 pub(super) fn nothing(state: &State, room: View, frame: &mut Frame<'_>, area: Rect) {
-    for (y, line) in (2..).zip(state.nothing_here(room, usize::from(area.width.saturating_sub(2)))) {
-        let style = if line.starts_with("  ") { state.theme.key() } else { state.theme.text() };
-        put(frame.buffer_mut(), area, (2, y), &line, style);
+    let columns = usize::from(area.width.saturating_sub(2));
+    let mut y = 2;
+    for line in state.nothing_here(room, columns) {
+        // A command is in lines already, as a shell reads them.
+        let (lines, style) =
+            if line.starts_with("  ") { (vec![line], state.theme.key()) } else { (wrap(&line, columns), state.theme.text()) };
+        for line in lines {
+            put(frame.buffer_mut(), area, (2, y), &line, style);
+            y += 1;
+        }
     }
 }
 
@@ -140,19 +152,30 @@ pub(super) fn members(state: &State, page: &Page, buffer: &mut Buffer, area: Rec
         return;
     }
     let at = page.at(model);
-    let shown = page.members(model, page.top).take(rows).map(|member| member_row(state, &member));
+    let columns = if page.has_subscriptions(model) { MEMBERS } else { OTHERS };
+    let said = table::places(columns, area.width).get(1).map_or(0, |(_, x, _)| usize::from(area.width.saturating_sub(*x)));
+    let shown = page.members(model, page.top).take(rows).map(|member| member_row(state, &member, said));
     let under = (cursor && at >= page.top).then(|| at - page.top);
-    table::draw(buffer, area, theme, (MEMBERS, None), (shown, under));
+    table::draw(buffer, area, theme, (columns, None), (shown, under));
     let hidden = page.len(model).saturating_sub(page.top + rows);
     if hidden > 0 && rows > 0 {
-        put_right(buffer, area, 0, &format!("{} more below ", count(hidden as u64)), theme.dim());
+        // On the line of the titles where that has room, else on the border below.
+        let more = format!(" {} more below ", count(hidden as u64));
+        let titles = table::places(columns, area.width).last().map_or(0, |(_, x, columns)| x + columns);
+        let is_beside = usize::from(area.width.saturating_sub(titles)) >= width(&more);
+        let y = if is_beside { area.y } else { area.bottom() };
+        put_right(buffer, Rect { y, height: 1, ..area }.intersection(buffer.area), 0, &more, theme.dim());
     }
 }
 
-fn member_row(state: &State, member: &Subject) -> Row {
+fn member_row(state: &State, member: &Subject, columns: usize) -> Row {
     let (theme, model) = (state.theme, state.shown());
     let Subject::Subscription(id) = member else {
-        let said = member_line(state, member).map_or_else(|| ("gone".to_owned(), theme.ended()), |said| (said, theme.text()));
+        let said = member_line(state, member);
+        let said = said.map_or_else(
+            || ("gone".to_owned(), theme.ended()),
+            |said| (whole_parts(&said, BETWEEN, columns).to_owned(), theme.text()),
+        );
         let cells = vec![(member_name(state, member), theme.strong())];
         return Row { cells, span: Some((1, said)), ..Row::default() };
     };

@@ -1,4 +1,4 @@
-//! The last two lines: how the last order ended, and the keys that mean something here.
+//! The last lines: what stands until it is dismissed, how the last order ended, and the keys that mean something here.
 
 use ratatui::{
     buffer::Buffer,
@@ -17,12 +17,19 @@ use crate::console::{
     theme::Theme,
 };
 
+/// What stands in the last line of a notice that is too long.
+const NOTICE_CUT: &str = "… a larger screen shows all of it - Esc dismisses this";
 /// Lines that a message may take.
 const MOST_LINES: usize = 4;
 
 /// Draws them.
 pub(super) fn draw(state: &State, buffer: &mut Buffer, geometry: &Geometry) {
     let theme = state.theme;
+    let said = state.notice_lines();
+    for (y, line) in (0..geometry.notice.height).zip(&said) {
+        let is_cut = y + 1 == geometry.notice.height && said.len() > usize::from(geometry.notice.height);
+        put(buffer, geometry.notice, (1, y), if is_cut { NOTICE_CUT } else { line }, theme.bad());
+    }
     let mut x = 1;
     if let Some(waiting) = orders::waiting(&state.live.board, state.clock) {
         x = put(buffer, geometry.status, (x, 0), &waiting, theme.warning()) + 3;

@@ -13,7 +13,7 @@ use super::{
 use crate::console::state::{
     State,
     forbidden::{self, Banned},
-    text::{clock, count, safe},
+    text::{clock, count, safe, wrap},
 };
 
 const COLUMNS: &[Column] = &[
@@ -31,7 +31,11 @@ pub(super) fn draw(state: &State, cursor: Option<&Banned>, frame: &mut Frame<'_>
     let remark = format!("{} in memory, gone with the process", count(board.forbidden.len() as u64));
     let inside = pane(frame.buffer_mut(), area, theme, ("Forbidden", &remark), true);
     if board.forbidden.is_empty() {
-        put(frame.buffer_mut(), inside, (1, 0), "nothing is forbidden; B in a list of topics or sessions forbids", theme.dim());
+        let said =
+            wrap("nothing is forbidden; B in a list of topics or sessions forbids", usize::from(inside.width.saturating_sub(2)));
+        for (y, line) in (0..).zip(&said) {
+            put(frame.buffer_mut(), inside, (1, y), line, theme.dim());
+        }
         return;
     }
     let at = forbidden::at(board, cursor);

@@ -125,7 +125,7 @@ fn wrongs(state: &State) -> Vec<Wrong> {
         wrongs.push(Wrong::other(format!("F: {} forbidden", count(forbidden)), format!("F{forbidden}")));
     }
     if broker.users == 0 {
-        wrongs.push(Wrong::other("no users: local only", "no users"));
+        wrongs.push(Wrong::urgent("no users: local only", "no users"));
     }
     wrongs
 }
@@ -154,6 +154,6 @@ pub(super) fn warnings_widths(state: &State) -> (u16, u16) {
 /// Draws the warnings at the end of the second line, in at most `room` columns.
 pub(super) fn warnings(state: &State, buffer: &mut Buffer, area: Rect, room: u16) {
     let fits = warnings_of(state).into_iter().find(|text| width(text) <= usize::from(room));
-    let line = Rect { width: area.width - 1, ..area };
+    let line = Rect { width: area.width.saturating_sub(1), ..area };
     put_right(buffer, line, 0, &fits.unwrap_or_default(), state.theme.bad());
 }

@@ -20,13 +20,13 @@ const COLUMNS: &[Column] = &[
     text("PEER", Size::Fill(15, 25), 0),
     name("CLIENT", Size::Fill(9, 24), 0),
     name("USER", Size::Fill(8, 16), 110),
-    text("SESSION", Size::Fixed(10), 0),
+    text("SESSION", Size::Fixed(10), 68),
     number("IN B/s", 7, 0),
     number("OUT B/s", 7, 0),
     number("WAITS", 8, 0),
     number("IN FLIGHT", 9, 110),
     number("QUEUED", 7, 110),
-    number("AGE", 6, 0),
+    number("AGE", 6, 76),
 ];
 
 /// The column from which a row says that it has no session, or why it ended.
@@ -93,9 +93,9 @@ fn row(state: &State, id: ListenerId) -> Row {
     Row { cells, over, span: span.map(|cell| (FATE_FROM, cell)) }
 }
 
-/// `(registering) [######----] 3s of its 5s`
+/// `(registering) [######----] 3s of 5s`
 fn registering(taken: u64, limit: u64) -> String {
-    format!("(registering) {} {} of its {}", gauge::bar(taken, limit, 12), age(taken), age(limit))
+    format!("(registering) {} {} of {}", gauge::bar(taken, limit, 12), age(taken), age(limit))
 }
 
 /// `812 KiB` in eight columns.

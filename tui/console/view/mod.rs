@@ -4,7 +4,7 @@
 //! header       prod-eu1  127.0.0.1:2673         DEMO RW LIVE lag 0 lost 0 14:22:07Z
 //! tabs        [1 Overview]  2 Sessions  3 Listeners …                      no users
 //! the view     overview and cockpit, sessions, listeners, topics, dead_letters, actors, events, audit; detail, page
-//! footer       the last order's outcome; keys
+//! footer       a notice, the last order's outcome; keys
 //! over it      dialog, quit, sort, help, peek, forbidden
 //! ```
 
@@ -62,6 +62,11 @@ pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
 fn screen(state: &State, frame: &mut Frame<'_>) {
     let Some(geometry) = state.geometry().filter(|_| frame.area().as_size() == state.size.into()) else {
         compact::draw(state, frame);
+        if let Modal::Dialog(question) = &state.modal
+            && state.has_room_for_questions()
+        {
+            dialog::draw(state, question, frame);
+        }
         return;
     };
     header::draw(state, frame.buffer_mut(), geometry.header);

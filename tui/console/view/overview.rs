@@ -11,9 +11,11 @@ use crate::console::state::{
         needs::Need,
         sessions::{Fate, Session},
     },
-    text::{bytes, count, count_in, counted, fit, safe, width},
+    text::{bytes, count, count_in, counted, fit, safe, whole_parts, width},
 };
 
+/// Columns that what an alarm is about has at least.
+const WHOM: usize = 12;
 /// Columns of a client's name where there is room.
 const NAME: u16 = 14;
 
@@ -115,7 +117,10 @@ fn broker(state: &State, buffer: &mut Buffer, area: Rect) {
         put(buffer, left, (1, y), label, theme.dim());
         let number = Rect { x: left.x + 12, width: left.width.min(9), ..left };
         put_right(buffer, number, y, figure, theme.strong());
-        put(buffer, left, (if figure.is_empty() { 13 } else { 23 }, y), rest, *style);
+        let x = if figure.is_empty() { 13 } else { 23 };
+        let is_tight = x + width(rest) as u16 > left.width;
+        let rest = if is_tight { rest.replace("  ", " ") } else { rest.clone() };
+        put(buffer, left, (x, y), &rest, *style);
     }
     let flows = if is_stacked(area) {
         Rect { x: area.x + 1, y: area.y + 5, width: area.width - 1, height: area.height - 5 }
@@ -181,20 +186,28 @@ pub(super) fn needs(state: &State, buffer: &mut Buffer, area: Rect) {
         let calm = if model.is_known() { "nothing needs attention" } else { "nothing heard from the broker yet" };
         put(buffer, area, (1, 0), calm, theme.good());
     }
-    let (about, what) = match area.width {
-        100.. => (20, 54),
-        70.. => (18, 42),
-        _ => (18, 36),
-    };
-    for (y, id) in ids.iter().enumerate() {
-        let Some(line) = Need::find(model, id) else { continue };
+    let about = if area.width >= 100 { 20 } else { 18 };
+    let lines: Vec<_> = ids.iter().map(|id| Need::find(model, id)).collect();
+    let found = || lines.iter().flatten();
+    let room = usize::from(area.width.saturating_sub(about + 1));
+    // What it is about is cut before what is so, as that is what it leads to, but not before what an error says of itself.
+    let why = found().map(|line| width(line.gist())).max().unwrap_or(0);
+    let whom = found().map(|line| width(&line.subject.label_in(model))).max().unwrap_or(0);
+    let whom = whom.min(room.saturating_sub(why + 1).max(WHOM));
+    let what = about + whom as u16 + 1;
+    for (y, line) in lines.iter().enumerate() {
+        let Some(line) = line else { continue };
         let at = y as u16;
         let (sign, style) = if line.urgent { ("!!", theme.bad()) } else { ("!", theme.warning()) };
         put(buffer, area, (1, at), sign, style);
         put(buffer, area, (4, at), line.rule.word(), style);
-        let label = line.subject.label_in(model);
-        put(buffer, area, (about, at), &fit(&label, usize::from(what - about - 1)), theme.strong());
-        put(buffer, area, (what, at), &line.what, theme.text());
+        let label = Some(line.subject.label_in(model)).filter(|label| width(label) <= whom);
+        let label = label.unwrap_or_else(|| line.subject.brief_in(model));
+        put(buffer, area, (about, at), &fit(&label, whom), theme.strong());
+        // Where there is room for a part of it, an error is told rather in part than not at all.
+        let columns = room - whom;
+        let said = if area.width < 70 { line.why(columns) } else { whole_parts(&line.what, "; ", columns) };
+        put(buffer, area, (what, at), said, theme.text());
         if focused && cursor == Some(y) {
             select(state, buffer, area, at);
         }

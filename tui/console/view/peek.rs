@@ -23,12 +23,12 @@ use crate::console::state::{
 
 const COLUMNS: &[Column] = &[
     text("WHERE", Size::Fixed(9), 0),
-    number("NUMBER", 9, 0),
+    number("NUMBER", 9, 72),
     number("AGE", 6, 0),
     number("SIZE", 9, 0),
-    number("TRIES", 5, 0),
+    number("TRIES", 5, 72),
     name("TOPIC", Size::Fill(12, 40), 0),
-    text("BEGINS", Size::Fill(14, 120), 0),
+    text("BEGINS", Size::Fill(12, 120), 0),
 ];
 /// Bytes in a line of them, on a narrow screen and on a wide one.
 const BYTES: (usize, usize) = (16, 32);
@@ -56,7 +56,8 @@ pub(super) fn draw(state: &State, pane_: &PeekPane, frame: &mut Frame<'_>, area:
         return;
     }
     let rest = Rect { y: inside.y + 1, height: inside.height.saturating_sub(1), ..inside };
-    let below = (rest.height / 2).min(12);
+    // Its first line of payload at least.
+    let below = (rest.height / 2).clamp(5, 12).min(rest.height);
     let list = Rect { height: rest.height - below, ..rest };
     let rows = usize::from(list.height.saturating_sub(1)).max(1);
     let top = (pane_.at + 1).saturating_sub(rows);

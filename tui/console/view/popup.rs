@@ -47,16 +47,17 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
     ];
     let only_demo = state.is_only_demo();
     let (cost, style) = match loss {
-        _ if only_demo => ("only the demo's own clients lose anything: done at once".to_owned(), theme.good()),
-        0 => ("no message would be lost".to_owned(), theme.good()),
-        _ => (format!("{} would be LOST", counted(loss, "message")), theme.bad()),
+        _ if only_demo => ("nobody but the demo loses anything: done at once", theme.good()),
+        0 => ("no message would be lost", theme.good()),
+        _ => (&*format!("{} would be LOST", counted(loss, "message")), theme.bad()),
     };
     let columns = QUIT_COLUMNS.min(frame.area().width);
     let fold = |text: &str, from: u16| wrap(text, usize::from(columns.saturating_sub(from + 4)));
     let told = answers.map(|(key, name, what)| (key, name, fold(&what, WHAT)));
     let asked = if only_demo { "a drain" } else { "a drain or a shutdown" };
+    let cost = fold(cost, WHAT);
     let remark = fold(&format!("{asked} is asked about once more before it happens"), 2);
-    let needed = told.iter().map(|(.., what)| what.len()).sum::<usize>() + remark.len() + 3;
+    let needed = told.iter().map(|(.., what)| what.len()).sum::<usize>() + cost.len() + remark.len() + 2;
     let area = popup(frame, theme, (columns, needed as u16 + 2), "Leave the console?", theme.title());
     let mut y = 1;
     for (number, (key, name, what)) in told.iter().enumerate() {
@@ -67,8 +68,8 @@ pub(super) fn quit(state: &State, at: usize, frame: &mut Frame<'_>) {
         }
         y = put_lines(frame, area, (WHAT, y), what, theme.text());
     }
-    put(frame.buffer_mut(), area, (WHAT, y), &cost, style);
-    put_lines(frame, area, (2, y + 2), &remark, theme.dim());
+    y = put_lines(frame, area, (WHAT, y), &cost, style);
+    put_lines(frame, area, (2, y + 1), &remark, theme.dim());
 }
 
 /// Writes `lines` below each other; returns the line after them.

@@ -1,5 +1,6 @@
 //! The supervision tree as it is: the broker, its managers, their leaves by kind, and beside those each leaf that is a
-//! problem. Groups are folded at first: a hundred thousand leaves that are well are one line.
+//! problem. Groups are folded at first: a hundred thousand leaves that are well are one line. A filter looks through all of
+//! them, folded or not, and what it finds is a plain list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +12,13 @@ use cordboard::{
 use crate::console::state::{
     filter::{Fact, Facts},
     incidents::REMEMBERED_MS,
-    list::{Sort, Table, Value},
+    list::{AnyList as _, List, Sort, Table, Value},
     model::Model,
     subject::Subject,
-    text::age,
+    text::{age, safe},
 };
+
+use super::{number, text};
 
 /// The tree as a list.
 #[derive(Debug, Clone)]
@@ -164,6 +167,13 @@ impl Node {
     }
 }
 
+impl List<Actors> {
+    /// It is no tree, but what a filter has found in it.
+    pub(crate) fn is_flat(&self) -> bool {
+        !self.filter().is_empty()
+    }
+}
+
 /// How an actor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -298,69 +308,136 @@ pub(crate) fn troubled(model: &Model) -> usize {
     managers + problems(model).values().map(BTreeSet::len).sum::<usize>()
 }
 
-/// A line of the tree and its place in it.
-#[derive(Debug, Clone)]
-pub(crate) struct Place {
-    node: Node,
-    place: u64,
+impl Health {
+    /// In one word.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Busy { .. } => "busy",
+            Self::Restarted(_) => "restarted",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
-impl Facts for Place {
-    fn fact(&self, _field: &str) -> Option<Fact> {
-        None
+/// A line of the tree and its place in it.
+#[derive(Clone)]
+pub(crate) struct Place<'a> {
+    node: Node,
+    nth: u64,
+    model: &'a Model,
+}
+
+impl Place<'_> {
+    /// The actor on this line; a group is none.
+    fn member(&self) -> Option<Member<'_>> {
+        match &self.node {
+            Node::Actor(actor) => Some(Member::of(self.model, actor)),
+            Node::Group(_) => None,
+        }
+    }
+}
+
+impl Facts for Place<'_> {
+    fn fact(&self, field: &str) -> Option<Fact> {
+        let member = self.member()?;
+        Some(match field {
+            "kind" => text(member.actor.kind()),
+            "name" => text(object(member.actor).label_in(self.model)),
+            "state" => text(member.health().word()),
+            "restarts" => number(member.restarts().map_or(0, |(count, _)| count.into())),
+            "failure" => text(member.last_failure().map(|failure| safe(failure.why)).unwrap_or_default()),
+            _ => return None,
+        })
     }
 
     fn words(&self) -> String {
-        String::new()
+        let Some(member) = self.member() else { return String::new() };
+        let failure = member.last_failure().map(|failure| safe(failure.why)).unwrap_or_default();
+        let label = Subject::Actor(member.actor.clone()).label_in(self.model);
+        format!("{label} {} {failure}", member.health().word())
     }
+}
+
+/// The lines of the tree.
+fn nodes(model: &Model, folds: &Folds) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    let mut problems = problems(model);
+    let root = Node::Actor(ActorName::Broker);
+    let is_open = folds.is_open(&root);
+    let any = troubled(model) > 0;
+    if model.is_known() && (any || !folds.problems) {
+        nodes.push(root);
+    }
+    for (manager, leaf) in Leaf::ALL {
+        let troubled = problems.remove(&leaf).unwrap_or_default();
+        let is_well = troubled.is_empty() && Member::of(model, &manager).health() == Health::Running;
+        if !is_open || !model.is_known() || (folds.problems && is_well) {
+            continue;
+        }
+        let manager = Node::Actor(manager);
+        let (shows, group) = (folds.is_open(&manager), Node::Group(leaf));
+        nodes.push(manager);
+        if !shows {
+            continue;
+        }
+        let all = folds.is_open(&group) && !folds.problems;
+        nodes.push(group);
+        if all {
+            nodes.extend(leaf.all(model).chain(gone(model, troubled)).map(Node::Actor));
+        } else {
+            nodes.extend(troubled.into_iter().map(Node::Actor));
+        }
+    }
+    nodes
+}
+
+/// Of actors in trouble those that are no longer there.
+fn gone(model: &Model, troubled: BTreeSet<ActorName>) -> impl Iterator<Item = ActorName> {
+    troubled.into_iter().filter(|actor| !Member::of(model, actor).is_there())
+}
+
+/// All actors, or all that are a problem, in the order of the tree.
+fn actors<'a>(model: &'a Model, folds: &Folds) -> Box<dyn Iterator<Item = ActorName> + 'a> {
+    let mut problems = problems(model);
+    let only_problems = folds.problems;
+    let leaves = Leaf::ALL.into_iter().flat_map(move |(manager, leaf)| {
+        let troubled = problems.remove(&leaf).unwrap_or_default();
+        let below: Box<dyn Iterator<Item = ActorName>> =
+            if only_problems { Box::new(troubled.into_iter()) } else { Box::new(leaf.all(model).chain(gone(model, troubled))) };
+        std::iter::once(manager).chain(below)
+    });
+    let is_shown = move |actor: &ActorName| {
+        !only_problems || Leaf::of(actor).is_some() || Member::of(model, actor).health() != Health::Running
+    };
+    Box::new(std::iter::once(ActorName::Broker).filter(|_| model.is_known()).chain(leaves).filter(is_shown))
+}
+
+fn places(model: &Model, nodes: impl Iterator<Item = Node>) -> impl Iterator<Item = Place<'_>> {
+    nodes.zip(0..).map(move |(node, nth)| Place { node, nth, model })
 }
 
 impl Table for Actors {
     type Id = Node;
-    type Row<'a> = Place;
+    type Row<'a> = Place<'a>;
     type Lens = Folds;
     const SORTS: &'static [Sort] = &[Sort { name: "TREE", descending: false }];
-    const FIELDS: &'static [&'static str] = &[];
+    const FIELDS: &'static [&'static str] = &["kind", "name", "state", "restarts", "failure"];
 
-    fn rows(model: &Model, folds: &Folds) -> impl Iterator<Item = Place> {
-        let mut nodes = Vec::new();
-        let mut problems = problems(model);
-        let root = Node::Actor(ActorName::Broker);
-        let is_open = folds.is_open(&root);
-        let any = troubled(model) > 0;
-        if model.is_known() && (any || !folds.problems) {
-            nodes.push(root);
-        }
-        for (manager, leaf) in Leaf::ALL {
-            let troubled = problems.remove(&leaf).unwrap_or_default();
-            let is_well = troubled.is_empty() && Member::of(model, &manager).health() == Health::Running;
-            if !is_open || !model.is_known() || (folds.problems && is_well) {
-                continue;
-            }
-            let manager = Node::Actor(manager);
-            let (shows, group) = (folds.is_open(&manager), Node::Group(leaf));
-            nodes.push(manager);
-            if !shows {
-                continue;
-            }
-            let all = folds.is_open(&group) && !folds.problems;
-            nodes.push(group);
-            if all {
-                let gone: Vec<_> = troubled.into_iter().filter(|actor| !Member::of(model, actor).is_there()).collect();
-                nodes.extend(leaf.all(model).chain(gone).map(Node::Actor));
-            } else {
-                nodes.extend(troubled.into_iter().map(Node::Actor));
-            }
-        }
-        nodes.into_iter().zip(0..).map(|(node, place)| Place { node, place })
+    fn rows<'a>(model: &'a Model, folds: &Folds) -> impl Iterator<Item = Place<'a>> {
+        places(model, nodes(model, folds).into_iter())
     }
 
-    fn id(row: &Place) -> Node {
+    fn searched<'a>(model: &'a Model, folds: &Folds) -> impl Iterator<Item = Place<'a>> {
+        places(model, actors(model, folds).map(Node::Actor))
+    }
+
+    fn id(row: &Place<'_>) -> Node {
         row.node.clone()
     }
 
-    fn value(row: &Place, _sort: &'static str) -> Value {
-        Value::Number(row.place)
+    fn value(row: &Place<'_>, _sort: &'static str) -> Value {
+        Value::Number(row.nth)
     }
 }
 
