@@ -103,6 +103,9 @@ pub(crate) struct BenchArgs {
     /// How many topics one connection publishes to [default: 16]
     #[arg(long, value_name = "N", value_parser = values::count::<usize>)]
     pub(crate) topics: Option<usize>,
+    /// Subscribe to all of them with one filter, instead of one each
+    #[arg(long)]
+    pub(crate) wildcard: bool,
     /// Messages a second, of each publisher [default: 1000; trickle: 500; beside a flood: 10; beside a drain: 100]
     #[arg(long, value_name = "N", value_parser = values::up_to::<1_000_000>)]
     pub(crate) rate: Option<u32>,

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Target,
     figures::{Measure, Round},
-    load::{Connection, Heard, LoadError, Protocol, Watch},
+    load::{Connection, Heard, Identity, LoadError, Protocol, Watch, source},
     plan::Plan,
     shared::Gauge,
     usage::wait_until_quiet,
@@ -63,9 +63,11 @@ impl<P: Protocol> Clients<P> {
         while clients.welcome < count {
             gauge.check()?;
             while clients.connections.len() < count.min(clients.welcome + AT_ONCE) {
+                let number = clients.connections.len();
+                let identity = Identity { source: source(target.address, number), ..identity.clone() };
                 let connection = Connection::begin(target.address, &identity, BUFFER)?;
                 connection.set_nonblocking()?;
-                clients.watch.add(&connection, clients.connections.len())?;
+                clients.watch.add(&connection, number)?;
                 clients.connections.push(connection);
             }
             let now = Instant::now();

@@ -23,7 +23,7 @@ use super::{
     usage::{Cpu, Memory},
 };
 use crate::{
-    cli::{BenchArgs, Company, Rival, ServerArgs, UsageError, Workload},
+    cli::{Acks, BenchArgs, Company, Rival, ServerArgs, UsageError, Workload},
     signals::Signals,
 };
 
@@ -123,6 +123,9 @@ impl Job {
 
     /// What the brokers call themselves; and they are there.
     pub(super) async fn names(&self, signals: &mut Signals) -> anyhow::Result<Names> {
+        if self.cases.iter().any(|case| case.rival == Some(Rival::Console)) {
+            broker::can_set_apart()?;
+        }
         let Some(server) = &self.args.server else {
             let ours = format!("cordboard {}", env!("CARGO_PKG_VERSION"));
             let nats = match self.args.compare {
@@ -164,6 +167,9 @@ impl Job {
             let say = |word: String| drop(tell.send(News::Word(word)));
             if !raised.is_empty() {
                 say(format!("{}: cordboard runs with {}", plan.title(), raised.told()));
+            }
+            if *rival == Some(Rival::NatsServer) && plan.acks == Acks::Explicit {
+                say(format!("{}: nats-server is measured without, because core NATS acknowledges nothing", plan.title()));
             }
             let settings = self.settings(plan, *rival, names);
             let mut sides: Vec<Side> = settings.iter().map(|setting| setting.side.clone()).collect();
@@ -265,8 +271,11 @@ fn little(plan: &Plan, side: &Side) -> Option<String> {
         ));
     }
     let counted = side.rounds.iter().filter_map(|round| round.value(Measure::Counted)).reduce(f64::min)?;
-    let more =
-        if plan.beside == Some(Company::Drain) { "more --letters or a higher --rate" } else { "a larger --count or --duration" };
+    let more = if plan.beside == Some(Company::Drain) {
+        "more --letters, a higher --rate or a longer --duration"
+    } else {
+        "a larger --count or --duration"
+    };
     (counted < ENOUGH_LATENCIES).then(|| {
         format!(
             "{title}: {name} had only {counted} messages that count in a round; for percentiles that mean something, take {more}"

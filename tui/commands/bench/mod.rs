@@ -117,7 +117,11 @@ impl Teller {
 fn far(gauge: &Gauge, since: Instant) -> String {
     let [first, second] = [&gauge.sent, &gauge.delivered].map(|count| grouped(count.load(Relaxed)));
     let Stage { title, counts } = gauge.stage();
-    format!("{first} {}, {second} {}, {} s; {title}", counts[0], counts[1], since.elapsed().as_secs())
+    let silence = match gauge.silence.load(Relaxed) {
+        0 | 1 => String::new(),
+        seconds => format!("nothing came for {seconds} s, "),
+    };
+    format!("{silence}{first} {}, {second} {}, {} s; {title}", counts[0], counts[1], since.elapsed().as_secs())
 }
 
 #[cfg(test)]

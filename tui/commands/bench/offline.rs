@@ -3,6 +3,7 @@
 
 use std::{
     iter,
+    ops::Range,
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use super::{
     load::{Connection, Cordboard, Heard, Identity, LoadError, Protocol},
     plan::{Amount, Plan},
     shared::Gauge,
+    subscribe::LAST_PATIENCE,
     traffic::background,
     usage::wait_until_quiet,
     verify::{Ledger, Payload, Verdict},
@@ -30,7 +32,7 @@ pub(super) fn run(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Rou
     quiet(target, gauge)?;
     let mut round = Round::default();
     let (cpu, memory) = (target.cpu()?, target.memory()?);
-    away.fill(count, gauge)?;
+    away.fill(0..count, gauge)?;
     quiet(target, gauge)?;
     round.add_each(Measure::FillCpu, target.cpu_since(cpu)?, count);
     if let (Some(before), Some(after)) = (memory, target.memory()?) {
@@ -79,10 +81,10 @@ impl Away {
         Ok(Self { topic, payload, identity, publisher })
     }
 
-    /// Messages come for it; all are acknowledged when this returns.
-    pub(super) fn fill(&mut self, count: u64, gauge: &Gauge) -> Result<(), LoadError> {
-        let mut payload = Payload::new(self.payload);
-        for number in 0..count {
+    /// Messages of these numbers come for it; all are acknowledged when this returns.
+    pub(super) fn fill(&mut self, numbers: Range<u64>, gauge: &Gauge) -> Result<(), LoadError> {
+        let (mut payload, end) = (Payload::new(self.payload), numbers.end);
+        for number in numbers {
             self.publisher.publish_within_credit(&self.topic, payload.stamped(0, number))?;
             if number % 1_024 == 0 {
                 gauge.check()?;
@@ -90,7 +92,7 @@ impl Away {
             }
         }
         self.publisher.settle()?;
-        gauge.sent.store(count, Relaxed);
+        gauge.sent.store(end, Relaxed);
         Ok(())
     }
 
@@ -101,8 +103,11 @@ impl Away {
         let mut subscriber = Connection::<Cordboard>::begin(target.address, &self.identity, BUFFER)?;
         subscriber.set_patience(TURN)?;
         let mut last = start;
-        while !ledger.is_through(&[count]) && last.elapsed() < target.patience {
+        // What it is to get has been acknowledged long ago.
+        let patience = target.patience.min(LAST_PATIENCE);
+        while !ledger.is_through(&[count]) && last.elapsed() < patience {
             gauge.check()?;
+            gauge.silence.store(last.elapsed().as_secs(), Relaxed);
             let before = ledger.passed();
             subscriber.receive(&mut |heard| {
                 if let Heard::Message(payload) = heard {
