@@ -54,7 +54,7 @@ pub(crate) enum Acks {
 pub(crate) enum Company {
     /// A publisher floods another topic as fast as it may, and a subscriber takes that
     Flood,
-    /// A subscriber is back, and drains the dead letters that came while it was away
+    /// A subscriber is back, and drains the dead letters that came while it was away; again and again
     Drain,
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct BenchArgs {
     /// Have this company meanwhile, and measure the same without it in turn
     #[arg(long, value_enum, value_name = "COMPANY")]
     pub(crate) beside: Option<Company>,
-    /// How many dead letters are drained [default: 1000000]
+    /// How many dead letters are drained each time [default: 1000000]
     #[arg(long, value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) letters: Option<u64>,
     /// Messages that publishers may be ahead of their slowest subscriber [default: 100000, or 16 MiB of them]

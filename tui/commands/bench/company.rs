@@ -13,7 +13,7 @@ use super::{
     Target,
     figures::Measure,
     load::{LoadError, Protocol},
-    offline::{Away, Drained, quiet},
+    offline::{Away, Drained},
     plan::Plan,
     publish::Publishers,
     shared::{Gauge, Shared},
@@ -55,7 +55,7 @@ impl Guest {
             Company::Drain => {
                 let mut away = Away::from(plan.topic_of_company(), plan.payload, target)?;
                 away.fill(0..plan.letters, gauge)?;
-                quiet(target, gauge)?;
+                target.wait_until_quiet(gauge)?;
                 gauge.sent.store(0, Relaxed);
                 Ok(Self::Drain(away))
             }

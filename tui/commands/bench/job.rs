@@ -1,7 +1,7 @@
 //! All there is to do: every workload, every round, every broker in turn, on a thread of its own; what comes of it is told to
 //! whoever waits.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use cordboard::{Printable, client::Backoff};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -9,18 +9,18 @@ use tokio::sync::mpsc;
 
 use super::{
     super::{builder, connect, password},
+    Target,
     broker::{self, Broker, Face},
     cases::{Case, cases, has_counterpart},
     figures::{Measure, Round},
     idle,
     limits::{self, Raised},
-    load::{Cordboard, Identity, LoadError, Nats},
+    load::{Cordboard, Nats},
     offline,
     plan::Plan,
     report::{Report, Side, Situation},
     shared::{Gauge, Stage},
     silence, traffic,
-    usage::{Cpu, Memory},
 };
 use crate::{
     cli::{Acks, BenchArgs, Company, Rival, ServerArgs, UsageError, Workload},
@@ -35,41 +35,6 @@ const ENOUGH_LATENCIES: f64 = 1_000.0;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Descriptors of ours besides connections.
 const OWN_DESCRIPTORS: u64 = 64;
-
-/// The broker that a load is for.
-#[derive(Debug)]
-pub(super) struct Target<'a> {
-    pub(super) address: SocketAddr,
-    pub(super) process: Option<u32>,
-    pub(super) user: Option<&'a (String, String)>,
-    /// How long it may be silent although something should come.
-    pub(super) patience: Duration,
-}
-
-impl Target<'_> {
-    pub(super) fn identity(&self, name: &'static str) -> Identity {
-        Identity { user: self.user.cloned(), ..Identity::new(name) }
-    }
-
-    /// What it has used so far, if that can be read.
-    pub(super) fn cpu(&self) -> Result<Option<Cpu>, LoadError> {
-        self.used(Cpu::of)
-    }
-
-    fn used<T>(&self, read: impl Fn(u32) -> io::Result<T>) -> Result<Option<T>, LoadError> {
-        let used = |process| read(process).map_err(|error| LoadError::Unmeasurable { process, error });
-        self.process.map(used).transpose()
-    }
-
-    /// What it has used since.
-    pub(super) fn cpu_since(&self, before: Option<Cpu>) -> Result<Option<Duration>, LoadError> {
-        Ok(before.zip(self.cpu()?).map(|(before, now)| now.since(&before)))
-    }
-
-    pub(super) fn memory(&self) -> Result<Option<Memory>, LoadError> {
-        self.used(Memory::of)
-    }
-}
 
 /// What the brokers call themselves.
 #[derive(Debug, Clone)]

@@ -21,6 +21,7 @@ mod shared;
 mod silence;
 mod statistics;
 mod subscribe;
+mod target;
 mod terminal;
 mod traffic;
 mod usage;
@@ -41,8 +42,9 @@ use crate::{
     cli::{BenchArgs, Exit, Layout, Workload},
     signals::Signals,
 };
-use job::{Job, News, Target};
+use job::{Job, News};
 use shared::{Gauge, Stage};
+use target::Target;
 
 /// Measures what the command line asks for. The exit code says whether all that was published came.
 pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {

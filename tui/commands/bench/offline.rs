@@ -16,7 +16,6 @@ use super::{
     shared::Gauge,
     subscribe::LAST_PATIENCE,
     traffic::background,
-    usage::wait_until_quiet,
     verify::{Ledger, Payload, Verdict},
 };
 use crate::cli::Acks;
@@ -29,11 +28,11 @@ pub(super) fn run(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Rou
     let Amount::Messages(count) = plan.amount else { unreachable!("a plan for it has a count") };
     let background = background::<Cordboard>(plan, target, gauge)?;
     let mut away = Away::from(plan.topic_of(0), plan.payload, target)?;
-    quiet(target, gauge)?;
+    target.wait_until_quiet(gauge)?;
     let mut round = Round::default();
     let (cpu, memory) = (target.cpu()?, target.memory()?);
     away.fill(0..count, gauge)?;
-    quiet(target, gauge)?;
+    target.wait_until_quiet(gauge)?;
     round.add_each(Measure::FillCpu, target.cpu_since(cpu)?, count);
     if let (Some(before), Some(after)) = (memory, target.memory()?) {
         round.add(Measure::QueuedMessage, (after.now as f64 - before.now as f64) / count as f64);
@@ -128,9 +127,4 @@ impl Away {
     pub(super) fn leave(self) {
         self.publisher.leave();
     }
-}
-
-/// What was asked of the broker before is done.
-pub(super) fn quiet(target: &Target<'_>, gauge: &Gauge) -> Result<(), LoadError> {
-    target.process.map_or(Ok(()), |process| wait_until_quiet(process, gauge))
 }

@@ -11,7 +11,6 @@ use super::{
     figures::{Measure, Round},
     limits::FILTERS_EACH,
     load::{Connection, Identity, LoadError, Protocol},
-    offline::quiet,
     plan::Plan,
     publish::{Publishers, Schedule},
     shared::{Gauge, Shared},
@@ -39,7 +38,7 @@ pub(super) fn run<P: Protocol>(
     let guest = company.map(|company| Guest::invite(company, plan, target, gauge)).transpose()?;
     let (mut publishers, mut subscribers) = both_sides::<P>(plan, target, gauge)?;
     // What it took to come so far is none of it.
-    quiet(target, gauge)?;
+    target.wait_until_quiet(gauge)?;
     let shared = Shared::new(gauge, plan.lanes(), target.patience).in_company(company.is_some());
     let before = target.cpu()?;
     let load_before = Cpu::of(std::process::id())?;
