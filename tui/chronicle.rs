@@ -1,7 +1,12 @@
 //! The chronicle: what happens in the broker, written to the log. A follower of the bus like the console, and as harmless: if
 //! it falls behind, it says how much it missed.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::Write as _,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use cordboard::{
     Follower, Handle, Printable,
@@ -9,22 +14,30 @@ use cordboard::{
     events::{Event, Lost, Terms},
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::commands::grouped;
 
 /// Events taken at once.
 const AT_ONCE: usize = 1_024;
+/// A pause after writing: when a whole site comes back, its lines are written together and nobody is woken for each.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Logs every event until the broker has ended, the last ones included.
 pub(crate) async fn keep(handle: Handle) {
     let mut follower = handle.bus().follow_from_start();
-    loop {
-        tokio::select! {
-            () = follower.changed() => write_down(&mut follower),
-            _ = handle.stopped() => return write_down(&mut follower),
+    let all = async {
+        loop {
+            follower.changed().await;
+            write_down(&mut follower);
+            tokio::time::sleep(PAUSE).await;
         }
+    };
+    tokio::select! {
+        () = all => {}
+        _ = handle.stopped() => {}
     }
+    write_down(&mut follower);
 }
 
 fn write_down(follower: &mut Follower) {
@@ -69,10 +82,31 @@ fn is_trouble(event: &Event) -> bool {
 
 /// An event as one line: its name, then its fields as they are in a recording.
 fn line(event: &Event) -> String {
-    let Ok(Value::Object(mut fields)) = serde_json::to_value(event) else { return format!("{event:?}") };
-    let name = fields.remove("event").as_ref().and_then(Value::as_str).unwrap_or_default().replace('_', " ");
-    fields.iter().fold(name, |line, (key, value)| format!("{line} {key}={}", Printable(&shown(value))))
+    told(event).unwrap_or_else(|_| format!("{event:?}"))
 }
+
+/// Values stay the text they are in a recording, and only those are taken apart that a person would not read as they are: each
+/// client that comes is a line.
+fn told(event: &Event) -> serde_json::Result<String> {
+    let recorded = serde_json::to_string(event)?;
+    let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(&recorded)?;
+    let name = fields.remove("event").map_or("", RawValue::get);
+    let mut line = name.trim_matches('"').replace('_', " ");
+    for (key, value) in fields {
+        let value = value.get();
+        let shown = match value.as_bytes().first() {
+            Some(b'"') => serde_json::from_str::<Text>(value)?.0,
+            Some(b'{' | b'[') => shown(&serde_json::from_str(value)?).into(),
+            _ => value.into(),
+        };
+        let _ = write!(line, " {key}={}", Printable(&shown));
+    }
+    Ok(line)
+}
+
+/// A text that is copied only if something in it was escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// What an end cost, as a person reads it.
 pub(crate) fn loss(lost: &Lost) -> String {
@@ -92,11 +126,8 @@ pub(crate) fn last_loss(handle: &Handle) -> Option<Lost> {
     })
 }
 
-/// A value as a person reads it: text without quotes, a moment as its wall-clock time, a loss in words.
+/// What is more than one value, as a person reads it: a moment as its wall-clock time, a loss in words.
 fn shown(value: &Value) -> String {
-    if let Value::String(text) = value {
-        return text.clone();
-    }
     if let Ok(lost) = Lost::deserialize(value) {
         return loss(&lost);
     }

@@ -4,7 +4,7 @@
 //! when a disk or a pipe cannot keep up. Audit records are the exception: they have a file of their own and drop nothing.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -37,9 +37,10 @@ pub(crate) fn start(state: &StateDir) -> anyhow::Result<Logging> {
     let files = RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix("cordboard").filename_suffix("log");
     let files =
         files.max_log_files(DAYS).build(&directory).with_context(|| format!("cannot log into {}", directory.display()))?;
-    let (file, file_guard) = NonBlockingBuilder::default().finish(files);
+    // Their threads flush when nothing waits any more: many lines are one write.
+    let (file, file_guard) = NonBlockingBuilder::default().finish(BufWriter::new(files));
     let screen = Screen::default();
-    let (shown, shown_guard) = NonBlockingBuilder::default().finish(ScreenWriter(screen.clone()));
+    let (shown, shown_guard) = NonBlockingBuilder::default().finish(BufWriter::new(ScreenWriter(screen.clone())));
 
     let plain = || fmt::layer().with_ansi(false).log_internal_errors(false);
     let layers = vec![

@@ -11,7 +11,7 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
+use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
 use super::{
     Door, Living, alive,
@@ -35,8 +35,8 @@ use crate::{
 /// What a listener can be asked.
 #[derive(Debug)]
 pub(crate) enum ListenerMsg {
-    /// The client wants to register.
-    Request(Box<RegistrationRequest>),
+    /// The client wants to register; its reader waits for the answer.
+    Request { request: Box<RegistrationRequest>, answer: oneshot::Sender<Admission> },
     /// The registration deadline has passed.
     Deadline,
     /// The client is admitted to a session.
@@ -139,7 +139,6 @@ pub(crate) struct State {
     register: Door<Register>,
     /// For the registration first, for the goodbye later.
     alarm: Alarm,
-    admissions: mpsc::Sender<Admission>,
     reader: AbortHandle,
     writer: AbortHandle,
     /// Nothing is to be waited for once the goodbye is written.
@@ -153,6 +152,8 @@ pub(crate) struct State {
 
 enum Phase {
     Registering {
+        /// Where the reader waits, if the client has asked.
+        answer: Option<oneshot::Sender<Admission>>,
         _unregistered: Living,
     },
     Registered {
@@ -177,15 +178,14 @@ impl Actor for Listener {
     async fn pre_start(&self, myself: ActorRef<ListenerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, id, peer, socket, line, register, doing } = args;
         let outbound = Arc::clone(&line.outbound);
-        let (admissions, inbox) = mpsc::channel(1);
-        let reader = Reader::new(Arc::clone(&shared), socket.read, Arc::clone(&line), myself.clone(), inbox);
+        let reader = Reader::new(Arc::clone(&shared), socket.read, Arc::clone(&line), myself.clone());
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&line), socket.write);
         let reader = spawn_task(&shared.stats, &myself, reader.run(), |()| ListenerMsg::ReaderGone, ());
         let writer = spawn_task(&shared.stats, &myself, writer.run(), ListenerMsg::WriteEnded, Err(CloseReason::Failed));
         let alarm = shared.timers.alarm();
         wake_at(&shared, &alarm, &myself, shared.config.connections.registration_deadline, || ListenerMsg::Deadline);
         shared.emit(Event::ListenerOpened { id, peer });
-        let phase = Phase::Registering { _unregistered: Alive::new(&shared.stats, |stats| &stats.unregistered) };
+        let phase = Phase::Registering { answer: None, _unregistered: Alive::new(&shared.stats, |stats| &stats.unregistered) };
         let alive = alive(&shared);
         let connection = Connection { id, peer, listener: myself, outbound };
         Ok(State {
@@ -194,7 +194,6 @@ impl Actor for Listener {
             line,
             register,
             alarm,
-            admissions,
             reader,
             writer,
             reader_gone: false,
@@ -212,7 +211,7 @@ impl Actor for Listener {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ListenerMsg::Request(request) => state.request(request),
+            ListenerMsg::Request { request, answer } => state.request(request, answer),
             ListenerMsg::Deadline => state.deadline(),
             ListenerMsg::Registered(registered) => state.registered(*registered),
             ListenerMsg::Refused(refused) => state.refused(refused),
@@ -285,10 +284,9 @@ fn wake_at(shared: &Commons, alarm: &Alarm, who: &ActorRef<ListenerMsg>, after: 
 }
 
 impl State {
-    fn request(&mut self, request: Box<RegistrationRequest>) {
-        if !matches!(self.phase, Phase::Registering { .. }) {
-            return;
-        }
+    fn request(&mut self, request: Box<RegistrationRequest>, reader: oneshot::Sender<Admission>) {
+        let Phase::Registering { answer, .. } = &mut self.phase else { return };
+        *answer = Some(reader);
         if let Err(error) = request.common_version() {
             return self.refused(Refused::new(error.code(), error.to_string()));
         }
@@ -354,9 +352,8 @@ impl State {
 
     fn refused(&mut self, refused: Refused) {
         let Refused { code, reason, at, wait, again } = refused;
-        if !matches!(self.phase, Phase::Registering { .. }) {
-            return;
-        }
+        let Phase::Registering { answer, .. } = &mut self.phase else { return };
+        let reader = answer.take();
         self.shared.stats.refused_registrations.add(1);
         let Connection { id, peer, .. } = self.connection;
         let event = || Event::RegistrationRefused { id, peer, code, why: reason.clone(), times: 1 };
@@ -368,8 +365,9 @@ impl State {
         error.at_ms = at.map(|at| at.0);
         self.connection.outbound.reply(&ServerFrame::Error(error));
         self.line.idle.store(true, Relaxed);
-        // One request, one answer: there is always room for it.
-        let _ = self.admissions.try_send(Admission::Again);
+        if let Some(reader) = reader {
+            let _ = reader.send(Admission::Again);
+        }
     }
 
     fn registered(&mut self, registered: Registered) {
@@ -382,8 +380,10 @@ impl State {
         self.alarm.clear();
         self.line.settled.store(true, Relaxed);
         self.shared.emit(Event::ListenerRegistered { id: self.connection.id, session });
-        self.phase = Phase::Registered { lease };
-        let _ = self.admissions.try_send(Admission::Admitted { session: actor, epoch, keep_alive, credit, requests });
+        let asked = std::mem::replace(&mut self.phase, Phase::Registered { lease });
+        if let Phase::Registering { answer: Some(reader), .. } = asked {
+            let _ = reader.send(Admission::Admitted { session: actor, epoch, keep_alive, credit, requests });
+        }
     }
 
     /// Nothing is read any more; what is said is written, and then the writer ends.

@@ -15,7 +15,7 @@ use std::{
 use ractor::ActorRef;
 use tokio::{
     io::{AsyncRead as _, ReadBuf},
-    sync::mpsc,
+    sync::oneshot,
     task,
     time::{self, Instant},
 };
@@ -85,7 +85,6 @@ pub(crate) struct Reader {
     socket: ReadHalf,
     line: Arc<Line>,
     listener: ActorRef<ListenerMsg>,
-    admissions: mpsc::Receiver<Admission>,
     /// What was read and not decoded: `buffer[start..end]`.
     buffer: Vec<u8>,
     start: usize,
@@ -101,19 +100,12 @@ impl Reader {
     /// What it can be doing, apart from waiting.
     pub(crate) const DOES: &'static [&'static str] = &["Decode"];
 
-    pub(crate) fn new(
-        shared: Arc<Commons>,
-        socket: ReadHalf,
-        line: Arc<Line>,
-        listener: ActorRef<ListenerMsg>,
-        admissions: mpsc::Receiver<Admission>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Commons>, socket: ReadHalf, line: Arc<Line>, listener: ActorRef<ListenerMsg>) -> Self {
         Self {
             shared,
             socket,
             line,
             listener,
-            admissions,
             buffer: Vec::new(),
             start: 0,
             end: 0,
@@ -176,17 +168,18 @@ impl Reader {
                 }
                 self.fill().await?;
             };
-            if self.shared.tell(&self.listener, ListenerMsg::Request(Box::new(request))).is_err() {
+            let (answer, answered) = oneshot::channel();
+            if self.shared.tell(&self.listener, ListenerMsg::Request { request: Box::new(request), answer }).is_err() {
                 return Err(ReadEnd::Closed(CloseReason::Failed));
             }
-            match self.admissions.recv().await {
-                Some(Admission::Again) => {}
-                Some(Admission::Admitted { session, epoch, keep_alive, credit, requests }) => {
+            match answered.await {
+                Ok(Admission::Again) => {}
+                Ok(Admission::Admitted { session, epoch, keep_alive, credit, requests }) => {
                     self.keep_alive = Some(keep_alive);
                     self.max_frame = self.shared.config.connections.max_frame_bytes;
                     return Ok(Admitted { session, epoch, credit, requests });
                 }
-                None => return Err(ReadEnd::Closed(CloseReason::Failed)),
+                Err(_) => return Err(ReadEnd::Closed(CloseReason::Failed)),
             }
         }
     }
