@@ -190,6 +190,75 @@ fn a_broker_that_falls_silent_is_not_waited_for() {
     assert!((paced.sound, paced.lost > 0) == (500, true), "{paced:?}");
 }
 
+/// NATS, but for its publishers: they have this credit, and nothing that they publish is ever acknowledged.
+struct Grudging<const CREDIT: u64> {
+    nats: Nats,
+    is_settled: bool,
+}
+
+impl<const CREDIT: u64> Protocol for Grudging<CREDIT> {
+    const SEPARATOR: char = Nats::SEPARATOR;
+    const WILDCARD: char = Nats::WILDCARD;
+
+    fn open(identity: &Identity, out: &mut Vec<u8>) -> Self {
+        Self { nats: Nats::open(identity, out), is_settled: true }
+    }
+
+    fn subscribe(&mut self, filter: &str, out: &mut Vec<u8>) {
+        self.nats.subscribe(filter, out);
+    }
+
+    fn publish(&mut self, topic: &str, payload: &[u8], out: &mut Vec<u8>) {
+        self.is_settled = false;
+        self.nats.publish(topic, payload, out);
+    }
+
+    fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        self.nats.heartbeat(out);
+    }
+
+    fn goodbye(&mut self, out: &mut Vec<u8>) {
+        self.nats.goodbye(out);
+    }
+
+    fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>, hear: &mut impl FnMut(Heard<'_>)) -> Result<usize, LoadError> {
+        self.nats.read(bytes, out, hear)
+    }
+
+    fn credit(&self, _: usize) -> u64 {
+        CREDIT
+    }
+
+    fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+}
+
+/// Both are errors, and nobody waits for what never comes.
+#[test]
+fn a_broker_that_lets_no_one_publish_or_acknowledges_nothing_is_told() {
+    let target = |patience| Target { patience: Duration::from_millis(patience), ..target(|_| Do::Deliver) };
+    let (plan, gauge) = (planned("--count 100 --payload 20").unwrap(), Gauge::default());
+    let error = traffic::run::<Grudging<0>>(&plan, None, &target(10_000), &gauge).unwrap_err().to_string();
+    assert_eq!(error, "the broker grants no credit for a message of 20 bytes; use a smaller --payload");
+    let error = traffic::run::<Grudging<100>>(&plan, None, &target(500), &gauge).unwrap_err().to_string();
+    assert_eq!(error, "the broker was silent for 1 s while messages that it had delivered were to be acknowledged");
+    let rate = planned("latency --count 5 --rate 1000").unwrap();
+    let error = traffic::run::<Grudging<100>>(&rate, None, &target(500), &gauge).unwrap_err().to_string();
+    assert!(error.ends_with("were to be acknowledged"), "{error}");
+}
+
+/// What is missing when all is acknowledged is not waited for as long as a broker may be silent.
+#[test]
+fn a_lost_tail_is_noticed_soon() {
+    let (plan, gauge) = (planned("--count 100").unwrap(), Gauge::default());
+    let target =
+        Target { patience: Duration::from_hours(1), ..target(|number| if number < 99 { Do::Deliver } else { Do::Drop }) };
+    let verdict = traffic::run::<Nats>(&plan, None, &target, &gauge).unwrap().verdict;
+    assert_eq!(verdict, Verdict { sound: 99, lost: 1, ..Verdict::default() });
+    assert!(gauge.silence.load(std::sync::atomic::Ordering::Relaxed) > 0, "whoever watches saw that nothing came");
+}
+
 #[test]
 fn clients_that_only_stay_are_counted() {
     let plan = planned("connections --clients 40").unwrap();
