@@ -256,7 +256,10 @@ impl SubscriptionQueue {
         let may = self.access.rights_of(&self.principal).is_some_and(|rights| rights.may_receive(run.batch.topic()));
         if !may && run.returns {
             // It would have said where what the client gave back starts: the next one does, and all behind it come again.
-            self.change(|state| state.queue.again(run.first));
+            drop(self.change(|state| {
+                state.queue.again(run.first);
+                state.subscriber.clone().map(|subscriber| Wake { stats: Arc::clone(&self.stats), subscriber })
+            }));
         }
         may
     }
@@ -412,5 +415,68 @@ impl SubscriptionQueue {
             }
             shared.emit(Event::SubscriptionOverflowed { id: self.id.clone(), dropped, why });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Broker, Config,
+        actors::ear::ear,
+        batch::{BatchBuilder, BatchSize},
+        config::{Grants, PasswordHash, User},
+        name::SessionId,
+        wire::{Headers, Publish},
+    };
+
+    const BOUNDS: Bounds =
+        Bounds { messages: 9, bytes: 999, poison: 9, window_messages: 9, window_bytes: 999, attempts: 9, hold: Duration::ZERO };
+
+    fn ana(deny: &[&str]) -> User {
+        let grants = |filters: &[&str]| Grants {
+            subscribe: filters.iter().map(|filter| filter.parse().unwrap()).collect(),
+            ..Grants::default()
+        };
+        let params = argon2::Params::new(8, 1, 1, None).unwrap();
+        let password_hash = PasswordHash::make_at_cost("x", [3; 16], params);
+        User { name: "ana".parse().unwrap(), password_hash, allow: grants(&["#"]), deny: grants(deny) }
+    }
+
+    fn one_message_of(topic: &str) -> Arc<Batch> {
+        let mut batch = BatchBuilder::new(topic.parse().unwrap(), BatchSize::default());
+        batch.push(&Publish { sequence: 1, topic: topic.as_bytes(), headers: Headers::NONE, payload: b"x" });
+        Arc::new(batch.seal(Instant::now()))
+    }
+
+    /// What comes again starts with a mark, and the run that has it may not be seen any more: the next one must have it, and
+    /// nobody but its subscriber sends that.
+    #[tokio::test(start_paused = true)]
+    async fn a_mark_that_may_not_be_written_is_given_to_the_next_and_the_subscriber_told() {
+        let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() }).await.unwrap();
+        let shared = broker.shared();
+        shared.access.swap(vec![ana(&[])]);
+        let id = SubscriptionId { session: SessionId::from_bytes([1; 16]), filter: "#".parse().unwrap() };
+        let principal = "ana".parse().unwrap();
+        let queue = SubscriptionQueue::new(id, SubscriptionHandle(1), principal, shared, BOUNDS, Duration::from_secs(9));
+        let (subscriber, mut told) = ear().await;
+        queue.set_subscriber(subscriber);
+        queue.go_live(false);
+        for topic in ["a", "b"] {
+            drop(queue.append(&one_message_of(topic), 0, || None, (Commons::now(), shared.access.generation())));
+        }
+        let Taken { runs, pass, .. } = queue.take(9, 999);
+        runs.iter().for_each(|run| queue.wrote(run, pass, false));
+        queue.again(1);
+        let Taken { runs, judged, .. } = queue.take(9, 999);
+        assert_eq!(runs.iter().map(|run| (run.first, run.returns)).collect::<Vec<_>>(), [(1, true), (2, false)]);
+
+        shared.access.swap(vec![ana(&["a"])]);
+        assert!(!queue.may_write(&runs[0], judged));
+        let heard = tokio::time::timeout(Duration::from_secs(1), told.recv()).await;
+        assert!(matches!(heard, Ok(Some(SubscriberMsg::Ready))), "{heard:?}");
+        let Taken { runs, .. } = queue.take(9, 999);
+        assert_eq!(runs.iter().map(|run| (run.first, run.returns)).collect::<Vec<_>>(), [(2, true)]);
+        broker.shutdown().await;
     }
 }
