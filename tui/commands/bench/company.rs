@@ -35,7 +35,7 @@ const PART: usize = 10_000;
 pub(super) enum Guest {
     Flood(Plan),
     /// The letters of the first of its drains are there.
-    Drain(Away),
+    Drain(Box<Away>),
 }
 
 /// What a guest has had.
@@ -57,7 +57,7 @@ impl Guest {
                 away.fill(0..plan.letters, gauge)?;
                 target.wait_until_quiet(gauge)?;
                 gauge.sent.store(0, Relaxed);
-                Ok(Self::Drain(away))
+                Ok(Self::Drain(Box::new(away)))
             }
         }
     }
@@ -93,7 +93,7 @@ impl Guest {
         let _ = rustix::process::setpriority_process(None, NICE);
         match self {
             Self::Flood(plan) => flood::<P>(&plan, target, ours, theirs),
-            Self::Drain(away) => drains(away, plan, target, ours, theirs),
+            Self::Drain(away) => drains(*away, plan, target, ours, theirs),
         }
     }
 }
