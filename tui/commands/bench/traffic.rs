@@ -44,6 +44,7 @@ pub(super) fn run<P: Protocol>(
     let load_before = Cpu::of(std::process::id())?;
     let start = Instant::now();
     let schedule = plan.rate.map(|rate| Schedule::new(start + HEAD_START, rate, plan.publishers()));
+    let from = schedule.map_or(start, |schedule| schedule.start);
     let (mut received, visit) = match guest {
         None => (flow(&mut publishers, &mut subscribers, &shared, schedule)?, None),
         Some(guest) => {
@@ -56,8 +57,7 @@ pub(super) fn run<P: Protocol>(
         (None, None) => {
             let load = Cpu::of(std::process::id())?.since(&load_before);
             let sent = shared.published.get().map_or(0, |published| published.iter().sum());
-            let start = schedule.map_or(start, |schedule| schedule.start);
-            let wall = received.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(start));
+            let wall = received.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(from));
             let mut round = flowed(plan, sent, wall, target.cpu_since(before)?);
             round.add_each(Measure::LoadCpu, Some(load), sent);
             round
@@ -71,8 +71,7 @@ pub(super) fn run<P: Protocol>(
         round.add(Measure::Counted, received.times.len() as f64);
     }
     if let Some(stay) = &shared.company {
-        let (from, to) = (schedule.map_or(start, |schedule| schedule.start), received.last.unwrap_or(start));
-        round.add(Measure::Covered, 100.0 * stay.share(from, to));
+        round.add(Measure::Covered, 100.0 * stay.share(from, received.last.unwrap_or(from)));
     }
     if let Some(Visit { measure, verdict, wall }) = visit {
         round.add_rate(measure, verdict.sound, wall);
