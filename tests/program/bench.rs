@@ -41,6 +41,7 @@ fn every_workload_measures_what_it_is_for() {
         ("fanout --count 500 --clients 4", 2_000, &["cpu_ns_per_delivery", "deliveries_per_second"]),
         ("fanin --count 500 --clients 4", 500, &["cpu_ns_per_message"]),
         ("topics --count 500 --topics 4 --ack explicit", 500, &["cpu_ns_per_message"]),
+        ("topics --count 500 --topics 2100 --wildcard", 500, &["cpu_ns_per_message"]),
         ("pairs --count 500 --clients 4", 500, &["cpu_ns_per_message"]),
         ("trickle --count 50 --clients 4", 50, &["cpu_ns_per_message", "latency_p99_us"]),
         ("latency --count 50", 50, &["latency_p50_us", "latency_p99_us", "latency_p99_9_us", "latency_max_us"]),
@@ -85,6 +86,8 @@ fn company_is_measured_beside_and_without() {
         assert!(without["rounds"][0]["latency_p99_us"].is_number(), "{object}");
         let told = text(&output.stderr).contains("cordboard runs with queues.max_messages = 12000");
         assert_eq!(told, beside == "drain", "{}", text(&output.stderr));
+        let covered = with["rounds"][0]["company_percent_of_time"].as_f64();
+        assert!(covered > Some(0.0) && covered <= Some(100.0), "{object}");
         // What is drained is a part of what is verified.
         assert!(beside == "flood" || with["deliveries"].as_u64() >= Some(12_000), "{object}");
     }
@@ -156,6 +159,9 @@ fn another_broker_is_measured_in_turn() {
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.starts_with("cordboard: cannot run nats-server: no such file or directory; install it"), "{said}");
+    let output = bench(home.path(), "1to1 --count 10 --compare console").env("PATH", home.path()).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(said.starts_with("cordboard: cannot run setsid: no such file or directory; "), "{said}");
     let is_there = Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_ok();
     if !is_there {
         eprintln!("skipped: there is no nats-server on the PATH to compare with");

@@ -54,7 +54,7 @@ pub(crate) enum Acks {
 pub(crate) enum Company {
     /// A publisher floods another topic as fast as it may, and a subscriber takes that
     Flood,
-    /// A subscriber is back, and drains the dead letters that came while it was away
+    /// A subscriber is back, and drains the dead letters that came while it was away; again and again
     Drain,
 }
 
@@ -103,13 +103,16 @@ pub(crate) struct BenchArgs {
     /// How many topics one connection publishes to [default: 16]
     #[arg(long, value_name = "N", value_parser = values::count::<usize>)]
     pub(crate) topics: Option<usize>,
+    /// Subscribe to all of them with one filter, instead of one each
+    #[arg(long)]
+    pub(crate) wildcard: bool,
     /// Messages a second, of each publisher [default: 1000; trickle: 500; beside a flood: 10; beside a drain: 100]
     #[arg(long, value_name = "N", value_parser = values::up_to::<1_000_000>)]
     pub(crate) rate: Option<u32>,
     /// Have this company meanwhile, and measure the same without it in turn
     #[arg(long, value_enum, value_name = "COMPANY")]
     pub(crate) beside: Option<Company>,
-    /// How many dead letters are drained [default: 1000000]
+    /// How many dead letters are drained each time [default: 1000000]
     #[arg(long, value_name = "N", value_parser = values::count::<u64>)]
     pub(crate) letters: Option<u64>,
     /// Messages that publishers may be ahead of their slowest subscriber [default: 100000, or 16 MiB of them]

@@ -75,6 +75,7 @@ fn commands_have_their_own_options_and_no_others() {
                     "duration",
                     "clients",
                     "topics",
+                    "wildcard",
                     "rate",
                     "beside",
                     "letters",

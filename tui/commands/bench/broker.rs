@@ -80,7 +80,10 @@ impl Broker {
             Face::Console => Some(Terminal::of(&mut command).context("cannot make a terminal for the console")?),
             Face::Service | Face::Apart => None,
         };
-        let find = |log: &str| log.strip_prefix("cordboard listens on ")?.split([';', ',']).next()?.parse().ok();
+        let find = |log: &str| {
+            let address = log.lines().find_map(|line| line.strip_prefix("cordboard listens on "))?;
+            address.split([';', ',']).next()?.parse().ok()
+        };
         let broker = Self::start(command, home, name, gauge, find)?;
         terminal.map_or(Ok(()), |terminal| broker.wait_for_console(&terminal, gauge))?;
         Ok(broker)
@@ -132,7 +135,8 @@ impl Broker {
         let deadline = Instant::now() + START;
         loop {
             let said = fs::read_to_string(&log).unwrap_or_default();
-            if let Some(address) = said.contains('\n').then(|| find(&said)).flatten() {
+            // What is not a whole line yet may end in the middle of a port.
+            if let Some(address) = said.rfind('\n').and_then(|end| find(&said[..end])) {
                 return Ok(Self { address, process: Some(started.child.id()), started: Some(started) });
             }
             gauge.check()?;
@@ -172,6 +176,17 @@ impl Drop for Started {
         // Gone already is as well; it holds nothing that anybody wants to keep.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What gives a broker a session of its own is on the PATH.
+pub(super) fn can_set_apart() -> anyhow::Result<()> {
+    match Command::new("setsid").arg("true").stdin(Stdio::null()).output() {
+        Ok(_) => Ok(()),
+        Err(error) => bail!(
+            "cannot run setsid: {}; a broker is measured with its console in a session of its own, which setsid gives it: install it (it is in util-linux), or put where it is into PATH",
+            InWords(&error)
+        ),
     }
 }
 

@@ -7,6 +7,8 @@ use crate::cli::{Acks, BenchArgs, Company, Rival, UsageError, Workload};
 
 /// How long nothing happens where few messages are asked for.
 const BRIEF: Duration = Duration::from_secs(1);
+/// Messages, for a difference of a few hundredths to be more than chance.
+const LONG: u64 = 20_000_000;
 
 /// A workload, and what of it is a row.
 #[derive(Debug)]
@@ -32,7 +34,8 @@ pub(super) fn cases(args: &BenchArgs) -> Result<Vec<Case>, UsageError> {
     }
     // A broker that runs already has a console or has none.
     if args.server.is_none() && cfg!(feature = "console") {
-        cases.push(Case { rival: Some(Rival::Console), ..case(args, Workload::OneToOne, 16, Acks::None, USED)? });
+        let long = BenchArgs { count: args.count.or(Some(LONG)), ..args.clone() };
+        cases.push(Case { rival: Some(Rival::Console), ..case(&long, Workload::OneToOne, 16, Acks::None, USED)? });
         cases.push(idle(args)?);
     }
     Ok(cases)

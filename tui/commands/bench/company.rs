@@ -13,7 +13,7 @@ use super::{
     Target,
     figures::Measure,
     load::{LoadError, Protocol},
-    offline::{Away, Drained, quiet},
+    offline::{Away, Drained},
     plan::Plan,
     publish::Publishers,
     shared::{Gauge, Shared},
@@ -25,14 +25,17 @@ use crate::cli::Company;
 
 /// The nicest there is.
 const NICE: i32 = 19;
-/// The quiet clients have begun, before what is soon over begins.
+/// What was published before a drain is done.
 const AFTER: Duration = Duration::from_millis(100);
+/// Dead letters between two looks whether they are still wanted.
+const PART: usize = 10_000;
 
 /// Somebody who is about to come.
 #[derive(Debug)]
 pub(super) enum Guest {
     Flood(Plan),
-    Drain { away: Away, letters: u64 },
+    /// The letters of the first of its drains are there.
+    Drain(Box<Away>),
 }
 
 /// What a guest has had.
@@ -51,17 +54,18 @@ impl Guest {
             Company::Flood => Ok(Self::Flood(plan.flood())),
             Company::Drain => {
                 let mut away = Away::from(plan.topic_of_company(), plan.payload, target)?;
-                away.fill(plan.letters, gauge)?;
-                quiet(target, gauge)?;
+                away.fill(0..plan.letters, gauge)?;
+                target.wait_until_quiet(gauge)?;
                 gauge.sent.store(0, Relaxed);
-                Ok(Self::Drain { away, letters: plan.letters })
+                Ok(Self::Drain(Box::new(away)))
             }
         }
     }
 
-    /// Is there while the `hosts` do what they do. A flood ends with them, and they end with a drain.
+    /// Is there while the `hosts` do what they do, and goes when they are done.
     pub(super) fn beside<P: Protocol, T>(
         self,
+        plan: &Plan,
         target: &Target<'_>,
         ours: &Shared<'_>,
         hosts: impl FnOnce() -> Result<T, LoadError>,
@@ -69,7 +73,7 @@ impl Guest {
         let gauge = Gauge::default();
         let theirs = Shared::new(&gauge, 1, target.patience);
         thread::scope(|scope| {
-            let visiting = scope.spawn(|| ours.told(self.stay::<P>(target, ours, &theirs)));
+            let visiting = scope.spawn(|| ours.told(self.stay::<P>(plan, target, ours, &theirs)));
             let done = hosts();
             theirs.enough.store(true, Relaxed);
             gauge.stop.store(done.is_err(), Relaxed);
@@ -78,25 +82,27 @@ impl Guest {
         })
     }
 
-    fn stay<P: Protocol>(self, target: &Target<'_>, ours: &Shared<'_>, theirs: &Shared<'_>) -> Result<Visit, LoadError> {
+    fn stay<P: Protocol>(
+        self,
+        plan: &Plan,
+        target: &Target<'_>,
+        ours: &Shared<'_>,
+        theirs: &Shared<'_>,
+    ) -> Result<Visit, LoadError> {
         // For this thread, and those that it starts. A system that does not want that measures the load, too.
         let _ = rustix::process::setpriority_process(None, NICE);
         match self {
             Self::Flood(plan) => flood::<P>(&plan, target, ours, theirs),
-            Self::Drain { away, letters } => drain(away, letters, target, ours, theirs),
+            Self::Drain(away) => drains(*away, plan, target, ours, theirs),
         }
     }
-}
-
-fn begin(ours: &Shared<'_>) -> Instant {
-    let now = Instant::now();
-    *ours.company.as_ref().map_or(&now, |stay| stay.began.get_or_init(|| now))
 }
 
 fn flood<P: Protocol>(plan: &Plan, target: &Target<'_>, ours: &Shared<'_>, theirs: &Shared<'_>) -> Result<Visit, LoadError> {
     let mut subscribers = Subscribers::new(plan, subscribers::<P>(plan, target, theirs.gauge)?, Vec::new())?;
     let mut publishers = Publishers::new(plan, publishers::<P>(plan, target, theirs.gauge)?)?;
-    let start = begin(ours);
+    let start = Instant::now();
+    ours.company.as_ref().inspect(|stay| stay.begin(start));
     let received = flow(&mut publishers, &mut subscribers, theirs, None)?;
     publishers.leave();
     subscribers.leave();
@@ -104,12 +110,24 @@ fn flood<P: Protocol>(plan: &Plan, target: &Target<'_>, ours: &Shared<'_>, their
     Ok(Visit { measure: Measure::Flood, verdict: received.verdict, wall })
 }
 
-fn drain(away: Away, letters: u64, target: &Target<'_>, ours: &Shared<'_>, theirs: &Shared<'_>) -> Result<Visit, LoadError> {
-    thread::sleep(AFTER);
-    begin(ours);
-    let Drained { verdict, wall } = away.drain(letters, target, theirs.gauge)?;
-    ours.company.as_ref().map(|stay| stay.ended.set(Instant::now()));
-    ours.enough.store(true, Relaxed);
-    away.leave();
-    Ok(Visit { measure: Measure::Drain, verdict, wall })
+/// One drain after another. What is drained is published between them, when nothing that the quiet clients feel counts.
+fn drains(mut away: Away, plan: &Plan, target: &Target<'_>, ours: &Shared<'_>, theirs: &Shared<'_>) -> Result<Visit, LoadError> {
+    let mut visit = Visit { measure: Measure::Drain, verdict: Verdict::default(), wall: Duration::ZERO };
+    loop {
+        thread::sleep(AFTER);
+        let start = Instant::now();
+        ours.company.as_ref().inspect(|stay| stay.begin(start));
+        let Drained { verdict, wall } = away.drain(plan.letters, target, theirs.gauge)?;
+        ours.company.as_ref().inspect(|stay| stay.end(start + wall));
+        (visit.verdict, visit.wall) = (visit.verdict.and(verdict), visit.wall + wall);
+        away.leave();
+        away = Away::from(plan.topic_of_company(), plan.payload, target)?;
+        for first in (0..plan.letters).step_by(PART) {
+            if theirs.is_over() {
+                away.leave();
+                return Ok(visit);
+            }
+            away.fill(first..plan.letters.min(first + PART as u64), theirs.gauge)?;
+        }
+    }
 }

@@ -17,6 +17,7 @@ pub(super) enum Measure {
     LatencyP999,
     LatencyMax,
     Counted,
+    Covered,
     Flood,
     FillCpu,
     QueuedMessage,
@@ -35,6 +36,7 @@ pub(super) enum Measure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Number,
+    Percent,
     Nanoseconds,
     Microseconds,
     PerSecond,
@@ -57,6 +59,7 @@ impl Measure {
             Self::LatencyP999 => "latency_p99_9_us",
             Self::LatencyMax => "latency_max_us",
             Self::Counted => "latencies_counted",
+            Self::Covered => "company_percent_of_time",
             Self::Flood => "flood_messages_per_second",
             Self::FillCpu => "fill_cpu_ns_per_message",
             Self::QueuedMessage => "memory_bytes_per_queued_message",
@@ -85,6 +88,7 @@ impl Measure {
             Self::LatencyP999 => "latency p99.9",
             Self::LatencyMax => "latency max",
             Self::Counted => "messages that count",
+            Self::Covered => "time in company",
             Self::Flood => "the flood",
             Self::FillCpu => "broker CPU a dead letter",
             Self::QueuedMessage => "memory a dead letter",
@@ -110,6 +114,7 @@ impl Measure {
             | Self::LoadCpu => Unit::Nanoseconds,
             Self::LatencyP50 | Self::LatencyP99 | Self::LatencyP999 | Self::LatencyMax | Self::IdleCpu => Unit::Microseconds,
             Self::Counted => Unit::Number,
+            Self::Covered => Unit::Percent,
             Self::Throughput | Self::Flood | Self::Deliveries | Self::Drain | Self::Registrations => Unit::PerSecond,
             Self::Bandwidth => Unit::Megabytes,
             Self::QueuedMessage | Self::Connection | Self::Detached => Unit::Bytes,
@@ -122,6 +127,7 @@ impl Measure {
         let number = self.number(value);
         match self.unit() {
             Unit::Number => number,
+            Unit::Percent => format!("{number} %"),
             Unit::Nanoseconds => format!("{number} ns"),
             Unit::Microseconds => format!("{number} µs"),
             Unit::PerSecond => format!("{number}/s"),

@@ -8,10 +8,9 @@ use std::{
 use super::{
     Target,
     figures::{Measure, Round},
-    load::{Connection, Heard, LoadError, Protocol, Watch},
+    load::{Connection, Heard, Identity, LoadError, Protocol, Watch, source},
     plan::Plan,
     shared::Gauge,
-    usage::wait_until_quiet,
 };
 
 /// Clients that have said who they are and have no answer yet: fewer than wait at the door of any broker, because whoever finds
@@ -34,8 +33,8 @@ pub(super) fn run<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: &Gauge) 
     round.add_rate(Measure::Registrations, count, wall);
     round.add_each(Measure::RegistrationCpu, round.cpu, count);
     let mut each = |measure| -> Result<(), LoadError> {
-        if let (Some(process), Some(before)) = (target.process, memory) {
-            wait_until_quiet(process, gauge)?;
+        if let Some(before) = memory {
+            target.wait_until_quiet(gauge)?;
             let after = target.memory()?.unwrap_or(before);
             round.add(measure, (after.now as f64 - before.now as f64) / count as f64);
         }
@@ -63,9 +62,11 @@ impl<P: Protocol> Clients<P> {
         while clients.welcome < count {
             gauge.check()?;
             while clients.connections.len() < count.min(clients.welcome + AT_ONCE) {
+                let number = clients.connections.len();
+                let identity = Identity { source: source(target.address, number), ..identity.clone() };
                 let connection = Connection::begin(target.address, &identity, BUFFER)?;
                 connection.set_nonblocking()?;
-                clients.watch.add(&connection, clients.connections.len())?;
+                clients.watch.add(&connection, number)?;
                 clients.connections.push(connection);
             }
             let now = Instant::now();

@@ -1,7 +1,7 @@
 //! All there is to do: every workload, every round, every broker in turn, on a thread of its own; what comes of it is told to
 //! whoever waits.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use cordboard::{Printable, client::Backoff};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -9,21 +9,21 @@ use tokio::sync::mpsc;
 
 use super::{
     super::{builder, connect, password},
+    Target,
     broker::{self, Broker, Face},
     cases::{Case, cases, has_counterpart},
     figures::{Measure, Round},
     idle,
     limits::{self, Raised},
-    load::{Cordboard, Identity, LoadError, Nats},
+    load::{Cordboard, Nats},
     offline,
     plan::Plan,
     report::{Report, Side, Situation},
     shared::{Gauge, Stage},
     silence, traffic,
-    usage::{Cpu, Memory},
 };
 use crate::{
-    cli::{BenchArgs, Company, Rival, ServerArgs, UsageError, Workload},
+    cli::{Acks, BenchArgs, Company, Rival, ServerArgs, UsageError, Workload},
     signals::Signals,
 };
 
@@ -35,41 +35,6 @@ const ENOUGH_LATENCIES: f64 = 1_000.0;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Descriptors of ours besides connections.
 const OWN_DESCRIPTORS: u64 = 64;
-
-/// The broker that a load is for.
-#[derive(Debug)]
-pub(super) struct Target<'a> {
-    pub(super) address: SocketAddr,
-    pub(super) process: Option<u32>,
-    pub(super) user: Option<&'a (String, String)>,
-    /// How long it may be silent although something should come.
-    pub(super) patience: Duration,
-}
-
-impl Target<'_> {
-    pub(super) fn identity(&self, name: &'static str) -> Identity {
-        Identity { user: self.user.cloned(), ..Identity::new(name) }
-    }
-
-    /// What it has used so far, if that can be read.
-    pub(super) fn cpu(&self) -> Result<Option<Cpu>, LoadError> {
-        self.used(Cpu::of)
-    }
-
-    fn used<T>(&self, read: impl Fn(u32) -> io::Result<T>) -> Result<Option<T>, LoadError> {
-        let used = |process| read(process).map_err(|error| LoadError::Unmeasurable { process, error });
-        self.process.map(used).transpose()
-    }
-
-    /// What it has used since.
-    pub(super) fn cpu_since(&self, before: Option<Cpu>) -> Result<Option<Duration>, LoadError> {
-        Ok(before.zip(self.cpu()?).map(|(before, now)| now.since(&before)))
-    }
-
-    pub(super) fn memory(&self) -> Result<Option<Memory>, LoadError> {
-        self.used(Memory::of)
-    }
-}
 
 /// What the brokers call themselves.
 #[derive(Debug, Clone)]
@@ -123,6 +88,9 @@ impl Job {
 
     /// What the brokers call themselves; and they are there.
     pub(super) async fn names(&self, signals: &mut Signals) -> anyhow::Result<Names> {
+        if self.cases.iter().any(|case| case.rival == Some(Rival::Console)) {
+            broker::can_set_apart()?;
+        }
         let Some(server) = &self.args.server else {
             let ours = format!("cordboard {}", env!("CARGO_PKG_VERSION"));
             let nats = match self.args.compare {
@@ -164,6 +132,9 @@ impl Job {
             let say = |word: String| drop(tell.send(News::Word(word)));
             if !raised.is_empty() {
                 say(format!("{}: cordboard runs with {}", plan.title(), raised.told()));
+            }
+            if *rival == Some(Rival::NatsServer) && plan.acks == Acks::Explicit {
+                say(format!("{}: nats-server is measured without, because core NATS acknowledges nothing", plan.title()));
             }
             let settings = self.settings(plan, *rival, names);
             let mut sides: Vec<Side> = settings.iter().map(|setting| setting.side.clone()).collect();
@@ -265,8 +236,11 @@ fn little(plan: &Plan, side: &Side) -> Option<String> {
         ));
     }
     let counted = side.rounds.iter().filter_map(|round| round.value(Measure::Counted)).reduce(f64::min)?;
-    let more =
-        if plan.beside == Some(Company::Drain) { "more --letters or a higher --rate" } else { "a larger --count or --duration" };
+    let more = if plan.beside == Some(Company::Drain) {
+        "more --letters, a higher --rate or a longer --duration"
+    } else {
+        "a larger --count or --duration"
+    };
     (counted < ENOUGH_LATENCIES).then(|| {
         format!(
             "{title}: {name} had only {counted} messages that count in a round; for percentiles that mean something, take {more}"

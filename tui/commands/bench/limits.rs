@@ -37,15 +37,17 @@ impl Raised {
             raised.to(connections, "sessions.max_detached_per_principal", default.sessions.max_detached_per_principal);
         }
         if let Some(messages) = letters(plan) {
-            let (messages, bytes) = (messages as usize, messages as usize * (plan.payload + RECORD));
+            let (messages, bytes) = (messages as usize, (messages as usize).saturating_mul(plan.payload + RECORD));
             raised.to(messages, "queues.max_messages", default.queues.max_messages);
             raised.to(bytes, "queues.max_bytes", default.queues.max_bytes);
             raised.to(bytes, "queues.all_bytes", default.queues.all_bytes);
         }
         let topics = plan.topics.max(plan.lanes()) + usize::from(plan.beside.is_some());
         raised.to(topics + plan.other_topics, "topics.max", default.topics.max);
-        raised.to(plan.topics, "sessions.max_subscriptions", default.sessions.max_subscriptions);
-        let subscriptions = plan.filters + plan.subscribers() * plan.topics + usize::from(plan.beside.is_some());
+        let filters = plan.filters_of_subscriber();
+        raised.to(filters, "sessions.max_subscriptions", default.sessions.max_subscriptions);
+        raised.to(filters, "sessions.request_burst", default.sessions.request_burst as usize);
+        let subscriptions = plan.filters + plan.subscribers() * filters + usize::from(plan.beside.is_some());
         raised.to(subscriptions, "queues.max_subscriptions", default.queues.max_subscriptions);
         raised
     }
@@ -122,6 +124,9 @@ mod tests {
         assert_eq!(raised("latency --beside flood"), "");
         assert_eq!(raised("--other-topics 100000"), "topics.max = 100001");
         assert_eq!(raised("topics --topics 2000"), "sessions.max_subscriptions = 2000");
+        let told = raised("topics --topics 3000");
+        assert_eq!(told, "sessions.max_subscriptions = 3000, sessions.request_burst = 3000");
+        assert_eq!(raised("topics --topics 200000 --wildcard"), "topics.max = 200000");
     }
 
     /// The broker takes what is written for it.

@@ -21,6 +21,7 @@ mod shared;
 mod silence;
 mod statistics;
 mod subscribe;
+mod target;
 mod terminal;
 mod traffic;
 mod usage;
@@ -41,8 +42,9 @@ use crate::{
     cli::{BenchArgs, Exit, Layout, Workload},
     signals::Signals,
 };
-use job::{Job, News, Target};
+use job::{Job, News};
 use shared::{Gauge, Stage};
+use target::Target;
 
 /// Measures what the command line asks for. The exit code says whether all that was published came.
 pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
@@ -117,7 +119,11 @@ impl Teller {
 fn far(gauge: &Gauge, since: Instant) -> String {
     let [first, second] = [&gauge.sent, &gauge.delivered].map(|count| grouped(count.load(Relaxed)));
     let Stage { title, counts } = gauge.stage();
-    format!("{first} {}, {second} {}, {} s; {title}", counts[0], counts[1], since.elapsed().as_secs())
+    let silence = match gauge.silence.load(Relaxed) {
+        0 | 1 => String::new(),
+        seconds => format!("nothing came for {seconds} s, "),
+    };
+    format!("{silence}{first} {}, {second} {}, {} s; {title}", counts[0], counts[1], since.elapsed().as_secs())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::{
     iter,
+    ops::Range,
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
@@ -13,8 +14,8 @@ use super::{
     load::{Connection, Cordboard, Heard, Identity, LoadError, Protocol},
     plan::{Amount, Plan},
     shared::Gauge,
+    subscribe::LAST_PATIENCE,
     traffic::background,
-    usage::wait_until_quiet,
     verify::{Ledger, Payload, Verdict},
 };
 use crate::cli::Acks;
@@ -27,11 +28,11 @@ pub(super) fn run(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Rou
     let Amount::Messages(count) = plan.amount else { unreachable!("a plan for it has a count") };
     let background = background::<Cordboard>(plan, target, gauge)?;
     let mut away = Away::from(plan.topic_of(0), plan.payload, target)?;
-    quiet(target, gauge)?;
+    target.wait_until_quiet(gauge)?;
     let mut round = Round::default();
     let (cpu, memory) = (target.cpu()?, target.memory()?);
-    away.fill(count, gauge)?;
-    quiet(target, gauge)?;
+    away.fill(0..count, gauge)?;
+    target.wait_until_quiet(gauge)?;
     round.add_each(Measure::FillCpu, target.cpu_since(cpu)?, count);
     if let (Some(before), Some(after)) = (memory, target.memory()?) {
         round.add(Measure::QueuedMessage, (after.now as f64 - before.now as f64) / count as f64);
@@ -79,10 +80,10 @@ impl Away {
         Ok(Self { topic, payload, identity, publisher })
     }
 
-    /// Messages come for it; all are acknowledged when this returns.
-    pub(super) fn fill(&mut self, count: u64, gauge: &Gauge) -> Result<(), LoadError> {
-        let mut payload = Payload::new(self.payload);
-        for number in 0..count {
+    /// Messages of these numbers come for it; all are acknowledged when this returns.
+    pub(super) fn fill(&mut self, numbers: Range<u64>, gauge: &Gauge) -> Result<(), LoadError> {
+        let (mut payload, end) = (Payload::new(self.payload), numbers.end);
+        for number in numbers {
             self.publisher.publish_within_credit(&self.topic, payload.stamped(0, number))?;
             if number % 1_024 == 0 {
                 gauge.check()?;
@@ -90,7 +91,7 @@ impl Away {
             }
         }
         self.publisher.settle()?;
-        gauge.sent.store(count, Relaxed);
+        gauge.sent.store(end, Relaxed);
         Ok(())
     }
 
@@ -101,8 +102,11 @@ impl Away {
         let mut subscriber = Connection::<Cordboard>::begin(target.address, &self.identity, BUFFER)?;
         subscriber.set_patience(TURN)?;
         let mut last = start;
-        while !ledger.is_through(&[count]) && last.elapsed() < target.patience {
+        // What it is to get has been acknowledged long ago.
+        let patience = target.patience.min(LAST_PATIENCE);
+        while !ledger.is_through(&[count]) && last.elapsed() < patience {
             gauge.check()?;
+            gauge.silence.store(last.elapsed().as_secs(), Relaxed);
             let before = ledger.passed();
             subscriber.receive(&mut |heard| {
                 if let Heard::Message(payload) = heard {
@@ -123,9 +127,4 @@ impl Away {
     pub(super) fn leave(self) {
         self.publisher.leave();
     }
-}
-
-/// What was asked of the broker before is done.
-pub(super) fn quiet(target: &Target<'_>, gauge: &Gauge) -> Result<(), LoadError> {
-    target.process.map_or(Ok(()), |process| wait_until_quiet(process, gauge))
 }

@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) workload: Workload,
     pub(super) clients: usize,
     pub(super) topics: usize,
+    /// All of them with one filter.
+    pub(super) wildcard: bool,
     pub(super) payload: usize,
     pub(super) amount: Amount,
     /// Messages a second of each publisher, if not as fast as can be.
@@ -72,7 +74,7 @@ impl Defaults {
             Workload::Fanout => Self { clients: 100, messages: 300_000, takes: &["--window", "--clients"], ..usual },
             Workload::Fanin => Self { clients: 100, messages: 5_000_000, takes: &["--window", "--clients"], ..usual },
             Workload::Pairs => Self { clients: 100, takes: &["--window", "--clients"], ..usual },
-            Workload::Topics => Self { topics: 16, takes: &["--window", "--topics"], ..usual },
+            Workload::Topics => Self { topics: 16, takes: &["--window", "--topics", "--wildcard"], ..usual },
             Workload::Trickle => Self { clients: 50, rate: Some(500), takes: &["--clients", "--rate"], ..usual },
             Workload::Latency => Self { rate: Some(1_000), takes: &["--clients", "--rate", "--beside", "--letters"], ..usual },
             Workload::Offline => Self { payload: 256, messages: 100_000, acks: Acks::Explicit, takes: &[], ..usual },
@@ -141,6 +143,7 @@ impl Plan {
             workload,
             clients: args.clients.unwrap_or(defaults.clients),
             topics: args.topics.unwrap_or(defaults.topics),
+            wildcard: args.wildcard,
             payload,
             amount,
             rate,
@@ -219,6 +222,11 @@ impl Plan {
         self.first_topic + from..self.first_topic + to
     }
 
+    /// How many filters one subscriber has.
+    pub(super) fn filters_of_subscriber(&self) -> usize {
+        if self.wildcard { 1 } else { self.topics_of_subscriber(0).len() }
+    }
+
     /// Publishers and subscribers that have to do with one another are in one lane; a window is of a lane.
     pub(super) fn lanes(&self) -> usize {
         if self.has_pairs() { self.clients } else { 1 }
@@ -255,6 +263,7 @@ impl Plan {
             Workload::Idle => return self.workload.to_string(),
             Workload::Offline | Workload::OneToOne | Workload::Latency | Workload::All => self.workload.to_string(),
         }];
+        title.extend(self.wildcard.then(|| "one wildcard".to_owned()));
         title.push(format!("{} B", grouped(self.payload as u64)));
         title.extend(self.rate.map(|rate| format!("{}/s each", grouped(rate.into()))));
         title
@@ -277,6 +286,7 @@ fn given(args: &BenchArgs) -> Vec<&'static str> {
         (args.duration.is_some(), "--duration"),
         (args.clients.is_some(), "--clients"),
         (args.topics.is_some(), "--topics"),
+        (args.wildcard, "--wildcard"),
         (args.rate.is_some(), "--rate"),
         (args.beside.is_some(), "--beside"),
         (args.letters.is_some(), "--letters"),
@@ -358,6 +368,7 @@ pub(super) mod tests {
                 "--clients means nothing to 1to1; it is for fanout, fanin, pairs, trickle, latency, connections, all",
             ),
             ("fanout --topics 2", "--topics means nothing to fanout; it is for topics"),
+            ("1to1 --wildcard", "--wildcard means nothing to 1to1; it is for topics"),
             ("1to1 --rate 2", "--rate means nothing to 1to1; it is for trickle, latency"),
             ("connections --payload 2", "--payload means nothing to connections"),
             ("offline --ack none", "--ack means nothing to offline"),
@@ -415,6 +426,7 @@ pub(super) mod tests {
             ("latency --beside flood", "latency, 100 to 100, 16 B, 10/s each, beside a flood"),
             ("latency --beside drain --letters 2000", "latency, 100 to 100, 16 B, 100/s each, beside a drain of 2,000"),
             ("idle", "idle"),
+            ("topics --topics 20 --wildcard", "topics, 20 on one connection, one wildcard, 16 B"),
             ("connections", "connections, 10,000"),
             ("topics --filters 1000 --other-topics 5", "topics, 16 on one connection, 16 B, 1,000 other filters, 5 other topics"),
         ] {

@@ -136,13 +136,27 @@ impl<'a, P: Protocol> Publishers<'a, P> {
         }
         let published = self.clients.iter().flat_map(|publisher| publisher.sent.iter().copied()).collect();
         shared.published.set(published).expect("it is set once, here");
+        self.settle(shared)
+    }
+
+    /// Waits until all is written and acknowledged, or nothing moves any more.
+    fn settle(&mut self, shared: &Shared<'_>) -> Result<(), LoadError> {
+        // Subscribers give up earlier, and know what is missing. If they miss nothing, it is acknowledgements that stay away.
+        let patience = 2 * shared.patience;
+        let mut heard = Instant::now();
         while !self.clients.iter().all(|publisher| !publisher.is_blocked && publisher.connection.protocol.is_settled()) {
             shared.check()?;
             if shared.stalled.load(Relaxed) {
-                break;
+                return Ok(());
             }
-            self.read(TURN)?;
+            if self.read(TURN)? {
+                heard = Instant::now();
+            } else if heard.elapsed() > patience {
+                let waits_for = "messages that it had delivered were to be acknowledged";
+                return Err(LoadError::Silent { seconds: patience.as_secs(), waits_for });
+            }
         }
+        shared.settled.store(true, Relaxed);
         Ok(())
     }
 
@@ -167,12 +181,13 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             }
             shared.gauge.sent.store(self.sent.iter().sum(), Relaxed);
             let [moved, ahead, waiting, _] = steps;
-            match (moved, ahead, waiting) {
-                (true, ..) => self.read(Duration::ZERO)?,
-                (false, true, _) => self.read(CATCH_UP)?,
-                (false, false, true) => self.read(TURN)?,
+            let time = match (moved, ahead, waiting) {
+                (true, ..) => Duration::ZERO,
+                (false, true, _) => CATCH_UP,
+                (false, false, true) => TURN,
                 (false, false, false) => return Ok(()),
-            }
+            };
+            self.read(time)?;
         }
     }
 
@@ -191,6 +206,9 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             return Ok(Step::Ahead);
         }
         let credit = publisher.connection.protocol.credit(self.plan.payload);
+        if credit == 0 && publisher.connection.protocol.is_settled() {
+            return Err(LoadError::NoCredit { payload: self.plan.payload });
+        }
         // A whole batch, so that a credit that comes in drops does not make many small writes.
         if credit < wanted && (credit == 0 || !publisher.connection.protocol.is_settled()) {
             return Ok(Step::Waiting);
@@ -246,13 +264,14 @@ impl<'a, P: Protocol> Publishers<'a, P> {
         }
     }
 
-    /// Reads what has come within `time`, and writes where there is room again.
-    fn read(&mut self, time: Duration) -> Result<(), LoadError> {
-        for number in self.watch.wait(time)? {
-            self.clients[number].connection.receive(&mut |_| {})?;
-            self.flush(number)?;
+    /// Reads what has come within `time`, and writes where there is room again. True if something moved.
+    fn read(&mut self, time: Duration) -> Result<bool, LoadError> {
+        let ready = self.watch.wait(time)?;
+        for number in &ready {
+            self.clients[*number].connection.receive(&mut |_| {})?;
+            self.flush(*number)?;
         }
-        Ok(())
+        Ok(!ready.is_empty())
     }
 
     fn flush(&mut self, number: usize) -> Result<(), LoadError> {

@@ -54,12 +54,8 @@ impl Side {
         }
     }
 
-    fn values(&self, measure: Measure) -> Vec<f64> {
-        self.rounds.iter().filter_map(|round| round.value(measure)).collect()
-    }
-
     fn spread(&self, measure: Measure) -> Option<Spread> {
-        Spread::of(self.values(measure))
+        Spread::of(self.rounds.iter().filter_map(|round| round.value(measure)))
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -95,7 +91,8 @@ impl Report {
     /// The first of a pair over the other.
     fn ratio(pair: &[Side], measure: Measure) -> Option<Spread> {
         let [first, other] = pair else { return None };
-        ratio(&first.values(measure), &other.values(measure))
+        let neighbours = first.rounds.iter().zip(&other.rounds);
+        ratio(neighbours.filter_map(|(first, other)| Some((first.value(measure)?, other.value(measure)?))))
     }
 
     /// What has taken turns: ours and another broker, or a broker with something and without.
@@ -180,6 +177,7 @@ impl Report {
             "window": plan.window,
             "clients": plan.clients,
             "topics": plan.topics,
+            "wildcard": plan.wildcard,
             "rate_per_second": plan.rate,
             "acks": if plan.acks == crate::cli::Acks::Explicit { "explicit" } else { "none" },
             "other_filters": plan.filters,
@@ -324,6 +322,15 @@ ours 1: 15 deliveries verified, none lost, repeated or wrong
 theirs 22: 15 deliveries verified, none lost, repeated or wrong
 ";
         assert_eq!(compared().table(), table);
+    }
+
+    /// A round that could not measure something does not make neighbours of others.
+    #[test]
+    fn a_ratio_is_of_one_round() {
+        let mut report = compared();
+        report.sides[0].rounds[0].figures.clear();
+        let ratio = Report::ratio(&report.sides, Measure::CpuPerMessage).unwrap();
+        assert_eq!((ratio.least, ratio.most), (0.13, 0.3));
     }
 
     #[test]

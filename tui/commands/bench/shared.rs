@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -16,6 +16,8 @@ pub(super) struct Gauge {
     pub(super) stop: AtomicBool,
     pub(super) sent: AtomicU64,
     pub(super) delivered: AtomicU64,
+    /// Seconds since something came, although something should.
+    pub(super) silence: AtomicU64,
     stage: Mutex<Stage>,
 }
 
@@ -33,6 +35,7 @@ impl Gauge {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
         self.sent.store(0, Relaxed);
         self.delivered.store(0, Relaxed);
+        self.silence.store(0, Relaxed);
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -46,16 +49,36 @@ impl Gauge {
     }
 }
 
-/// How long somebody else is there.
+/// When somebody else was there, and was gone again.
 #[derive(Debug, Default)]
-pub(super) struct Stay {
-    pub(super) began: OnceLock<Instant>,
-    pub(super) ended: OnceLock<Instant>,
-}
+pub(super) struct Stay(Mutex<Vec<(Instant, Option<Instant>)>>);
 
 impl Stay {
+    fn times(&self) -> MutexGuard<'_, Vec<(Instant, Option<Instant>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin(&self, now: Instant) {
+        self.times().push((now, None));
+    }
+
+    pub(super) fn end(&self, now: Instant) {
+        if let Some((_, end)) = self.times().last_mut() {
+            *end = Some(now);
+        }
+    }
+
     fn holds(&self, moment: Instant) -> bool {
-        self.began.get().is_some_and(|began| *began <= moment) && self.ended.get().is_none_or(|ended| moment <= *ended)
+        self.times().iter().any(|(began, ended)| *began <= moment && ended.is_none_or(|ended| moment <= ended))
+    }
+
+    /// How much of the time between two moments it covered: 1 is all of it.
+    pub(super) fn share(&self, from: Instant, to: Instant) -> f64 {
+        let within = |(began, ended): &(Instant, Option<Instant>)| {
+            ended.map_or(to, |ended| ended.min(to)).saturating_duration_since(from.max(*began))
+        };
+        let covered: Duration = self.times().iter().map(within).sum();
+        covered.as_secs_f64() / to.saturating_duration_since(from).as_secs_f64().max(1e-9)
     }
 }
 
@@ -67,6 +90,8 @@ pub(super) struct Shared<'a> {
     pub(super) passed: Vec<AtomicU64>,
     /// Messages by stream, once there will be no more.
     pub(super) published: OnceLock<Vec<u64>>,
+    /// All of that is written and, where there is such a thing, acknowledged.
+    pub(super) settled: AtomicBool,
     /// Nothing moves any more: publishers end with what they have.
     pub(super) stalled: AtomicBool,
     /// After so long without a message nothing moves any more.
@@ -84,6 +109,7 @@ impl<'a> Shared<'a> {
             gauge,
             passed: (0..lanes).map(|_| AtomicU64::new(0)).collect(),
             published: OnceLock::new(),
+            settled: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             patience,
             enough: AtomicBool::new(false),
@@ -136,9 +162,23 @@ mod tests {
         let shared = alone.in_company(true);
         let stay = shared.company.as_ref().unwrap();
         assert!(!shared.counts(now));
-        stay.began.set(after(1)).unwrap();
+        stay.begin(after(1));
         assert_eq!([now, after(1), after(9)].map(|due| shared.counts(due)), [false, true, true]);
-        stay.ended.set(after(2)).unwrap();
+        stay.end(after(2));
         assert_eq!([now, after(2), after(3)].map(|due| shared.counts(due)), [false, true, false]);
+        stay.begin(after(5));
+        assert_eq!([after(2), after(4), after(6)].map(|due| shared.counts(due)), [true, false, true]);
+    }
+
+    /// Whoever is still there covers the rest; what is before or after does not count.
+    #[test]
+    fn company_covers_a_share_of_the_time() {
+        let (stay, now) = (Stay::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        stay.begin(now);
+        stay.end(after(2));
+        stay.begin(after(9));
+        let shares = [(1, 11), (3, 8), (0, 2), (10, 20)].map(|(from, to)| stay.share(after(from), after(to)));
+        assert!(shares.iter().zip([0.3, 0.0, 1.0, 1.0]).all(|(share, expected)| (share - expected).abs() < 1e-9), "{shares:?}");
     }
 }

@@ -9,7 +9,6 @@ use super::{
     Target,
     figures::{Measure, Round},
     load::LoadError,
-    offline::quiet,
     plan::{Amount, Plan},
     shared::Gauge,
 };
@@ -20,7 +19,7 @@ const TURN: Duration = Duration::from_millis(50);
 pub(super) fn run(plan: &Plan, target: &Target<'_>, gauge: &Gauge) -> Result<Round, LoadError> {
     let Amount::Time(time) = plan.amount else { unreachable!("a plan for it has a time") };
     // What it takes to start is none of it.
-    quiet(target, gauge)?;
+    target.wait_until_quiet(gauge)?;
     let (before, start) = (target.cpu()?, Instant::now());
     while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
         gauge.check()?;

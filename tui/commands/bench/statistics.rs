@@ -25,9 +25,9 @@ impl Spread {
     }
 }
 
-/// Each of `ours` over the one of `theirs` that was measured next to it.
-pub(super) fn ratio(ours: &[f64], theirs: &[f64]) -> Option<Spread> {
-    Spread::of(ours.iter().zip(theirs).filter(|(_, theirs)| **theirs > 0.0).map(|(ours, theirs)| ours / theirs))
+/// Of pairs that were measured next to one another: each first over its second.
+pub(super) fn ratio(pairs: impl Iterator<Item = (f64, f64)>) -> Option<Spread> {
+    Spread::of(pairs.filter(|(_, second)| *second > 0.0).map(|(first, second)| first / second))
 }
 
 /// Times of many messages.
@@ -64,8 +64,9 @@ mod tests {
 
     #[test]
     fn a_ratio_is_of_neighbours() {
-        assert_eq!(ratio(&[1.0, 6.0], &[2.0, 3.0]), Some(Spread { least: 0.5, median: 1.25, most: 2.0 }));
-        assert_eq!(ratio(&[1.0], &[0.0]), None);
+        let of = |pairs: &[(f64, f64)]| ratio(pairs.iter().copied());
+        assert_eq!(of(&[(1.0, 2.0), (6.0, 3.0)]), Some(Spread { least: 0.5, median: 1.25, most: 2.0 }));
+        assert_eq!(of(&[(1.0, 0.0)]), None);
     }
 
     #[test]

@@ -16,6 +16,9 @@ use super::{
 
 /// How long nobody looks whether to stop.
 const TURN: Duration = Duration::from_millis(50);
+/// All is published and acknowledged, and nothing came for so long: what is missing will not come. Longer than a broker may hold
+/// something back for want of a processor.
+pub(super) const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// Well below the shortest time after which a broker gives a silent client up.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -65,7 +68,7 @@ impl<P: Protocol> Subscribers<P> {
     /// Receives until all that was published has come, or nothing comes any more.
     pub(super) fn run(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>) -> Result<Received, LoadError> {
         let mut received = Received::default();
-        let (mut heard, mut beat) = (Instant::now(), Instant::now());
+        let (mut heard, mut beat, mut is_settled) = (Instant::now(), Instant::now(), false);
         loop {
             shared.check()?;
             let came = self.read(shared, schedule, &mut received.times)?;
@@ -80,7 +83,13 @@ impl<P: Protocol> Subscribers<P> {
                     break;
                 }
             }
-            if now.duration_since(heard) > shared.patience && shared.gauge.sent.load(Relaxed) > 0 {
+            if !is_settled && shared.settled.load(Relaxed) {
+                (is_settled, heard) = (true, now);
+            }
+            let (silence, last) = (now.duration_since(heard), shared.patience.min(LAST_PATIENCE));
+            shared.gauge.silence.store(silence.as_secs(), Relaxed);
+            let patience = if is_settled { last } else { shared.patience };
+            if silence > patience && shared.gauge.sent.load(Relaxed) > 0 {
                 shared.stalled.store(true, Relaxed);
             }
             if now.duration_since(beat) > HEARTBEAT {

@@ -72,7 +72,7 @@ fn serve(mut socket: TcpStream, subscriptions: &Subscriptions, deed: Deed) {
                 if matches!(deed, Do::Leave) {
                     return;
                 }
-                for (_, id, socket) in subscriptions.0.iter_mut().filter(|(filter, ..)| filter == subject) {
+                for (_, id, socket) in subscriptions.0.iter_mut().filter(|(filter, ..)| matches(filter, subject)) {
                     deliver(socket, format!("MSG {subject} {id} {size}\r\n").as_bytes(), payload.clone(), deed);
                 }
             }
@@ -80,6 +80,10 @@ fn serve(mut socket: TcpStream, subscriptions: &Subscriptions, deed: Deed) {
         }
         line.clear();
     }
+}
+
+fn matches(filter: &str, subject: &str) -> bool {
+    filter == subject || filter.strip_suffix('*').is_some_and(|start| subject.starts_with(start))
 }
 
 fn deliver(socket: &mut TcpStream, head: &[u8], mut payload: Vec<u8>, deed: Do) {
@@ -120,6 +124,7 @@ fn all_that_flows_is_verified() {
         ("fanout --clients 5 --count 1000", 5_000),
         ("fanin --clients 5 --count 1003", 1_003),
         ("topics --topics 5 --count 1003", 1_003),
+        ("topics --topics 2500 --wildcard --count 5003", 5_003),
         ("pairs --clients 5 --count 1003", 1_003),
         ("trickle --clients 5 --rate 1000 --count 503", 503),
         ("latency --rate 5000 --count 500", 500),
@@ -133,7 +138,8 @@ fn all_that_flows_is_verified() {
 fn what_a_broker_does_wrong_is_found() {
     let lost = verdict("--count 1000", |number| if number % 100 == 7 { Do::Drop } else { Do::Deliver });
     assert_eq!(lost, Verdict { sound: 990, lost: 10, ..Verdict::default() });
-    let repeated = verdict("topics --count 1000", |number| if number < 3 { Do::Repeat } else { Do::Deliver });
+    // The first of each topic counts for nothing.
+    let repeated = verdict("topics --count 1000", |number| if (16..19).contains(&number) { Do::Repeat } else { Do::Deliver });
     assert_eq!(repeated, Verdict { sound: 1_000, repeated: 3, ..Verdict::default() });
     let spoilt = verdict("fanin --count 1000", |number| if number == 500 { Do::Spoil } else { Do::Deliver });
     assert_eq!((spoilt.sound, spoilt.wrong), (999, 1));
@@ -182,6 +188,75 @@ fn a_broker_that_falls_silent_is_not_waited_for() {
     assert!((ahead.sound, ahead.lost > 0 && ahead.lost <= 600) == (500, true), "{ahead:?}");
     let paced = silent("latency --rate 10000 --duration 1h");
     assert!((paced.sound, paced.lost > 0) == (500, true), "{paced:?}");
+}
+
+/// NATS, but for its publishers: they have this credit, and nothing that they publish is ever acknowledged.
+struct Grudging<const CREDIT: u64> {
+    nats: Nats,
+    is_settled: bool,
+}
+
+impl<const CREDIT: u64> Protocol for Grudging<CREDIT> {
+    const SEPARATOR: char = Nats::SEPARATOR;
+    const WILDCARD: char = Nats::WILDCARD;
+
+    fn open(identity: &Identity, out: &mut Vec<u8>) -> Self {
+        Self { nats: Nats::open(identity, out), is_settled: true }
+    }
+
+    fn subscribe(&mut self, filter: &str, out: &mut Vec<u8>) {
+        self.nats.subscribe(filter, out);
+    }
+
+    fn publish(&mut self, topic: &str, payload: &[u8], out: &mut Vec<u8>) {
+        self.is_settled = false;
+        self.nats.publish(topic, payload, out);
+    }
+
+    fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        self.nats.heartbeat(out);
+    }
+
+    fn goodbye(&mut self, out: &mut Vec<u8>) {
+        self.nats.goodbye(out);
+    }
+
+    fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>, hear: &mut impl FnMut(Heard<'_>)) -> Result<usize, LoadError> {
+        self.nats.read(bytes, out, hear)
+    }
+
+    fn credit(&self, _: usize) -> u64 {
+        CREDIT
+    }
+
+    fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+}
+
+/// Both are errors, and nobody waits for what never comes.
+#[test]
+fn a_broker_that_lets_no_one_publish_or_acknowledges_nothing_is_told() {
+    let target = |patience| Target { patience: Duration::from_millis(patience), ..target(|_| Do::Deliver) };
+    let (plan, gauge) = (planned("--count 100 --payload 20").unwrap(), Gauge::default());
+    let error = traffic::run::<Grudging<0>>(&plan, None, &target(10_000), &gauge).unwrap_err().to_string();
+    assert_eq!(error, "the broker grants no credit for a message of 20 bytes; use a smaller --payload");
+    let error = traffic::run::<Grudging<100>>(&plan, None, &target(500), &gauge).unwrap_err().to_string();
+    assert_eq!(error, "the broker was silent for 1 s while messages that it had delivered were to be acknowledged");
+    let rate = planned("latency --count 5 --rate 1000").unwrap();
+    let error = traffic::run::<Grudging<100>>(&rate, None, &target(500), &gauge).unwrap_err().to_string();
+    assert!(error.ends_with("were to be acknowledged"), "{error}");
+}
+
+/// What is missing when all is acknowledged is not waited for as long as a broker may be silent.
+#[test]
+fn a_lost_tail_is_noticed_soon() {
+    let (plan, gauge) = (planned("--count 100").unwrap(), Gauge::default());
+    let target =
+        Target { patience: Duration::from_hours(1), ..target(|number| if number < 99 { Do::Deliver } else { Do::Drop }) };
+    let verdict = traffic::run::<Nats>(&plan, None, &target, &gauge).unwrap().verdict;
+    assert_eq!(verdict, Verdict { sound: 99, lost: 1, ..Verdict::default() });
+    assert!(gauge.silence.load(std::sync::atomic::Ordering::Relaxed) > 0, "whoever watches saw that nothing came");
 }
 
 #[test]

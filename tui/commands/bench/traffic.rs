@@ -1,7 +1,7 @@
 //! A run of any workload in which messages flow: connections are made, then both sides go, then it is told what that took.
 
 use std::{
-    thread,
+    iter, thread,
     time::{Duration, Instant},
 };
 
@@ -19,10 +19,12 @@ use super::{
     usage::Cpu,
     verify::Payload,
 };
-use crate::cli::{Acks, Company};
+use crate::cli::{Acks, Company, Workload};
 
 /// Room for what all connections of a side read at once, shared among them.
 const BUFFERS: usize = 4 << 20;
+/// Topics that are made at once: their messages fit in any queue.
+const TOPICS_AT_ONCE: usize = 1_000;
 /// Between making a schedule and its first message.
 const HEAD_START: Duration = Duration::from_millis(20);
 
@@ -34,18 +36,20 @@ pub(super) fn run<P: Protocol>(
     gauge: &Gauge,
 ) -> Result<Round, LoadError> {
     let guest = company.map(|company| Guest::invite(company, plan, target, gauge)).transpose()?;
-    let mut publishers = Publishers::new(plan, publishers::<P>(plan, target, gauge)?)?;
-    let mut subscribers = Subscribers::new(plan, subscribers::<P>(plan, target, gauge)?, background::<P>(plan, target, gauge)?)?;
+    let (mut publishers, mut subscribers) = both_sides::<P>(plan, target, gauge)?;
+    // What it took to come so far is none of it.
+    target.wait_until_quiet(gauge)?;
     let shared = Shared::new(gauge, plan.lanes(), target.patience).in_company(company.is_some());
     let before = target.cpu()?;
     let load_before = Cpu::of(std::process::id())?;
     let start = Instant::now();
     let schedule = plan.rate.map(|rate| Schedule::new(start + HEAD_START, rate, plan.publishers()));
+    let from = schedule.map_or(start, |schedule| schedule.start);
     let (mut received, visit) = match guest {
         None => (flow(&mut publishers, &mut subscribers, &shared, schedule)?, None),
         Some(guest) => {
             let (received, visit) =
-                guest.beside::<P, _>(target, &shared, || flow(&mut publishers, &mut subscribers, &shared, schedule))?;
+                guest.beside::<P, _>(plan, target, &shared, || flow(&mut publishers, &mut subscribers, &shared, schedule))?;
             (received, Some(visit))
         }
     };
@@ -53,8 +57,7 @@ pub(super) fn run<P: Protocol>(
         (None, None) => {
             let load = Cpu::of(std::process::id())?.since(&load_before);
             let sent = shared.published.get().map_or(0, |published| published.iter().sum());
-            let start = schedule.map_or(start, |schedule| schedule.start);
-            let wall = received.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(start));
+            let wall = received.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(from));
             let mut round = flowed(plan, sent, wall, target.cpu_since(before)?);
             round.add_each(Measure::LoadCpu, Some(load), sent);
             round
@@ -67,6 +70,9 @@ pub(super) fn run<P: Protocol>(
     if plan.beside.is_some() {
         round.add(Measure::Counted, received.times.len() as f64);
     }
+    if let Some(stay) = &shared.company {
+        round.add(Measure::Covered, 100.0 * stay.share(from, received.last.unwrap_or(from)));
+    }
     if let Some(Visit { measure, verdict, wall }) = visit {
         round.add_rate(measure, verdict.sound, wall);
         round.verdict = round.verdict.and(verdict);
@@ -77,6 +83,39 @@ pub(super) fn run<P: Protocol>(
     publishers.leave();
     subscribers.leave();
     Ok(round)
+}
+
+/// All who publish and all who subscribe, and all that is there besides; their topics, too.
+fn both_sides<'a, P: Protocol>(
+    plan: &'a Plan,
+    target: &Target<'_>,
+    gauge: &Gauge,
+) -> Result<(Publishers<'a, P>, Subscribers<P>), LoadError> {
+    let (mut publishing, mut subscribing) = (publishers::<P>(plan, target, gauge)?, subscribers::<P>(plan, target, gauge)?);
+    if let (Workload::Topics, [publisher], [subscriber]) = (plan.workload, &mut publishing[..], &mut subscribing[..]) {
+        make_topics(plan, publisher, subscriber, gauge)?;
+    }
+    let background = background::<P>(plan, target, gauge)?;
+    Ok((Publishers::new(plan, publishing)?, Subscribers::new(plan, subscribing, background)?))
+}
+
+/// A message to each topic, before any that counts: what a topic costs to make is another question.
+fn make_topics<P: Protocol>(
+    plan: &Plan,
+    publisher: &mut Connection<P>,
+    subscriber: &mut Connection<P>,
+    gauge: &Gauge,
+) -> Result<(), LoadError> {
+    let (mut payload, topics) = (Payload::new(plan.payload), plan.topics_of_subscriber(0).collect::<Vec<_>>());
+    for topics in topics.chunks(TOPICS_AT_ONCE) {
+        gauge.check()?;
+        for topic in topics {
+            publisher.publish_within_credit(&P::topic(*topic), payload.stamped(0, 0))?;
+        }
+        publisher.settle()?;
+        subscriber.await_messages(topics.len())?;
+    }
+    Ok(())
 }
 
 /// Both sides go, until all has come that was published.
@@ -147,7 +186,11 @@ pub(super) fn subscribers<P: Protocol>(plan: &Plan, target: &Target<'_>, gauge: 
     let connect = |number| {
         gauge.check()?;
         let mut connection = Connection::<P>::open(target.address, &identity, buffer(plan.subscribers()))?;
-        connection.subscribe(plan.topics_of_subscriber(number).map(P::topic))?;
+        if plan.wildcard {
+            connection.subscribe(iter::once(P::all_topics()))?;
+        } else {
+            connection.subscribe(plan.topics_of_subscriber(number).map(P::topic))?;
+        }
         Ok(connection)
     };
     (0..plan.subscribers()).map(connect).collect()

@@ -1,16 +1,9 @@
 //! What a process has used: CPU time and memory, from `/proc`.
 
-use std::{collections::BTreeMap, fs, io, thread, time::Duration};
-
-use super::{load::LoadError, shared::Gauge};
+use std::{collections::BTreeMap, fs, io, time::Duration};
 
 /// The unit of `/proc/PID/stat`, the same on every Linux that a person meets.
 const TICK: Duration = Duration::from_millis(10);
-
-/// A process that uses less than this in [`LOOK_AGAIN`] has nothing to do.
-const QUIET: Duration = Duration::from_millis(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-const LOOKS: usize = 100;
 
 /// CPU time, user and system, of a process so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,21 +35,6 @@ impl Cpu {
         let coarse = self.coarse.saturating_sub(earlier.coarse);
         if fine.abs_diff(coarse) <= 2 * TICK { fine } else { coarse }
     }
-}
-
-/// Waits until a process does nothing any more, for a while at the most, or until somebody has had enough.
-pub(super) fn wait_until_quiet(process: u32, gauge: &Gauge) -> Result<(), LoadError> {
-    let mut before = Cpu::of(process)?;
-    for _ in 0..LOOKS {
-        gauge.check()?;
-        thread::sleep(LOOK_AGAIN);
-        let now = Cpu::of(process)?;
-        if now.since(&before) < QUIET {
-            break;
-        }
-        before = now;
-    }
-    Ok(())
 }
 
 /// User and system time in `stat`. The name, which may hold anything, ends at the last parenthesis.

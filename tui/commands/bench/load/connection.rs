@@ -2,15 +2,20 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     os::fd::{AsFd, BorrowedFd},
     time::Duration,
 };
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 use super::{Heard, Identity, LoadError, Protocol};
 
 /// How long a broker may take to answer what is asked before a measurement.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections from one address to one other and its port: systems have some 28,000 ports to give to them.
+const PER_SOURCE: usize = 20_000;
 
 /// Bytes that are written at once where nobody waits for each.
 const CHUNK: usize = 32 << 10;
@@ -31,7 +36,7 @@ pub(in super::super) struct Connection<P> {
 impl<P: Protocol> Connection<P> {
     /// Connects and says who it is, with room for `buffer` bytes at first; the answer is still to come.
     pub(in super::super) fn begin(address: SocketAddr, identity: &Identity, buffer: usize) -> Result<Self, LoadError> {
-        let socket = TcpStream::connect(address).map_err(LoadError::Unreachable)?;
+        let socket = connect(address, identity.source).map_err(unreachable)?;
         socket.set_nodelay(true)?;
         let mut outbox = Vec::new();
         let protocol = P::open(identity, &mut outbox);
@@ -44,6 +49,7 @@ impl<P: Protocol> Connection<P> {
     pub(in super::super) fn open(address: SocketAddr, identity: &Identity, buffer: usize) -> Result<Self, LoadError> {
         let mut connection = Self::begin(address, identity, buffer)?;
         connection.socket.set_read_timeout(Some(PATIENCE))?;
+        connection.socket.set_write_timeout(Some(PATIENCE))?;
         connection.await_answers(1)?;
         Ok(connection)
     }
@@ -55,20 +61,27 @@ impl<P: Protocol> Connection<P> {
             self.protocol.subscribe(&filter, &mut self.outbox);
             count += 1;
         }
-        self.flush()?;
+        self.flush_all()?;
         self.await_answers(count)
     }
 
     /// Reads until so many answers have come. What else comes meanwhile is older than any measurement.
     fn await_answers(&mut self, mut count: usize) -> Result<(), LoadError> {
         while count > 0 {
-            let came = self.receive(&mut |heard| count -= usize::from(heard == Heard::Answered && count > 0))?;
-            if !came {
-                return Err(LoadError::Silent {
-                    seconds: PATIENCE.as_secs(),
-                    waits_for: "a registration or subscription was to be answered",
-                });
-            }
+            self.hear_more("a registration or subscription was to be answered", &mut |heard| {
+                count -= usize::from(heard == Heard::Answered && count > 0);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads until so many messages have come, which are older than any measurement.
+    pub(in super::super) fn await_messages(&mut self, mut count: usize) -> Result<(), LoadError> {
+        while count > 0 {
+            self.hear_more("messages were to be delivered", &mut |heard| {
+                count -= usize::from(matches!(heard, Heard::Message(_)) && count > 0);
+            })?;
+            self.flush_all()?;
         }
         Ok(())
     }
@@ -76,10 +89,13 @@ impl<P: Protocol> Connection<P> {
     /// Publishes; waits first, if there is no credit.
     pub(in super::super) fn publish_within_credit(&mut self, topic: &str, payload: &[u8]) -> Result<(), LoadError> {
         if self.protocol.credit(payload.len()) == 0 || self.outbox.len() > CHUNK {
-            self.flush()?;
+            self.flush_all()?;
         }
         while self.protocol.credit(payload.len()) == 0 {
-            self.hear_more("messages were to be acknowledged")?;
+            if self.protocol.is_settled() {
+                return Err(LoadError::NoCredit { payload: payload.len() });
+            }
+            self.hear_more("messages were to be acknowledged", &mut |_| {})?;
         }
         self.publish(topic, payload);
         Ok(())
@@ -87,15 +103,21 @@ impl<P: Protocol> Connection<P> {
 
     /// Waits until all that was published is acknowledged.
     pub(in super::super) fn settle(&mut self) -> Result<(), LoadError> {
-        self.flush()?;
+        self.flush_all()?;
         while !self.protocol.is_settled() {
-            self.hear_more("messages were to be acknowledged")?;
+            self.hear_more("messages were to be acknowledged", &mut |_| {})?;
         }
         Ok(())
     }
 
-    fn hear_more(&mut self, waits_for: &'static str) -> Result<(), LoadError> {
-        if self.receive(&mut |_| {})? { Ok(()) } else { Err(LoadError::Silent { seconds: PATIENCE.as_secs(), waits_for }) }
+    fn hear_more(&mut self, waits_for: &'static str, hear: &mut impl FnMut(Heard<'_>)) -> Result<(), LoadError> {
+        if self.receive(hear)? { Ok(()) } else { Err(LoadError::Silent { seconds: PATIENCE.as_secs(), waits_for }) }
+    }
+
+    /// Before a measurement: waits until everything is written.
+    fn flush_all(&mut self) -> Result<(), LoadError> {
+        let waits_for = "it was to read what it was sent";
+        if self.flush()? { Ok(()) } else { Err(LoadError::Silent { seconds: PATIENCE.as_secs(), waits_for }) }
     }
 
     /// From now on it waits no longer than this for something to read.
@@ -168,6 +190,57 @@ impl<P> AsFd for Connection<P> {
     }
 }
 
+/// From `source`, or from where the system likes.
+fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(address) };
+    let family = if source.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    bind(&socket, &SocketAddr::new(source, 0))?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(socket.into())
+}
+
+fn unreachable(error: io::Error) -> LoadError {
+    match error.kind() {
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse => LoadError::NoPort,
+        _ => LoadError::Unreachable(error),
+    }
+}
+
+/// Where connection `number` of very many comes from: on a machine that talks with itself there are more addresses than one, each
+/// with ports of its own.
+pub(in super::super) fn source(address: SocketAddr, number: usize) -> Option<IpAddr> {
+    const FIRST: u32 = Ipv4Addr::LOCALHOST.to_bits();
+    let nth = u32::try_from(number / PER_SOURCE).ok().filter(|nth| *nth > 0)?;
+    address.ip().is_loopback().then_some(())?;
+    address.is_ipv4().then(|| Ipv4Addr::from_bits(FIRST + nth).into())
+}
+
 fn is_not_now(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where there are other addresses to come from, so many clients as have no ports otherwise come from those.
+    #[test]
+    fn very_many_clients_come_from_several_addresses() {
+        let of = |address: &str, number| source(address.parse().unwrap(), number).map(|source| source.to_string());
+        assert_eq!([0, PER_SOURCE - 1].map(|number| of("127.0.0.1:9", number)), [None, None]);
+        assert_eq!([PER_SOURCE, 3 * PER_SOURCE].map(|number| of("127.0.0.1:9", number).unwrap()), ["127.0.0.2", "127.0.0.4"]);
+        assert_eq!([of("[::1]:9", PER_SOURCE), of("192.0.2.1:9", PER_SOURCE)], [None, None]);
+    }
+
+    #[test]
+    fn a_connection_comes_from_where_it_should() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = connect(address, source(address, PER_SOURCE)).unwrap();
+        assert_eq!(listener.accept().unwrap().1, socket.local_addr().unwrap());
+        assert_eq!(socket.local_addr().unwrap().ip().to_string(), "127.0.0.2");
+        let error = unreachable(connect(address, Some("192.0.2.1".parse().unwrap())).unwrap_err()).to_string();
+        assert!(error.contains("no port left") && error.contains("--clients"), "{error}");
+    }
 }

@@ -8,11 +8,16 @@ mod cordboard;
 mod nats;
 mod watch;
 
-use std::io;
+use std::{io, net::IpAddr};
 
 use ::cordboard::{InWords, name::SessionId};
 
-pub(super) use self::{connection::Connection, cordboard::Cordboard, nats::Nats, watch::Watch};
+pub(super) use self::{
+    connection::{Connection, source},
+    cordboard::Cordboard,
+    nats::Nats,
+    watch::Watch,
+};
 use crate::cli::Acks;
 
 /// Who a connection is.
@@ -23,12 +28,14 @@ pub(super) struct Identity {
     pub(super) acks: Acks,
     /// To be resumed, where there is such a thing.
     pub(super) session: Option<SessionId>,
+    /// Where it comes from, if not from where the system likes.
+    pub(super) source: Option<IpAddr>,
 }
 
 impl Identity {
     /// Nobody in particular, who acknowledges nothing.
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, user: None, acks: Acks::None, session: None }
+        Self { name, user: None, acks: Acks::None, session: None, source: None }
     }
 }
 
@@ -70,6 +77,11 @@ pub(super) trait Protocol: Sized + Send {
         format!("bench{}{number}", Self::SEPARATOR)
     }
 
+    /// A filter that matches all of the benchmark's topics.
+    fn all_topics() -> String {
+        format!("bench{}{}", Self::SEPARATOR, Self::WILDCARD)
+    }
+
     /// One of those that are only there.
     fn other_topic(number: usize) -> String {
         format!("other{}{number}", Self::SEPARATOR)
@@ -86,6 +98,12 @@ pub(super) trait Protocol: Sized + Send {
 pub(super) enum LoadError {
     #[error("cannot connect to the broker: {}", InWords(.0))]
     Unreachable(io::Error),
+    #[error(
+        "the system has no port left for another connection to the broker; use fewer --clients, or more ports (net.ipv4.ip_local_port_range)"
+    )]
+    NoPort,
+    #[error("the broker grants no credit for a message of {payload} bytes; use a smaller --payload")]
+    NoCredit { payload: usize },
     #[error("the broker closed a connection")]
     Closed,
     #[error("a connection to the broker failed: {}", InWords(.0))]
