@@ -29,7 +29,7 @@ use crate::{
     room::Room,
     stats::Stats,
     timers::Timers,
-    topic_cell::CellTable,
+    topic_table::TopicTable,
 };
 
 /// What every actor of one broker can see.
@@ -43,7 +43,7 @@ pub(crate) struct Commons {
     pub(crate) limits: Limits,
     pub(crate) repeats: Repeats,
     pub(crate) filters: FilterTable,
-    pub(crate) topics: CellTable,
+    pub(crate) topics: TopicTable,
     /// What all queues and backlogs hold.
     pub(crate) memory: Room,
     /// What has been decoded and not been accepted by its topic.
@@ -99,7 +99,7 @@ impl Commons {
     pub(crate) fn emit_rows<T>(&self, mut rows: Vec<T>, sample: impl Fn(Vec<T>) -> Sample) {
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(Sample::MAX_ROWS));
-            self.emit(Event::Sample(sample(mem::replace(&mut rows, rest))));
+            self.emit(sample(mem::replace(&mut rows, rest)).into());
         }
     }
 
@@ -133,7 +133,7 @@ impl Commons {
         for depth in self.filters.all().iter().map(|queue| queue.depth()) {
             held += Lost { queued: depth.queued(), poison: depth.poison, backlog: 0, bytes: depth.bytes };
         }
-        for cell in self.topics.all() {
+        for cell in self.topics.cells() {
             let backlog = cell.look_at_backlog();
             held += Lost { backlog: backlog.messages(), bytes: backlog.bytes(), ..Lost::default() };
         }

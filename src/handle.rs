@@ -33,7 +33,7 @@ use crate::{
     room::Room,
     stats::{Counters, Stats},
     timers::Timers,
-    topic_cell::CellTable,
+    topic_table::TopicTable,
 };
 
 /// Why a broker did not start.
@@ -152,7 +152,7 @@ impl Broker {
             limits: Limits::default(),
             repeats: Repeats::default(),
             filters: FilterTable::default(),
-            topics: CellTable::default(),
+            topics: TopicTable::default(),
             memory: Room::new(config.queues.all_bytes as u64),
             ingress: Room::new(config.publishing.ingress_bytes as u64),
             access: Arc::new(Access::new(std::mem::take(&mut config.users), Arc::clone(&entropy))),

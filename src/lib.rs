@@ -124,7 +124,7 @@
 //! [`name`], [`wire`], [`config`], [`control`], [`peek`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`,
 //! `queue`, `backlog`, `room`, `bucket`, `throttle`, `repeats`, `limits`, `logins`, `bans` and `tombstones` are vocabulary and pure
 //! cores: values in, values out. `receipt` is a publisher's way to its answer; `subscription` a queue, `topic_cell` a topic,
-//! `filter_table` all filters, each with those who share it; [`net`] is what a socket is, `connection` all I/O on one; `access`
+//! `topic_table` all topics, `filter_table` all filters, each with those who share it; [`net`] is what a socket is, `connection` all I/O on one; `access`
 //! is who may do what as of now, [`reload`] what another configuration would change; `words` says errors of the system to people;
 //! `commons` is what all actors can see, `actors` has one actor a file; `gate` takes orders, `handle` is the door.
 
@@ -170,6 +170,7 @@ mod throttle;
 mod timers;
 mod tombstones;
 mod topic_cell;
+mod topic_table;
 pub mod wire;
 mod words;
 #[cfg(feature = "workbench")]

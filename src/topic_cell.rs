@@ -1,15 +1,11 @@
 //! A topic's cell: its life, its backlog and its counters. It belongs to `TopicManager`, so that it outlives its actor's panic;
 //! its actor appends to it, sessions count their exact subscriptions in it, samplers look at it.
 
-use std::{
-    collections::BTreeMap,
-    mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicBool, AtomicU8, AtomicU64,
-            Ordering::{Relaxed, SeqCst},
-        },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{
+        AtomicBool, AtomicU8, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
     },
 };
 
@@ -126,33 +122,5 @@ impl TopicCell {
     /// The backlog, without marking the cell as changed.
     pub(crate) fn look_at_backlog(&self) -> MutexGuard<'_, Backlog> {
         self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The cells of all topics there are. Whoever created one puts it here, so that what its backlog holds can be counted when
-/// nobody else is left to know of it.
-#[derive(Debug, Default)]
-pub(crate) struct CellTable(Mutex<BTreeMap<TopicName, Arc<TopicCell>>>);
-
-impl CellTable {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, Arc<TopicCell>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn insert(&self, cell: Arc<TopicCell>) {
-        self.lock().insert(cell.topic.clone(), cell);
-    }
-
-    pub(crate) fn remove(&self, topic: &TopicName) {
-        self.lock().remove(topic);
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<TopicCell>> {
-        self.lock().values().cloned().collect()
-    }
-
-    /// Forgets them; all of them.
-    pub(crate) fn take_all(&self) -> Vec<Arc<TopicCell>> {
-        mem::take(&mut *self.lock()).into_values().collect()
     }
 }

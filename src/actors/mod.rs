@@ -33,6 +33,7 @@ pub(crate) use self::{
     rights_changed::RightsChanged,
     session::SessionMsg,
     subscriber::SubscriberMsg,
+    topic::TopicRef,
     watch::Doing,
 };
 use crate::{

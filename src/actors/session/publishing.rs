@@ -215,6 +215,11 @@ impl State {
 
     /// Sends a group on, or lets it wait for the look-up of its topic.
     fn send_to_topic(&mut self, topic: &TopicName, message: TopicMsg) {
+        if !self.routes.contains_key(topic)
+            && let Some(found) = self.shared.topics.find(topic)
+        {
+            self.remember(topic.clone(), Route::Known(found));
+        }
         let message = match self.routes.get_mut(topic) {
             Some(Route::LookingUp(waiting)) => return waiting.groups.push(message),
             Some(Route::Known(known)) if known.cell.life() == Life::Open => {

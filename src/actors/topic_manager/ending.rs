@@ -87,6 +87,7 @@ impl State {
     fn revive(&mut self, topic: &TopicName, again: &TopicRef) {
         let Some(entry) = self.topics.get_mut(topic) else { return };
         entry.topic = again.clone();
+        self.shared.topics.insert(again.clone());
         let _ = self.shared.tell(&again.actor, TopicMsg::Wake);
         for (_, session) in entry.waiting.drain(..) {
             let found = SessionMsg::TopicFound { topic: topic.clone(), found: Ok(again.clone()) };

@@ -198,8 +198,8 @@ impl State {
         let limits = &self.shared.config.topics;
         let backlog = Backlog::new(limits.backlog_messages as u64, limits.backlog_bytes as u64, limits.backlog_life);
         let cell = TopicCell::new(topic.clone(), by.clone(), backlog);
-        let topic_ref = self.spawn(Arc::clone(&cell)).await?;
-        self.shared.topics.insert(cell);
+        let topic_ref = self.spawn(cell).await?;
+        self.shared.topics.insert(topic_ref.clone());
         *self.owned.entry(by.clone()).or_default() += 1;
         self.shared.emit(Event::TopicCreated { topic: topic.clone(), by });
         self.topics.insert(topic.clone(), Entry::new(topic_ref.clone()));
