@@ -16,8 +16,10 @@ use crate::{
     events::{Event, Stamped},
 };
 
-/// Events kept for followers. A sample has at most 1,000 rows, so the ring stays within some tens of MiB at the worst.
+/// Events kept for followers, at the most.
 const RING: usize = 16_384;
+/// Rows of samples in them, at the most: some tens of MiB. A broker with 100,000 busy topics makes as many rows a second.
+const ROWS: usize = 1 << 18;
 
 /// Where actors say what happened. Clones are the same bus.
 ///
@@ -69,6 +71,19 @@ struct Commons {
 struct State {
     board: Board,
     ring: VecDeque<Arc<Stamped>>,
+    /// Rows of samples in the ring.
+    rows: usize,
+}
+
+impl State {
+    /// Keeps the newest event, and as many before it as the bounds allow.
+    fn keep(&mut self, stamped: Arc<Stamped>) {
+        self.rows += stamped.event.rows();
+        self.ring.push_back(stamped);
+        while self.ring.len() > RING || (self.rows > ROWS && self.ring.len() > 1) {
+            self.rows -= self.ring.pop_front().map_or(0, |oldest| oldest.event.rows());
+        }
+    }
 }
 
 impl Bus {
@@ -84,10 +99,7 @@ impl Bus {
             let number = state.board.number + 1;
             let stamped = Arc::new(Stamped { number, at: self.shared.clock.now(), event });
             state.board.apply(&stamped);
-            if state.ring.len() == RING {
-                state.ring.pop_front();
-            }
-            state.ring.push_back(stamped);
+            state.keep(stamped);
             number
         };
         // Two emitters may arrive here out of order; the newest number only grows.
@@ -174,6 +186,10 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        events::{ListenerSample, Sample},
+        name::ListenerId,
+    };
 
     fn bus() -> Bus {
         Bus::new(Clock::start())
@@ -209,5 +225,20 @@ mod tests {
         assert_eq!(follower.lag(), RING as u64 - 3);
         assert_eq!(follower.resync().number, RING as u64 + 7);
         assert_eq!(follower.lag(), 0);
+    }
+    /// What a broker with very many busy rows keeps is bounded by them, not by how many events they came in.
+    #[test]
+    fn the_ring_is_bounded_by_the_rows_of_its_samples_too() {
+        let bus = bus();
+        let (_, mut follower) = bus.follow();
+        let row = ListenerSample { id: ListenerId(1), bytes_in_rate: 1, bytes_out_rate: 1, outbound_bytes: 1 };
+        let listeners = vec![row; Sample::MAX_ROWS];
+        let fit = (ROWS / Sample::MAX_ROWS) as u64;
+        for _ in 0..fit + 3 {
+            bus.emit(Event::from(Sample { listeners: listeners.clone(), ..Sample::default() }));
+        }
+        let news = follower.take(usize::MAX);
+        assert_eq!((news.missed, news.events.len() as u64), (3, fit));
+        assert_eq!(bus.lock().rows, fit as usize * Sample::MAX_ROWS);
     }
 }

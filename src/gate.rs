@@ -132,7 +132,7 @@ impl Gate {
         let ended = self.shared.clock.now();
         let record = OrderRecord { number, order, about, given, ended, queued, outcome: outcome.on_record() };
         self.record(&record).await;
-        self.shared.emit(Event::Order(record));
+        self.shared.emit(record.into());
         outcome
     }
 

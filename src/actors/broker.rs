@@ -458,7 +458,7 @@ impl State {
         // The bus itself casts nothing, so an idle broker's sample does not differ and need not be told again.
         let known = self.shared.bus.board().broker.sample;
         if (crate::events::BrokerSample { casts: known.casts, ..sample }) != known {
-            self.shared.emit(Event::Sample(Sample { broker: Some(sample), ..Sample::default() }));
+            self.shared.emit(Event::from(Sample { broker: Some(sample), ..Sample::default() }));
         }
         for event in self.shared.repeats.overdue(Commons::now()) {
             self.shared.emit(event);

@@ -121,7 +121,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         let is_told = !actors.is_empty();
         if mem::replace(&mut self.told, is_told) || is_told {
             let busy = Some(BusyActors { of: self.supervisor.name().clone(), actors });
-            shared.emit(Event::Sample(Sample { busy, ..Sample::default() }));
+            shared.emit(Event::from(Sample { busy, ..Sample::default() }));
         }
         let given_up = given_up.into_iter().filter_map(|id| Some((id, self.all.remove(&id)?)));
         given_up.map(|(actor, child)| child.given_up(actor)).collect()

@@ -122,7 +122,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             lost: Lost::default(),
         }),
         8 => vec((any_id(), any_depth()).prop_map(sample), 1..4)
-            .prop_map(|subscriptions| Event::Sample(Sample { subscriptions, ..Sample::default() })),
+            .prop_map(|subscriptions| Event::from(Sample { subscriptions, ..Sample::default() })),
         1 => listener().prop_map(|id| Event::ListenerOpened { id, peer: "127.0.0.1:9".parse().unwrap() }),
         1 => (listener(), any_session()).prop_map(|(id, session)| Event::ListenerRegistered { id, session }),
         1 => listener().prop_map(|id| Event::ListenerClosed { id, why: CloseReason::Reset }),
@@ -166,7 +166,7 @@ fn a_topic_that_comes_after_its_subscription_has_it() {
     let events = [
         created,
         Event::SubscriptionCreated { id },
-        Event::Sample(Sample { subscriptions, ..Sample::default() }),
+        Event::from(Sample { subscriptions, ..Sample::default() }),
         Event::TopicCreated { topic: topic.clone(), by: Principal::local() },
     ];
     let mut board = Board::default();
@@ -192,7 +192,7 @@ fn a_connection_is_stuck_from_when_nothing_could_be_written_until_something_is()
     let id = ListenerId(1);
     let sample = |bytes_out_rate, outbound_bytes| {
         let figures = ListenerSample { id, bytes_in_rate: 0, bytes_out_rate, outbound_bytes };
-        Event::Sample(Sample { listeners: vec![figures], ..Sample::default() })
+        Event::from(Sample { listeners: vec![figures], ..Sample::default() })
     };
     let opened = || (1, Event::ListenerOpened { id, peer: "127.0.0.1:9".parse().unwrap() });
     let since = |events: &[(u64, Event)]| {
@@ -233,7 +233,7 @@ fn failures_outlive_their_actors_and_are_bounded() {
 fn the_last_orders_are_remembered_and_the_older_counted() {
     let record = |number| {
         let order = Order::new("ana", Control::Accept { on: true });
-        Event::Order(OrderRecord {
+        Event::from(OrderRecord {
             number,
             order,
             about: None,

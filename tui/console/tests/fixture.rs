@@ -215,7 +215,7 @@ impl Bench {
                 deliver_rate: 0,
             })
             .collect();
-        self.hear(Event::Sample(Sample { subscriptions, ..Sample::default() }));
+        self.hear(Event::from(Sample { subscriptions, ..Sample::default() }));
     }
 
     /// The last minute's traffic.
@@ -252,7 +252,7 @@ impl Bench {
                 ],
                 ..Sample::default()
             };
-            self.hear(Event::Sample(sample));
+            self.hear(sample.into());
             self.night(second);
         }
     }

@@ -154,7 +154,7 @@ fn a_failed_reload_stands_until_a_good_one() {
     let mut bench = Bench::busy((120, 36));
     let why = "cordboard.toml:7: unknown key `usrs`".to_owned();
     let order = Order::new("SIGHUP", Control::Reload { seen: None });
-    bench.hear(Event::Order(OrderRecord {
+    bench.hear(Event::from(OrderRecord {
         number: 1,
         order,
         about: None,

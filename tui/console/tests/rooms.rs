@@ -23,14 +23,14 @@ const STRANGER: ListenerId = ListenerId(99);
 
 fn flows(bench: &mut Bench, id: ListenerId, [bytes_in_rate, bytes_out_rate, outbound_bytes]: [u64; 3]) {
     let listeners = vec![ListenerSample { id, bytes_in_rate, bytes_out_rate, outbound_bytes }];
-    bench.hear(Event::Sample(Sample { listeners, ..Sample::default() }));
+    bench.hear(Event::from(Sample { listeners, ..Sample::default() }));
 }
 
 fn ended(bench: &mut Bench, number: u64, order: Order, outcome: Outcome) {
     let given = at(NOW - 600 + number);
     let row = order.control.session().and_then(|id| bench.state.live.board.sessions.get(&id));
     let about = row.map(|row| About { client: row.client.clone(), principal: row.principal.clone(), peer: row.peer });
-    bench.hear(Event::Order(OrderRecord { number, order, about, given, ended: given, queued: (11_746, 11_658), outcome }));
+    bench.hear(Event::from(OrderRecord { number, order, about, given, ended: given, queued: (11_746, 11_658), outcome }));
 }
 
 /// The bad night, and in the other rooms too: connections that are gone or slow, a stranger, failures, orders.
@@ -52,7 +52,7 @@ pub(super) fn rooms(size: (u16, u16)) -> Bench {
     });
     let busy = Busy { actor: topic("orders/eu").into(), message: "Publish".into(), seconds: 4 };
     let busy = Some(BusyActors { of: ActorName::TopicManager, actors: vec![busy] });
-    bench.hear(Event::Sample(Sample { busy, ..Sample::default() }));
+    bench.hear(Event::from(Sample { busy, ..Sample::default() }));
     orders(&mut bench);
     bench.tick(at(NOW + 10));
     bench

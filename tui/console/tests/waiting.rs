@@ -30,7 +30,7 @@ fn confirm(bench: &mut Bench, phrase: &str) -> Vec<Effect> {
 }
 
 fn ends(bench: &mut Bench, number: u64, order: Order, outcome: Outcome) {
-    bench.hear(Event::Order(OrderRecord { number, order, about: None, given: at(NOW), ended: at(NOW), queued: (0, 0), outcome }));
+    bench.hear(Event::from(OrderRecord { number, order, about: None, given: at(NOW), ended: at(NOW), queued: (0, 0), outcome }));
 }
 
 /// What loses messages waits 5 s unless its operator says otherwise; what loses nothing does not.
