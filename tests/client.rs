@@ -39,6 +39,45 @@ async fn event<T>(events: &mut Events, wanted: impl Fn(ClientEvent) -> Option<T>
     }
 }
 
+/// The client allocates for a batch, as the broker does: publishing ten thousand messages with their acknowledgements, and taking
+/// ten thousand, takes at most one allocation for twenty of them. Its thread is its own here; the broker has others.
+#[test]
+fn the_client_allocates_for_no_message_by_itself() {
+    const MESSAGES: u32 = 10_000;
+    let there = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let here = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let broker = there.block_on(broker_with(|config| config.queues.max_messages = 4 * MESSAGES as usize));
+    let (publisher, subscriber, mut stream) = here.block_on(async {
+        let (publisher, subscriber) = (client(&broker).await, client(&broker).await);
+        let stream = subscriber.subscribe("t").await.unwrap();
+        (publisher, subscriber, stream)
+    });
+    let mut publish = || {
+        here.block_on(async {
+            for _ in 0..MESSAGES {
+                drop(publisher.enqueue("t", "sixteen bytes it").await.unwrap());
+            }
+            soon(publisher.flush()).await.unwrap();
+        });
+    };
+    let mut take = || {
+        here.block_on(async {
+            for _ in 0..MESSAGES {
+                assert_eq!(soon(stream.next()).await.unwrap().payload, "sixteen bytes it");
+            }
+        });
+    };
+    // The first ones make what the others use again.
+    publish();
+    take();
+    for (what, work) in [("published", &mut publish as &mut dyn FnMut()), ("taken", &mut take)] {
+        let allocated = allocation_counter::measure(work).count_total;
+        assert!(allocated <= u64::from(MESSAGES) / 20, "{allocated} allocations for {MESSAGES} messages {what}");
+    }
+    drop((publisher, subscriber));
+    there.block_on(broker.shutdown());
+}
+
 /// Published in one go by one client, taken by another: all of it, in order, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_what_was_published() {

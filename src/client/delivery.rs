@@ -39,7 +39,7 @@ impl Delivery {
 
     /// Its headers.
     pub fn headers(&self) -> Headers<'_> {
-        Headers::from_bytes(&self.headers).unwrap_or(Headers::NONE)
+        Headers::known(&self.headers)
     }
 }
 
@@ -51,36 +51,50 @@ impl Delivery {
 pub struct Held {
     delivery: Delivery,
     round: u32,
-    inbox: Arc<Inbox>,
-    shared: Arc<Hub>,
+    desk: Arc<Desk>,
+}
+
+/// Where the messages of a subscription are settled. All that are held share one.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) shared: Arc<Hub>,
 }
 
 impl Held {
-    pub(super) fn new(delivery: Delivery, round: u32, inbox: Arc<Inbox>, shared: Arc<Hub>) -> Self {
-        Self { delivery, round, inbox, shared }
+    pub(super) fn new(delivery: Delivery, round: u32, desk: Arc<Desk>) -> Self {
+        Self { delivery, round, desk }
     }
 
     /// Done: this one **and all before it** of the subscription.
     pub fn ack(self) {
-        let due = self.inbox.acknowledge(self.delivery.number, self.round, self.delivery.payload.len());
-        self.shared.acknowledge(&self.inbox, due);
+        self.acknowledge(false);
     }
 
     /// As [`ack`](Self::ack), but it does not wait for others to share a write with: for handlers whose work must not be done
     /// twice, and that have just done a good deal of it.
     pub fn ack_now(self) {
-        let due = self.inbox.acknowledge(self.delivery.number, self.round, self.delivery.payload.len());
-        self.shared.acknowledge(&self.inbox, due.hurried());
+        self.acknowledge(true);
+    }
+
+    fn acknowledge(&self, hurry: bool) {
+        let Desk { inbox, shared } = &*self.desk;
+        let due = inbox.acknowledge(self.delivery.number, self.round, self.delivery.payload.len(), hurry);
+        shared.acknowledge(inbox, due);
     }
 
     /// Not done: this one and all after it come again, in order. Those after it that were taken cannot be settled any more.
     pub fn again(self) {
-        self.shared.nack(&self.inbox, self.delivery.number, self.round, Nack::Again);
+        self.give_back(Nack::Again);
     }
 
     /// It cannot be handled: the broker keeps it aside for its operator, and the others go on.
     pub fn poison(self) {
-        self.shared.nack(&self.inbox, self.delivery.number, self.round, Nack::Poison);
+        self.give_back(Nack::Poison);
+    }
+
+    fn give_back(&self, what: Nack) {
+        self.desk.shared.nack(&self.desk.inbox, self.delivery.number, self.round, what);
     }
 
     /// The message alone. It stays unsettled.

@@ -6,7 +6,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use crate::{
     name::{Filter, NameError, Printable},
-    wire::{Code, WireError},
+    wire::{Code, VERSION, WireError},
     words::InWords,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody answered at the address, or there is no such address.
-    #[error("cannot connect to {address}: {}; {}", InWords(why), doubt(why))]
+    #[error("cannot connect to {address}: {}{}", InWords(why), doubt(why))]
     Unreachable {
         /// Where.
         address: String,
@@ -46,12 +46,22 @@ pub enum ConnectError {
         retry: Option<Duration>,
     },
     /// What answered does not speak the protocol.
-    #[error("{address} is no cordboard broker: {}", strangeness(why))]
+    #[error("{address} {}", strangeness(why))]
     NotABroker {
         /// Where.
         address: String,
         /// What is wrong with its bytes.
         why: WireError,
+    },
+    /// The broker has answered in another version of the protocol than was asked for.
+    #[error(
+        "{address} speaks version {version} of the protocol, and this client version {VERSION}; use one made for that broker"
+    )]
+    OtherVersion {
+        /// Where.
+        address: String,
+        /// What the broker speaks.
+        version: u16,
     },
     /// The client's own name breaks a rule.
     #[error(transparent)]
@@ -64,23 +74,39 @@ impl ConnectError {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::ClosedEarly { .. } => true,
             Self::Refused { code, .. } => is_temporary(*code),
-            Self::NotABroker { .. } | Self::Name(_) => false,
+            Self::NotABroker { .. } | Self::OtherVersion { .. } | Self::Name(_) => false,
         }
     }
 }
 
-/// What to look at first. A name that cannot be resolved is an error of the resolver, which has no number of the system's.
+/// What to look at first, where the error tells that much. A name that cannot be resolved is an error of the resolver, which has
+/// no number of the system's and no kind with a name; what a connector of the user's says of itself asks for no guess.
 fn doubt(why: &io::Error) -> &'static str {
-    if why.raw_os_error().is_none() { "is the host's name right?" } else { "is a broker running there?" }
+    use io::ErrorKind as Kind;
+    match why.kind() {
+        Kind::InvalidInput => "; an address is HOST or HOST:PORT, and a port a number up to 65535",
+        Kind::ConnectionRefused => "; is a broker running there?",
+        Kind::TimedOut | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown | Kind::AddrNotAvailable => {
+            "; can it be reached from here?"
+        }
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => "; is it a cordboard broker?",
+        Kind::Other | Kind::InvalidData | Kind::UnexpectedEof | Kind::PermissionDenied | Kind::Unsupported => "",
+        _ if why.raw_os_error().is_none() => "; is the host's name right?",
+        _ => "",
+    }
 }
 
-/// What whatever answered has said. Of bytes that are no frame at all, their sizes and kinds mean nothing.
+/// What whatever answered has said. Of bytes that are no frame at all, their sizes mean nothing; a frame of a kind or with flags
+/// that are not known may be one of a later version.
 fn strangeness(why: &WireError) -> String {
     match why {
-        WireError::TooLarge { .. } | WireError::TooShort { .. } | WireError::UnknownKind { .. } => {
-            "its first bytes are no frame".to_owned()
+        WireError::TooLarge { .. } | WireError::TooShort { .. } => {
+            "is no cordboard broker: its first bytes are no frame".to_owned()
         }
-        of_a_frame => of_a_frame.to_string(),
+        WireError::UnknownKind { .. } | WireError::ReservedFlags { .. } => format!(
+            "does not speak version {VERSION} of the protocol, which has no such frame; is it newer than this client, or no cordboard broker?"
+        ),
+        of_a_frame => format!("is no cordboard broker: {of_a_frame}"),
     }
 }
 
@@ -208,4 +234,42 @@ pub struct FlushError {
     pub failed: u64,
     /// What happened to the first of them.
     pub first: PublishError,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A question that does not fit the error sends people the wrong way.
+    #[tokio::test]
+    async fn what_is_asked_fits_what_was_wrong() {
+        async fn of(address: &str) -> String {
+            let why = tokio::net::TcpStream::connect(address).await.expect_err("nothing is there");
+            ConnectError::Unreachable { address: address.to_owned(), why: Arc::new(why) }.to_string()
+        }
+        // RFC 6761: this name never resolves.
+        assert!(of("no-such-host.invalid:1").await.ends_with("; is the host's name right?"));
+        for bad in ["localhost:99999", "localhost:amqp", "a:b:c"] {
+            let told = of(bad).await;
+            assert!(told.ends_with("an address is HOST or HOST:PORT, and a port a number up to 65535"), "{told}");
+        }
+        let of = |why: io::Error| ConnectError::Unreachable { address: "a:1".to_owned(), why: Arc::new(why) }.to_string();
+        for (kind, question) in [
+            (io::ErrorKind::ConnectionRefused, "is a broker running there?"),
+            (io::ErrorKind::HostUnreachable, "can it be reached from here?"),
+            (io::ErrorKind::TimedOut, "can it be reached from here?"),
+            (io::ErrorKind::ConnectionReset, "is it a cordboard broker?"),
+        ] {
+            assert!(of(kind.into()).ends_with(question), "{kind:?}");
+        }
+        assert_eq!(of(io::Error::other("the certificate is too old")), "cannot connect to a:1: the certificate is too old");
+    }
+
+    #[test]
+    fn a_broker_of_a_later_version_is_not_called_none() {
+        let of = |why| ConnectError::NotABroker { address: "a:1".to_owned(), why }.to_string();
+        assert_eq!(of(WireError::TooShort { length: 1 }), "a:1 is no cordboard broker: its first bytes are no frame");
+        let later = of(WireError::UnknownKind { kind: 0x17 });
+        assert!(later.contains("does not speak version 1") && later.contains("newer than this client"), "{later}");
+    }
 }

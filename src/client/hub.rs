@@ -16,6 +16,7 @@ use super::{
     error::{ClientEnd, FlushError, PingError, PublishError, SubscribeError},
     event::{self, ClientEvent, LostSession},
     inbox::{AckDue, Inbox},
+    ledger::Next,
     settlement::Pending,
     state::{Answered, Link, State, SubscribeOptions, Subscribed},
 };
@@ -71,52 +72,67 @@ impl Hub {
 
     /// Takes a message in, waiting only for credit.
     pub(super) async fn enqueue(&self, topic: Topic<'_>, headers: Headers<'_>, payload: &[u8]) -> Result<Pending, PublishError> {
-        if let Some(pending) = self.try_enqueue(topic, headers, payload, false)? {
-            return Ok(pending);
-        }
-        loop {
-            // Made before looking, so that no wake falls between.
-            let room = self.room.notified();
-            if let Some(pending) = self.try_enqueue(topic, headers, payload, true)? {
-                return Ok(pending);
+        match self.try_enqueue(topic, headers, payload, false) {
+            Ok(Some((pending, Next::Yield))) => {
+                // The writer and the broker shall work on what is there while more is made. A task that never waits would keep the
+                // writer from it until all credit is used up, and then wait for the broker to work through that.
+                tokio::task::yield_now().await;
+                Ok(pending)
             }
-            room.await;
+            Ok(Some((pending, _))) => Ok(pending),
+            Ok(None) => self.enqueue_later(topic, headers, payload).await,
+            Err(error) => Err(*error),
         }
     }
 
+    /// Waits for credit first.
+    async fn enqueue_later(&self, topic: Topic<'_>, headers: Headers<'_>, payload: &[u8]) -> Result<Pending, PublishError> {
+        loop {
+            // Made before looking, so that no wake falls between.
+            let room = self.room.notified();
+            match self.try_enqueue(topic, headers, payload, true) {
+                Ok(Some((pending, _))) => return Ok(pending),
+                Ok(None) => room.await,
+                Err(error) => return Err(*error),
+            }
+        }
+    }
+
+    /// Takes a message in if there is credit for it. An error is large, and boxed: what is handed back for every message must
+    /// be small.
     fn try_enqueue(
         &self,
         topic: Topic<'_>,
         headers: Headers<'_>,
         payload: &[u8],
         waited: bool,
-    ) -> Result<Option<Pending>, PublishError> {
+    ) -> Result<Option<(Pending, Next)>, Box<PublishError>> {
         let mut state = self.state();
         if let Link::Over(end) = &state.link {
-            return Err(end.clone().into());
+            return Err(PublishError::Ended(end.clone()).into());
         }
         let text = match topic {
             Topic::Checked(topic) => topic.as_str(),
-            Topic::Unchecked(text) => state.check_topic(text)?,
+            Topic::Unchecked(text) => state.check_topic(text).map_err(PublishError::Topic)?,
         };
         let length = Publish { sequence: 0, topic: text.as_bytes(), headers, payload }.length();
         let max = state.max_frame();
         if length > max {
-            return Err(PublishError::TooLarge { bytes: length, max });
+            return Err(PublishError::TooLarge { bytes: length, max }.into());
         }
         if !state.ledger.has_room(PREFIX + length) {
             return Ok(None);
         }
-        let (pending, wake) = state.ledger.push(text, headers, payload);
+        let (pending, next) = state.ledger.push(text, headers, payload);
         let pass_on = waited && state.ledger.has_room(PREFIX);
         drop(state);
-        if wake {
+        if next == Next::Wake {
             self.work.notify_one();
         }
         if pass_on {
             self.room.notify_one();
         }
-        Ok(Some(pending))
+        Ok(Some((pending, next)))
     }
 
     /// Publishes were settled: the first who waits for credit goes on, and wakes the next.

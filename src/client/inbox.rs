@@ -32,7 +32,7 @@ pub(super) struct Window {
 }
 
 /// How a user's act has to reach the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AckDue {
     /// Nothing to tell.
     Nothing,
@@ -40,13 +40,6 @@ pub(super) enum AckDue {
     Soon,
     /// Now: a good part of the window is used up.
     Now,
-}
-
-impl AckDue {
-    /// The same without delay.
-    pub(super) fn hurried(self) -> Self {
-        if self == Self::Nothing { self } else { Self::Now }
-    }
 }
 
 /// A Deliver frame, cut off from its connection.
@@ -99,15 +92,15 @@ impl Batch {
         let index = self.taken;
         self.taken += 1;
         let base = self.offset(0);
-        let record = self.records.slice(self.offset(index) - base..self.offset(index + 1) - base);
-        let (headers, payload) = read_record(&record).ok()?;
+        let record = self.records.get(self.offset(index) - base..self.offset(index + 1) - base)?;
+        let (headers, payload) = read_record(record).ok()?;
         Some(Delivery {
             topic: self.topic.clone(),
             number: self.first + u64::from(index),
-            payload: record.slice_ref(payload),
+            payload: self.records.slice_ref(payload),
             redelivered: self.redelivered,
             accepted: self.accepted,
-            headers: if headers.is_empty() { Bytes::new() } else { record.slice_ref(headers.as_bytes()) },
+            headers: if headers.is_empty() { Bytes::new() } else { self.records.slice_ref(headers.as_bytes()) },
         })
     }
 }
@@ -148,6 +141,8 @@ struct State {
     told: u64,
     /// Messages and bytes done with and not told.
     untold: Window,
+    /// How urgently an acknowledgement was asked for since the last one: what is on its way is not asked for again.
+    asked: AckDue,
     /// The next batch of acknowledgements has this inbox on its list.
     listed: bool,
     /// A message was given back, and what comes is still from before, up to the frame that says otherwise.
@@ -172,6 +167,7 @@ impl Inbox {
             done: 0,
             told: 0,
             untold: Window { messages: 0, bytes: 0 },
+            asked: AckDue::Nothing,
             listed: false,
             returning: false,
             round: 0,
@@ -216,6 +212,7 @@ impl Inbox {
         state.seen = 0;
         state.returning = false;
         state.told = 0;
+        state.asked = AckDue::Nothing;
     }
 
     /// The subscription was made anew: what its predecessor held is lost, here as at the broker, and its numbers mean nothing.
@@ -228,6 +225,7 @@ impl Inbox {
         state.done = 0;
         state.told = 0;
         state.untold = Window { messages: 0, bytes: 0 };
+        state.asked = AckDue::Nothing;
         state.returning = false;
         state.round += 1;
         state.returned = 0;
@@ -288,7 +286,7 @@ impl Inbox {
             if let Some(delivery) = taken {
                 let due = match state.reader {
                     Reader::Explicit => AckDue::Nothing,
-                    Reader::Automatic | Reader::Nobody => state.done_with(delivery.number, delivery.payload.len()),
+                    Reader::Automatic | Reader::Nobody => state.done_with(delivery.number, delivery.payload.len(), false),
                 };
                 return Poll::Ready(Some((delivery, state.round, due)));
             }
@@ -302,12 +300,12 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// Everything up to `number`, taken in `round`, is done with.
-    pub(super) fn acknowledge(&self, number: u64, round: u32, bytes: usize) -> AckDue {
+    /// Everything up to `number`, taken in `round`, is done with; `hurry`: the broker shall know at once.
+    pub(super) fn acknowledge(&self, number: u64, round: u32, bytes: usize, hurry: bool) -> AckDue {
         let mut state = self.lock();
         // Taken before it was given back: an acknowledgement now would settle what shall come again.
         let outdated = round != state.round && !(round + 1 == state.round && number < state.returned);
-        if outdated { AckDue::Nothing } else { state.done_with(number, bytes) }
+        if outdated { AckDue::Nothing } else { state.done_with(number, bytes, hurry) }
     }
 
     /// `number` and all after it shall come again. None if that is no longer ours to say.
@@ -339,6 +337,7 @@ impl Inbox {
     pub(super) fn take_ack(&self) -> Option<(SubscriptionHandle, u64)> {
         let mut state = self.lock();
         state.listed = false;
+        state.asked = AckDue::Nothing;
         state.untold = Window { messages: 0, bytes: 0 };
         let untold = state.done > state.told;
         state.told = state.done;
@@ -353,7 +352,7 @@ impl State {
         }
     }
 
-    fn done_with(&mut self, number: u64, bytes: usize) -> AckDue {
+    fn done_with(&mut self, number: u64, bytes: usize, hurry: bool) -> AckDue {
         if number <= self.done {
             return AckDue::Nothing;
         }
@@ -361,11 +360,12 @@ impl State {
         self.untold.bytes += bytes;
         self.done = number;
         let quarter = self.untold.messages >= self.window.messages / 4 || self.untold.bytes >= self.window.bytes / 4;
-        match (quarter, self.listed) {
-            (true, _) => AckDue::Now,
-            (false, false) => AckDue::Soon,
-            (false, true) => AckDue::Nothing,
+        let due = if hurry || quarter { AckDue::Now } else { AckDue::Soon };
+        if due <= self.asked {
+            return AckDue::Nothing;
         }
+        self.asked = due;
+        due
     }
 
     fn forget_from(&mut self, number: u64) {

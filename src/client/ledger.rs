@@ -4,110 +4,37 @@
 //! same bytes stay here until they are settled, so that they can be sent again, with the same sequences, after a resume.
 //! Pure: no socket, no clock.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
+    chunk::{Chunk, TopicRun},
     error::{ClientEnd, PublishError},
     settlement::{Pending, Settlement},
 };
-use crate::wire::{Code, Failure, HEADER, Headers, PREFIX, Publish};
+use crate::wire::{Code, Failure, Headers, PREFIX, Publish};
 
-/// A chunk is closed when it has reached this: small enough to be forgotten soon, large enough that its cost is shared.
+/// No chunk grows over this, but for one message that is larger: small enough to be forgotten soon, large enough that its cost
+/// is shared.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Bytes of a publish's sequence, which stands behind its header and before its topic.
-const SEQUENCE: usize = 8;
-
 /// How much may be unsettled before publishing waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Credit {
     pub(super) messages: usize,
     pub(super) bytes: usize,
 }
 
-/// Frames with consecutive sequences.
-#[derive(Debug)]
-struct Chunk {
-    /// Sequence of the first frame.
-    first: u64,
-    count: u32,
-    /// Frames at the head that are settled, and where the first unsettled one begins.
-    settled: u32,
-    start: usize,
-    bytes: Bytes,
-    /// It was given to a connection: the broker may have seen it.
-    sent: bool,
-    settlement: Arc<Settlement>,
-}
-
-impl Chunk {
-    fn unsettled(&self) -> (usize, usize) {
-        ((self.count - self.settled) as usize, self.bytes.len() - self.start)
-    }
-
-    /// Settles what is below `next`; gives back how many messages and bytes those were.
-    fn settle_below(&mut self, next: u64) -> (usize, usize) {
-        let before = self.unsettled();
-        let settled = next.saturating_sub(self.first).min(u64::from(self.count)) as u32;
-        if settled <= self.settled {
-            return (0, 0);
-        }
-        for _ in self.settled..settled {
-            self.start += frame_len(&self.bytes[self.start..]);
-        }
-        self.settled = settled;
-        self.settlement.settle(settled);
-        let after = self.unsettled();
-        (before.0 - after.0, before.1 - after.1)
-    }
-
-    /// Those of `from..to` that are not settled, in runs of one topic each: its first sequence, how many, the topic.
-    fn runs(&self, from: u64, to: u64) -> Vec<(u64, u64, String)> {
-        let mut runs: Vec<(u64, u64, &[u8])> = Vec::new();
-        let mut at = self.start;
-        for sequence in (self.first + u64::from(self.settled)..to).take((self.count - self.settled) as usize) {
-            let frame = &self.bytes[at..];
-            at += frame_len(frame);
-            match runs.last_mut() {
-                _ if sequence < from => {}
-                Some((_, count, topic)) if *topic == topic_of(frame) => *count += 1,
-                _ => runs.push((sequence, 1, topic_of(frame))),
-            }
-        }
-        runs.into_iter().map(|(first, count, topic)| (first, count, String::from_utf8_lossy(topic).into_owned())).collect()
-    }
-
-    fn is_settled(&self) -> bool {
-        self.settled == self.count
-    }
-
-    /// Numbers the frames anew, from `first`.
-    fn renumber(&mut self, first: u64) {
-        self.first = first;
-        let mut bytes = Vec::from(std::mem::take(&mut self.bytes));
-        let mut at = 0;
-        for sequence in (first..).take(self.count as usize) {
-            bytes[at + HEADER..at + HEADER + SEQUENCE].copy_from_slice(&sequence.to_be_bytes());
-            at += frame_len(&bytes[at..]);
-        }
-        self.bytes = bytes.into();
-    }
-}
-
-/// The topic of a frame we have encoded.
-fn topic_of(frame: &[u8]) -> &[u8] {
-    let at = HEADER + SEQUENCE;
-    let length = usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
-    &frame[at + 2..at + 2 + length]
-}
-
-/// Length of a frame we have encoded.
-fn frame_len(frame: &[u8]) -> usize {
-    let mut length = [0; PREFIX];
-    length.copy_from_slice(&frame[..PREFIX]);
-    PREFIX + u32::from_be_bytes(length) as usize
+/// What whoever has put a message in does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is the first: the writer may be asleep and has to be told.
+    Wake,
+    /// The writer has been told.
+    GoOn,
+    /// The writer has been told, and a good part of the credit waits for it: it should get to run.
+    Yield,
 }
 
 #[derive(Debug)]
@@ -124,6 +51,8 @@ pub(super) struct Ledger {
     handed: usize,
     messages: usize,
     bytes: usize,
+    /// What was taken in since the writer was last given something, or let at it.
+    piled: Credit,
     /// Messages ever taken in, and ever settled, over all sessions.
     enqueued: u64,
     done: u64,
@@ -143,6 +72,7 @@ impl Ledger {
             handed: 0,
             messages: 0,
             bytes: 0,
+            piled: Credit::default(),
             enqueued: 0,
             done: 0,
             failed: 0,
@@ -159,21 +89,33 @@ impl Ledger {
         self.messages == 0 || (self.messages < self.credit.messages && self.bytes + bytes <= self.credit.bytes)
     }
 
-    /// Takes a message in. True as well if the writer may be asleep and has to be told.
-    pub(super) fn push(&mut self, topic: &str, headers: Headers<'_>, payload: &[u8]) -> (Pending, bool) {
-        let first = self.open.is_empty();
-        let before = self.open.len();
-        Publish { sequence: self.next, topic: topic.as_bytes(), headers, payload }.encode(&mut self.open);
+    /// Takes a message in.
+    pub(super) fn push(&mut self, topic: &str, headers: Headers<'_>, payload: &[u8]) -> (Pending, Next) {
+        let publish = Publish { sequence: self.next, topic: topic.as_bytes(), headers, payload };
+        let bytes = PREFIX + publish.length();
+        let is_first = self.open.is_empty();
+        if !is_first && self.open.len() + bytes > CHUNK_BYTES {
+            self.close_chunk();
+        }
+        publish.encode(&mut self.open);
         let pending = Pending::new(Arc::clone(&self.open_settlement), self.open_count);
         self.next += 1;
         self.open_count += 1;
         self.messages += 1;
-        self.bytes += self.open.len() - before;
+        self.bytes += bytes;
         self.enqueued += 1;
-        if self.open.len() >= CHUNK_BYTES {
-            self.close_chunk();
+        self.piled.messages += 1;
+        self.piled.bytes += bytes;
+        let is_much = self.piled.messages >= self.credit.messages / 4 || self.piled.bytes >= self.credit.bytes / 4;
+        let next = match (is_first, is_much) {
+            (true, _) => Next::Wake,
+            (false, true) => Next::Yield,
+            (false, false) => Next::GoOn,
+        };
+        if next == Next::Yield {
+            self.piled = Credit::default();
         }
-        (pending, first)
+        (pending, next)
     }
 
     fn close_chunk(&mut self) {
@@ -181,19 +123,20 @@ impl Ledger {
             return;
         }
         let count = std::mem::take(&mut self.open_count);
-        // The next chunk will be about as large as this one, up to the bound.
-        let room = self.open.len().min(CHUNK_BYTES);
+        // The next chunk will be about as large as this one, and one that is filled must not grow for its last message.
+        let room = if self.open.len() > CHUNK_BYTES / 2 { CHUNK_BYTES } else { self.open.len() };
         let bytes = std::mem::replace(&mut self.open, Vec::with_capacity(room)).into();
         let settlement = std::mem::take(&mut self.open_settlement);
         let first = self.next - u64::from(count);
-        self.kept.push_back(Chunk { first, count, settled: 0, start: 0, bytes, sent: false, settlement });
+        self.kept.push_back(Chunk::new(first, count, bytes, settlement));
     }
 
     /// Gives the connection what it has not been given yet, up to about `budget` bytes.
     pub(super) fn hand_over(&mut self, mut budget: usize, out: &mut VecDeque<Bytes>) {
         self.close_chunk();
+        self.piled = Credit::default();
         for chunk in self.kept.iter_mut().skip(self.handed) {
-            let frames = chunk.bytes.slice(chunk.start..);
+            let frames = chunk.unsettled();
             chunk.sent = true;
             self.handed += 1;
             budget = budget.saturating_sub(frames.len());
@@ -225,29 +168,42 @@ impl Ledger {
         }
     }
 
-    /// `count` messages from `sequence` have failed; those that are settled, or have failed before, keep their outcome.
-    pub(super) fn fail(&mut self, sequence: u64, count: u64, error: &PublishError) {
-        let end = sequence.saturating_add(count);
+    /// Those of `sequences` that are not settled have failed; those that are, or have failed before, keep their outcome.
+    pub(super) fn fail(&mut self, sequences: Range<u64>, why: &PublishError) {
         let mut failed = 0;
-        for chunk in &self.kept {
-            let from = sequence.max(chunk.first + u64::from(chunk.settled));
-            let to = end.min(chunk.first + u64::from(chunk.count));
-            if from < to {
-                failed += u64::from(chunk.settlement.fail((from - chunk.first) as u32, (to - from) as u32, error.clone()));
-            }
+        let first = self.chunk_of(sequences.start);
+        for chunk in self.kept.range(first..).take_while(|chunk| chunk.first < sequences.end) {
+            let places = chunk.places(&sequences);
+            failed += chunk.settlement.fail(places.start, places.len() as u32, why);
         }
-        if failed > 0 {
-            self.failed += failed;
-            self.first_failure.get_or_insert_with(|| error.clone());
-        }
+        self.count_failed(failed, why);
     }
 
     /// The broker has refused `count` messages from `sequence`: as [`fail`](Self::fail), and each is told its own topic.
     pub(super) fn refuse(&mut self, sequence: u64, count: u64, code: Code, reason: &str) {
-        let end = sequence.saturating_add(count);
-        let runs: Vec<_> = self.kept.iter().flat_map(|chunk| chunk.runs(sequence, end)).collect();
-        for (first, count, topic) in runs {
-            self.fail(first, count, &PublishError::Refused { topic, code, reason: reason.to_owned() });
+        let sequences = sequence..sequence.saturating_add(count);
+        for index in self.chunk_of(sequence)..self.kept.len() {
+            let chunk = &mut self.kept[index];
+            if chunk.first >= sequences.end {
+                break;
+            }
+            for TopicRun { place, count, topic } in chunk.runs(chunk.places(&sequences)) {
+                let why = PublishError::Refused { topic, code, reason: reason.to_owned() };
+                let failed = self.kept[index].settlement.fail(place, count, &why);
+                self.count_failed(failed, &why);
+            }
+        }
+    }
+
+    /// The first chunk that ends behind `sequence`.
+    fn chunk_of(&self, sequence: u64) -> usize {
+        self.kept.partition_point(|chunk| chunk.end() <= sequence)
+    }
+
+    fn count_failed(&mut self, failed: u32, why: &PublishError) {
+        if failed > 0 {
+            self.failed += u64::from(failed);
+            self.first_failure.get_or_insert_with(|| why.clone());
         }
     }
 
@@ -255,7 +211,7 @@ impl Ledger {
     pub(super) fn resume(&mut self, settled: u64, taken: Option<u64>, failures: &[Failure], unknown_to: Option<u64>) {
         if let Some(to) = unknown_to {
             // What was settled before keeps its outcome.
-            self.fail(0, to.saturating_add(1), &PublishError::OutcomeUnknown(None));
+            self.fail(0..to.saturating_add(1), &PublishError::OutcomeUnknown(None));
         }
         for failure in failures {
             self.refuse(failure.sequence, u64::from(failure.count), failure.code, "it failed while the client was away");
@@ -273,10 +229,9 @@ impl Ledger {
     pub(super) fn start_over(&mut self) {
         self.close_chunk();
         while let Some(chunk) = self.kept.front().filter(|chunk| chunk.sent) {
-            let last = chunk.first + u64::from(chunk.count) - 1;
-            let (first, count) = (chunk.first, u64::from(chunk.count));
-            self.fail(first, count, &PublishError::OutcomeUnknown(None));
-            self.settle(last);
+            let sequences = chunk.first..chunk.end();
+            self.fail(sequences.clone(), &PublishError::OutcomeUnknown(None));
+            self.settle(sequences.end - 1);
         }
         self.handed = 0;
         self.next = 1;
@@ -290,8 +245,8 @@ impl Ledger {
     pub(super) fn end(&mut self, end: &ClientEnd) {
         self.close_chunk();
         let first_unsent = self.kept.iter().find(|chunk| !chunk.sent).map_or(u64::MAX, |chunk| chunk.first);
-        self.fail(0, first_unsent, &PublishError::OutcomeUnknown(Some(end.clone())));
-        self.fail(first_unsent, u64::MAX, &PublishError::Ended(end.clone()));
+        self.fail(0..first_unsent, &PublishError::OutcomeUnknown(Some(end.clone())));
+        self.fail(first_unsent..u64::MAX, &PublishError::Ended(end.clone()));
         self.settle(u64::MAX);
     }
 
@@ -377,7 +332,7 @@ mod tests {
         assert_eq!(handed_over(&mut ledger).len(), 10);
         ledger.settle(10);
         ledger.settle(3);
-        ledger.fail(1, 10, &PublishError::OutcomeUnknown(None));
+        ledger.fail(1..11, &PublishError::OutcomeUnknown(None));
         assert!(ledger.take_failures().is_none());
         assert_eq!(ledger.progress(), (10, 10));
     }
@@ -408,6 +363,22 @@ mod tests {
         assert_eq!(ledger.progress(), (1, 1));
     }
 
+    /// Who publishes without ever waiting lets the writer run each time a quarter of its credit has piled up.
+    #[test]
+    fn the_writer_gets_its_turn_while_there_is_credit_left() {
+        let mut ledger = Ledger::new(Credit { messages: 40, bytes: 1 << 20 });
+        let push = |ledger: &mut Ledger, messages| -> Vec<_> {
+            (0..messages).map(|_| ledger.push("t", Headers::NONE, b"").1).filter(|next| *next != Next::GoOn).collect()
+        };
+        assert_eq!(push(&mut ledger, 9), [Next::Wake]);
+        assert_eq!(push(&mut ledger, 1), [Next::Yield]);
+        assert_eq!(push(&mut ledger, 10), [Next::Yield]);
+        assert_eq!(handed_over(&mut ledger).len(), 20);
+        assert_eq!(push(&mut ledger, 9), [Next::Wake]);
+        drop(ledger.push("t", Headers::NONE, &vec![0; 1 << 18]));
+        assert_eq!(push(&mut ledger, 9), []);
+    }
+
     #[test]
     fn a_message_larger_than_the_credit_goes_alone() {
         let mut ledger = Ledger::new(Credit { messages: 5, bytes: 100 });
@@ -428,6 +399,32 @@ mod tests {
         ledger.resume(4, None, &[Failure { sequence: 2, count: 2, code: Code::Gone }], None);
         let (failed, first) = ledger.take_failures().unwrap();
         assert_eq!((failed, first.to_string()), (2, "the broker refused the message to t: killed (410)".to_owned()));
+    }
+
+    /// Every second message is refused, each with an error of its own, as for a client that publishes to an allowed and to a
+    /// forbidden topic in turn. What one error costs does not depend on how much is unsettled: with a walk over all of that for
+    /// each, this would not end.
+    #[test]
+    fn a_refusal_costs_what_it_refuses() {
+        const MESSAGES: u64 = 200_000;
+        let mut ledger = Ledger::new(CREDIT);
+        let mut last = None;
+        for message in 0..MESSAGES {
+            let topic = if message % 2 == 0 { "allowed" } else { "forbidden" };
+            last = Some(ledger.push(topic, Headers::NONE, b"").0);
+        }
+        assert_eq!(handed_over(&mut ledger).len() as u64, MESSAGES);
+        for sequence in (2..=MESSAGES).step_by(2) {
+            ledger.refuse(sequence, 1, Code::Forbidden, "no");
+        }
+        ledger.settle(MESSAGES);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let outcome = std::pin::Pin::new(&mut last.unwrap()).poll(&mut context);
+        assert!(
+            matches!(&outcome, std::task::Poll::Ready(Err(PublishError::Refused { topic, .. })) if topic == "forbidden"),
+            "{outcome:?}"
+        );
+        assert_eq!(ledger.take_failures().map(|(failed, _)| failed), Some(MESSAGES / 2));
     }
 
     /// One refusal may be of messages to several topics, some settled, and over more than one chunk: each learns its own.

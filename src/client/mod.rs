@@ -34,6 +34,7 @@
 
 mod backoff;
 mod builder;
+mod chunk;
 mod delivery;
 mod driver;
 mod error;

@@ -121,6 +121,9 @@ impl Connection {
                 let frame = self.received.split_to(length);
                 let Some((raw, _)) = wire::split(&frame, wire::MAX_DELIVER_FRAME).map_err(not_a_broker)? else { continue };
                 match ServerFrame::decode(raw).map_err(not_a_broker)? {
+                    ServerFrame::RegistrationResponse(RegistrationResponse { version, .. }) if version != wire::VERSION => {
+                        return Err(ConnectError::OtherVersion { address: address(), version });
+                    }
                     ServerFrame::RegistrationResponse(response) => return Ok(Ok(response)),
                     ServerFrame::Error(error) => return Ok(Err(error)),
                     // Nothing else is said before registration; whatever it is, it is not for us.

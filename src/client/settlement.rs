@@ -5,6 +5,7 @@
 //! which stays the same when a new session numbers it anew.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,26 +22,45 @@ pub(super) struct Settlement(Mutex<Outcomes>);
 struct Outcomes {
     /// Messages of the chunk that are settled.
     settled: u32,
-    /// Which of them failed: place, count, why.
-    failures: Vec<(u32, u32, PublishError)>,
-    waiters: Vec<Option<(u32, Waker)>>,
+    /// Which of them failed, by their places: in order, and none twice.
+    failures: Vec<Failed>,
+    /// Who waits, by its message's place.
+    waiters: BTreeMap<u32, Waker>,
+}
+
+/// Messages from `first` to before `end` have failed.
+#[derive(Debug)]
+struct Failed {
+    first: u32,
+    end: u32,
+    why: PublishError,
 }
 
 impl Outcomes {
     fn of(&self, place: u32) -> Option<Result<(), PublishError>> {
-        let failure = self.failures.iter().find(|(first, count, _)| place >= *first && place - first < *count);
-        match failure {
-            Some((.., error)) => Some(Err(error.clone())),
+        let at = self.failures.partition_point(|failed| failed.end <= place);
+        match self.failures.get(at).filter(|failed| failed.first <= place) {
+            Some(failed) => Some(Err(failed.why.clone())),
             None => (place < self.settled).then_some(Ok(())),
         }
     }
 
-    fn wake(&mut self, decided: impl Fn(u32) -> bool) {
-        for slot in &mut self.waiters {
-            if let Some((_, waker)) = slot.take_if(|(place, _)| decided(*place)) {
-                waker.wake();
+    /// Notes the failure of those of `first..end` that have not failed before; answers how many those are. Failures are told in
+    /// order, so nearly always this is one step at the end.
+    fn fail(&mut self, mut first: u32, end: u32, why: &PublishError) -> u32 {
+        let mut new = 0;
+        let mut at = self.failures.partition_point(|failed| failed.end <= first);
+        while first < end {
+            let known = self.failures.get(at).map_or((end, end), |known| (known.first.min(end), known.end));
+            if first < known.0 {
+                self.failures.insert(at, Failed { first, end: known.0, why: why.clone() });
+                at += 1;
+                new += known.0 - first;
             }
+            first = known.1;
+            at += 1;
         }
+        new
     }
 }
 
@@ -49,19 +69,22 @@ impl Settlement {
     pub(super) fn settle(&self, settled: u32) {
         let mut outcomes = self.lock();
         outcomes.settled = settled;
-        outcomes.wake(|place| place < settled);
+        while let Some(waiter) = outcomes.waiters.first_entry().filter(|waiter| *waiter.key() < settled) {
+            waiter.remove().wake();
+        }
     }
 
     /// `count` messages from `place` have failed. Returns how many of them had not before: what was told on one connection is
     /// told again on the next.
-    pub(super) fn fail(&self, place: u32, count: u32, error: PublishError) -> u32 {
+    pub(super) fn fail(&self, place: u32, count: u32, why: &PublishError) -> u32 {
         let mut outcomes = self.lock();
-        let end = place + count;
-        let shared = |(first, count, _): &(u32, u32, PublishError)| end.min(first + count).saturating_sub(place.max(*first));
-        let known: u32 = outcomes.failures.iter().map(shared).sum();
-        outcomes.failures.push((place, count, error));
-        outcomes.wake(|waiting| waiting >= place && waiting - place < count);
-        count.saturating_sub(known)
+        let new = outcomes.fail(place, place + count, why);
+        while let Some((&waiting, _)) = outcomes.waiters.range(place..place + count).next() {
+            if let Some(waker) = outcomes.waiters.remove(&waiting) {
+                waker.wake();
+            }
+        }
+        new
     }
 
     /// A panic under this lock leaves nothing half done that matters.
@@ -76,12 +99,11 @@ impl Settlement {
 pub struct Pending {
     settlement: Arc<Settlement>,
     place: u32,
-    slot: Option<usize>,
 }
 
 impl Pending {
     pub(super) fn new(settlement: Arc<Settlement>, place: u32) -> Self {
-        Self { settlement, place, slot: None }
+        Self { settlement, place }
     }
 }
 
@@ -89,18 +111,38 @@ impl Future for Pending {
     type Output = Result<(), PublishError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let mut outcomes = this.settlement.lock();
-        if let Some(outcome) = outcomes.of(this.place) {
+        let mut outcomes = self.settlement.lock();
+        if let Some(outcome) = outcomes.of(self.place) {
             return Poll::Ready(outcome);
         }
-        let waiter = Some((this.place, cx.waker().clone()));
-        if let Some(slot) = this.slot {
-            outcomes.waiters[slot] = waiter;
-        } else {
-            this.slot = Some(outcomes.waiters.len());
-            outcomes.waiters.push(waiter);
-        }
+        outcomes.waiters.insert(self.place, cx.waker().clone());
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn because(topic: &str) -> PublishError {
+        PublishError::Refused { topic: topic.to_owned(), code: crate::wire::Code::Forbidden, reason: "no".to_owned() }
+    }
+
+    /// Failures that are told again, in another order and in other pieces, keep the reason that was told first.
+    #[test]
+    fn a_message_fails_once() {
+        let mut outcomes = Outcomes::default();
+        let told = [(4, 6, "a", 2), (1, 2, "b", 1), (1, 8, "c", 4), (0, 9, "d", 2), (0, 9, "e", 0), (11, 12, "f", 1)];
+        for (first, end, why, new) in told {
+            assert_eq!(outcomes.fail(first, end, &because(why)), new, "{why}");
+        }
+        outcomes.settled = 11;
+        let of = |place| match outcomes.of(place) {
+            Some(Err(PublishError::Refused { topic, .. })) => topic,
+            Some(_) => "accepted".to_owned(),
+            None => "unknown".to_owned(),
+        };
+        let found = (0..13).map(of).collect::<Vec<_>>();
+        assert_eq!(found, ["d", "b", "c", "c", "a", "a", "c", "c", "d", "accepted", "accepted", "f", "unknown"]);
     }
 }

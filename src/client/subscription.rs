@@ -11,7 +11,7 @@ use futures_core::Stream;
 
 use super::{
     Door,
-    delivery::{Delivery, Held},
+    delivery::{Delivery, Desk, Held},
     error::SubscribeError,
     event::SubscriptionOver,
     inbox::{AckDue, Inbox},
@@ -53,7 +53,8 @@ impl Subscription {
     /// From here on nothing is acknowledged by taking it; each message is settled by its holder.
     pub fn explicit(self) -> ExplicitSubscription {
         self.inbox.make_explicit();
-        ExplicitSubscription(self)
+        let desk = Desk { inbox: Arc::clone(&self.inbox), shared: Arc::clone(&self.door.shared) };
+        ExplicitSubscription { stream: self, desk: Arc::new(desk) }
     }
 
     /// What was subscribed to.
@@ -96,7 +97,10 @@ impl Drop for Subscription {
 
 /// The messages of one filter, each settled by whoever handles it. Made by [`Subscription::explicit`].
 #[derive(Debug)]
-pub struct ExplicitSubscription(Subscription);
+pub struct ExplicitSubscription {
+    stream: Subscription,
+    desk: Arc<Desk>,
+}
 
 impl ExplicitSubscription {
     /// The next message; none when the subscription or the client is over. Cancel safe.
@@ -105,26 +109,25 @@ impl ExplicitSubscription {
     }
 
     fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<Option<Held>> {
-        let Subscription { inbox, door, .. } = &self.0;
-        inbox.poll_take(cx).map(|taken| {
+        self.desk.inbox.poll_take(cx).map(|taken| {
             let (delivery, round, _) = taken?;
-            Some(Held::new(delivery, round, Arc::clone(inbox), Arc::clone(&door.shared)))
+            Some(Held::new(delivery, round, Arc::clone(&self.desk)))
         })
     }
 
     /// What was subscribed to.
     pub fn filter(&self) -> &Filter {
-        self.0.filter()
+        self.stream.filter()
     }
 
     /// True if the session had this subscription already: what it held comes first.
     pub fn existing(&self) -> bool {
-        self.0.existing()
+        self.stream.existing()
     }
 
     /// Once the stream has ended by itself: why. None if the client was closed.
     pub fn over(&self) -> Option<SubscriptionOver> {
-        self.0.over()
+        self.stream.over()
     }
 
     /// Ends it at the broker, with all it holds. True if it was still there.
@@ -132,7 +135,7 @@ impl ExplicitSubscription {
     /// # Errors
     /// The client is over.
     pub async fn unsubscribe(self) -> Result<bool, SubscribeError> {
-        self.0.unsubscribe().await
+        self.stream.unsubscribe().await
     }
 }
 

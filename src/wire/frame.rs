@@ -144,6 +144,7 @@ pub fn split(bytes: &[u8], max_frame: usize) -> Result<Option<(RawFrame<'_>, usi
 }
 
 /// Appends a frame whose body is what `body` appends.
+#[inline]
 pub(super) fn put(out: &mut Vec<u8>, kind: Kind, flags: u8, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0, 0, 0, 0, kind as u8, flags]);

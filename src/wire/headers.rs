@@ -37,6 +37,12 @@ impl<'a> Headers<'a> {
         Ok(headers)
     }
 
+    /// What [`headers_from`] made, or [`Headers::as_bytes`] gave: not checked again.
+    #[inline]
+    pub(crate) const fn known(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// Takes headers off the front of `reader`.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
         let whole = reader.rest();

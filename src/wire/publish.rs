@@ -37,6 +37,7 @@ impl<'a> Publish<'a> {
     ///
     /// # Panics
     /// On a topic of more than 65,535 bytes, which no topic name has.
+    #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let flags = if self.headers.is_empty() { 0 } else { HAS_HEADERS };
         out.reserve(super::PREFIX + self.length());
@@ -69,6 +70,7 @@ impl<'a> Publish<'a> {
 }
 
 /// Appends bytes after their `u16` length.
+#[inline]
 pub(super) fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
     let len = u16::try_from(bytes.len()).expect("a topic has at most 255 bytes");
     out.extend_from_slice(&len.to_be_bytes());

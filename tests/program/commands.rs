@@ -72,7 +72,7 @@ fn a_message_is_published_whole_and_as_often_as_wanted() {
     std::fs::write(&file, b"two\nlines \xff").unwrap();
     let path = file.to_str().unwrap();
     let output = serve.run(&["pub", "t", "--file", path, "--count", "3", "--header", "a=b"]);
-    assert!(text(&output.stderr).starts_with("published 3 messages (33 bytes) in "), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).starts_with("accepted: 3 messages (33 bytes) in "), "{}", text(&output.stderr));
     let mut piped = serve.client(&["pub", "t", "--file", "-", "--quiet"]).stdin(Stdio::piped()).spawn().unwrap();
     piped.stdin.take().unwrap().write_all(b"1\n2\n").unwrap();
     let output = piped.wait_with_output().unwrap();

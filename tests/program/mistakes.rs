@@ -140,7 +140,15 @@ fn a_broker_that_is_not_there_is_told_how_to_start_one() {
 #[test]
 fn who_answers_and_is_no_broker_is_told_as_one() {
     let state = tempfile::tempdir().unwrap();
-    for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "SSH-2.0-x\r\n", "\0\0\0\x01x", "\0\0\0\x02\x7f\0"] {
+    let no_frame = "is no cordboard broker: its first bytes are no frame";
+    let later = "does not speak version 1 of the protocol, which has no such frame; is it newer than this client, or no cordboard \
+                 broker?";
+    for (answer, found) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", no_frame),
+        ("SSH-2.0-x\r\n", no_frame),
+        ("\0\0\0\x01x", no_frame),
+        ("\0\0\0\x02\x7f\0", later),
+    ] {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = other.local_addr().unwrap().to_string();
         let answering = std::thread::spawn(move || {
@@ -151,9 +159,7 @@ fn who_answers_and_is_no_broker_is_told_as_one() {
         });
         let mut command = cordboard(state.path(), &address);
         command.arg("ping");
-        let said =
-            format!("cordboard: {address} is no cordboard broker: its first bytes are no frame; name another with --server\n");
-        fails(command, 3, &[&said]);
+        fails(command, 3, &[&format!("cordboard: {address} {found}; name another with --server\n")]);
         answering.join().unwrap();
     }
 }
@@ -225,7 +231,9 @@ fn a_message_that_is_too_large_hits_a_limit() {
     lines.stdin(std::fs::File::open(&file).unwrap());
     let output = lines.output().unwrap();
     assert_eq!(output.status.code(), Some(4));
-    assert_eq!(text(&output.stderr), "cordboard: line 1 has more than 1048576 bytes; publish it by itself, with --file\n");
+    let said = "cordboard: line 1 has more than 1048576 bytes, the most for a line; publish its parts, or, to a broker whose \
+                connections.max_frame_bytes allows it, the whole by itself with --file\n";
+    assert_eq!(text(&output.stderr), said);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How the program ends, so that scripts and service managers can tell why; and the errors that decide it.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::{fmt::Write as _, io, process::ExitCode};
 
 use cordboard::{
     StartError,
@@ -88,8 +88,8 @@ pub(crate) struct NotConnected {
 impl NotConnected {
     pub(crate) fn new(error: ConnectError, server: &ServerArgs) -> Self {
         let help = match (&error, &server.user) {
-            // Found by no resolver: the error asks for the right name already.
-            (ConnectError::Unreachable { why, .. }, _) if why.raw_os_error().is_none() => "",
+            // Wrong in another way than that nobody is there; the error has said what to look at.
+            (ConnectError::Unreachable { why, .. }, _) if why.kind() != io::ErrorKind::ConnectionRefused => "",
             (ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. }, _) => {
                 " start one with \"cordboard serve\", or name another with --server"
             }

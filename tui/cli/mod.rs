@@ -68,7 +68,8 @@ pub(crate) enum Command {
     /// all of them; at the first one that it refuses, no more are read. How many there were is said on the standard error.
     ///
     /// A topic that nobody has subscribed to keeps its last messages for whoever is the first: 1,000 of them for 10 minutes, unless
-    /// the configuration says otherwise (`topics.backlog_messages`, `topics.backlog_life`).
+    /// the configuration says otherwise (`topics.backlog_messages`, `topics.backlog_life`). The ones before are dropped, and are
+    /// among those that were accepted: accepted does not mean that anybody has read it.
     #[command(after_help = MORE, after_long_help = examples::PUB)]
     Pub(PubArgs),
     /// Print messages as they come

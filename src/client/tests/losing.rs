@@ -272,6 +272,17 @@ async fn what_is_not_a_broker_is_found_out() {
     assert!(matches!(client.unwrap_err(), ConnectError::NotABroker { .. }));
 }
 
+/// What it says after that would be read as what it is not.
+#[tokio::test]
+async fn a_broker_that_answers_in_another_version_is_not_talked_to() {
+    let broker = Broker::start().await;
+    let newer = RegistrationResponse { version: 2, ..welcome() };
+    let (client, _peer) = tokio::join!(broker.client().connect(), broker.welcome(newer));
+    let error = client.unwrap_err();
+    assert!(matches!(error, ConnectError::OtherVersion { version: 2, .. }) && !error.is_temporary(), "{error}");
+    assert!(error.to_string().contains("speaks version 2 of the protocol, and this client version 1"), "{error}");
+}
+
 /// Who waits to come back has let go of the old connection: a broker that shuts down need not wait for it.
 #[tokio::test]
 async fn a_lost_connection_is_closed_before_the_next_is_tried() {

@@ -32,14 +32,18 @@ async fn only_the_holder_settles() {
 async fn an_acknowledgement_in_haste_is_not_delayed() {
     let broker = Broker::start().await;
     let (_client, mut peer, mut stream) = explicit(&broker).await;
-    peer.deliver(1, 1, false, &["a"]).await;
-    let held = soon(stream.next()).await.unwrap();
+    peer.deliver(1, 1, false, &["a", "b"]).await;
+    let (first, second) = (soon(stream.next()).await.unwrap(), soon(stream.next()).await.unwrap());
     tokio::time::pause();
-    held.ack_now();
+    // One that may wait does not hold it up.
+    first.ack();
+    settle_down().await;
+    assert!(peer.stream.try_read_buf(&mut peer.received).is_err(), "it does not wait");
+    second.ack_now();
     settle_down().await;
     peer.stream.try_read_buf(&mut peer.received).expect("it waits");
     tokio::time::resume();
-    assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 1 });
+    assert_eq!(peer.hear().await, Said::Ack { handle: 1, number: 2 });
 }
 
 /// After `again n`, what was under way is ignored until the broker has gone back, and nothing from n on is acknowledged.

@@ -24,7 +24,10 @@ pub(crate) enum InputError {
     Unreadable { name: String, why: io::Error },
     #[error("{name} has more than {MAX_MESSAGE} bytes, the most that connections.max_frame_bytes can be; publish its parts")]
     TooLarge { name: String },
-    #[error("line {number} has more than {max_bytes} bytes; publish it by itself, with --file")]
+    #[error(
+        "line {number} has more than {max_bytes} bytes, the most for a line; publish its parts, or, to a broker whose \
+         connections.max_frame_bytes allows it, the whole by itself with --file"
+    )]
     LongLine { number: u64, max_bytes: usize },
 }
 
@@ -146,7 +149,8 @@ mod tests {
         let mut lines = Lines::new(&b"ok\n123456789\n"[..], 8);
         assert_eq!(lines.next().unwrap().unwrap(), b"ok");
         let error = lines.next().unwrap().unwrap_err().to_string();
-        assert_eq!(error, "line 2 has more than 8 bytes; publish it by itself, with --file");
+        assert!(error.starts_with("line 2 has more than 8 bytes, the most for a line; publish its parts, or"), "{error}");
+        assert!(error.contains("connections.max_frame_bytes"), "{error}");
     }
 
     #[tokio::test]

@@ -64,15 +64,16 @@ impl Tally {
         format!("{} sent, {} acknowledged, {}/s", grouped(self.sent), grouped(self.accepted), grouped(self.rate(since)))
     }
 
-    /// At the end.
+    /// At the end. The broker's acknowledgement says that it has taken a message; whether it was delivered, or dropped since because
+    /// nobody had subscribed, the publisher is not told.
     pub(super) fn summary(&self, since: Duration) -> String {
         let bytes = format!("{} byte{}", grouped(self.bytes), if self.bytes == 1 { "" } else { "s" });
         let (count, took) = (messages(self.accepted), took(since));
         match self.rate(since) {
             rate if rate >= 10 && since >= Duration::from_secs(1) => {
-                format!("published {count} ({bytes}) in {took}, {}/s", grouped(rate))
+                format!("accepted: {count} ({bytes}) in {took}, {}/s", grouped(rate))
             }
-            _ => format!("published {count} ({bytes}) in {took}"),
+            _ => format!("accepted: {count} ({bytes}) in {took}"),
         }
     }
 
@@ -141,12 +142,12 @@ mod tests {
         let mut tally = Tally::default();
         tally.sent(1);
         tally.settled(Ok(()));
-        assert_eq!(tally.summary(Duration::from_micros(2_300)), "published 1 message (1 byte) in 2 ms");
-        assert_eq!(tally.summary(Duration::from_secs(2)), "published 1 message (1 byte) in 2.0 s");
+        assert_eq!(tally.summary(Duration::from_micros(2_300)), "accepted: 1 message (1 byte) in 2 ms");
+        assert_eq!(tally.summary(Duration::from_secs(2)), "accepted: 1 message (1 byte) in 2.0 s");
         (0..1_999).for_each(|_| {
             tally.sent(1);
             tally.settled(Ok(()));
         });
-        assert_eq!(tally.summary(Duration::from_secs(2)), "published 2,000 messages (2,000 bytes) in 2.0 s, 1,000/s");
+        assert_eq!(tally.summary(Duration::from_secs(2)), "accepted: 2,000 messages (2,000 bytes) in 2.0 s, 1,000/s");
     }
 }
