@@ -1,12 +1,9 @@
 //! What every actor of one broker can see: its configuration, its bus, its counters, its budgets and its tables.
 //! Nothing here belongs to one actor, and nothing here waits for another.
 
-use std::{
-    mem,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use ractor::{ActorRef, Message, MessagingErr};
@@ -95,11 +92,11 @@ impl Commons {
         lost
     }
 
-    /// Tells what has changed of many rows, in samples of a bounded size.
-    pub(crate) fn emit_rows<T>(&self, mut rows: Vec<T>, sample: impl Fn(Vec<T>) -> Sample) {
-        while !rows.is_empty() {
-            let rest = rows.split_off(rows.len().min(Sample::MAX_ROWS));
-            self.emit(sample(mem::replace(&mut rows, rest)).into());
+    /// Tells what has changed of many rows, in samples of a bounded size: of their own, because they are kept for a while.
+    pub(crate) fn emit_rows<T>(&self, rows: Vec<T>, sample: impl Fn(Vec<T>) -> Sample) {
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            self.emit(sample(rows.by_ref().take(Sample::MAX_ROWS).collect()).into());
         }
     }
 
