@@ -258,7 +258,7 @@ impl Board {
                 *self = Self { number: stamped.number, ..Self::default() };
                 let row = &mut self.broker;
                 (row.version, row.pid, row.host, row.users, row.started) = (version.clone(), *pid, host.clone(), *users, at);
-                row.terms = terms.clone();
+                row.terms = (**terms).clone();
             }
             Event::EndpointOpened { address } => drop(self.broker.endpoints.insert(*address)),
             Event::ConfigurationRead { users, .. } => self.broker.users = *users,
@@ -335,7 +335,7 @@ impl Board {
                 self.forbidden.principals.remove(principal);
             }
             Event::OrderDelayed { number, order, due } => {
-                self.waiting_orders.insert(*number, WaitingOrder { order: order.clone(), due: *due });
+                self.waiting_orders.insert(*number, WaitingOrder { order: (**order).clone(), due: *due });
             }
             Event::Order(record) => {
                 self.waiting_orders.remove(&record.number);

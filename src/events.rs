@@ -214,7 +214,7 @@ pub enum Event {
         host: String,
         users: usize,
         #[serde(default)]
-        terms: Terms,
+        terms: Box<Terms>,
     },
     /// An address is being accepted on.
     EndpointOpened {
@@ -228,7 +228,7 @@ pub enum Event {
     ConfigurationRead {
         by: String,
         users: usize,
-        changes: Changes,
+        changes: Box<Changes>,
     },
     /// A drain began, and the broker `ends` behind it or does not.
     Draining {
@@ -427,7 +427,7 @@ pub enum Event {
     /// An order waits out its delay and can be cancelled until `due`.
     OrderDelayed {
         number: u64,
-        order: Order,
+        order: Box<Order>,
         due: Moment,
     },
     /// An order was taken and this is how it ended.
@@ -465,5 +465,16 @@ impl Event {
             *times = all;
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Thousands are kept for followers, most of them of connections and sessions that come and go: what is large is boxed.
+    #[test]
+    fn an_event_is_small() {
+        assert!(size_of::<Event>() <= 128, "{} bytes", size_of::<Event>());
     }
 }

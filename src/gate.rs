@@ -220,7 +220,7 @@ impl Gate {
             self.leave(number);
             return Err(not_recorded(&error));
         }
-        self.shared.emit(Event::OrderDelayed { number, order: order.clone(), due: self.shared.clock.at(due) });
+        self.shared.emit(Event::OrderDelayed { number, order: order.clone().into(), due: self.shared.clock.at(due) });
         let mut stopping = self.shared.stopping.subscribe();
         let is_due = tokio::select! {
             biased;

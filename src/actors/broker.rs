@@ -179,7 +179,7 @@ impl Actor for Broker {
             pid: std::process::id(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             users: shared.access.current().configured.len(),
-            terms: Terms::of(&shared.config),
+            terms: Terms::of(&shared.config).into(),
         });
         let (last_listener, mut children) = (Arc::default(), Children::new(doing));
         let managers = Managers::start(&myself, &shared, &endpoints, &last_listener, &mut children).await?;
@@ -311,7 +311,7 @@ impl State {
         if differs {
             shared.access.swap(config.users.clone());
         }
-        shared.emit(Event::ConfigurationRead { by: by.clone(), users: config.users.len(), changes });
+        shared.emit(Event::ConfigurationRead { by: by.clone(), users: config.users.len(), changes: changes.into() });
         let changed = RightsChanged::new(by, reply);
         if differs {
             self.tell(&self.managers.subscribers, SubscriberManagerMsg::RightsChanged(changed.clone()));

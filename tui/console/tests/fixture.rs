@@ -127,7 +127,7 @@ impl Bench {
             managers: Allowance { restarts: 3, window_ms: 600_000 },
             audit: Some("/var/lib/cordboard/audit.jsonl".to_owned()),
         };
-        self.hear(Event::BrokerStarted { version, pid: 4121, host, users, terms });
+        self.hear(Event::BrokerStarted { version, pid: 4121, host, users, terms: terms.into() });
         self.hear(Event::EndpointOpened { address: address.parse().unwrap() });
         self.hear(Event::Accepting { on: true });
     }

@@ -2,7 +2,6 @@
 
 use cordboard::{
     Config,
-    config::Changes,
     control::{Control, Order, OrderRecord, Outcome, Precondition},
     events::Event,
     reload::Preview,
@@ -165,7 +164,7 @@ fn a_failed_reload_stands_until_a_good_one() {
     }));
     bench.tick(at(NOW + 1));
     assert!(bench.screen().contains("not reloaded") && bench.screen().contains("unknown key `usrs`"), "{}", bench.screen());
-    bench.hear(Event::ConfigurationRead { by: "SIGHUP".into(), users: 4, changes: Changes::default() });
+    bench.hear(Event::ConfigurationRead { by: "SIGHUP".into(), users: 4, changes: Box::default() });
     bench.tick(at(NOW + 3));
     assert!(!bench.screen().contains("not reloaded"), "{}", bench.screen());
     assert_eq!(bench.state.live.board.broker.users, 4);

@@ -70,7 +70,7 @@ fn orders(bench: &mut Bench) {
     ended(bench, 4, Order::new("ana", Control::Accept { on: true }), Outcome::Cancelled { by: "bob".into() });
     let order =
         Order { delay_ms: 5_000, ..Order::new("ana", Control::Purge { subscription: subscription(billing_7(), "orders/eu") }) };
-    bench.hear(Event::OrderDelayed { number: 5, order, due: at(NOW + 14) });
+    bench.hear(Event::OrderDelayed { number: 5, order: order.into(), due: at(NOW + 14) });
 }
 
 #[test]

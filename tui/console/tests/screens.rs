@@ -109,7 +109,7 @@ fn what_is_forbidden_and_what_waits() {
         bench.hear(Event::TopicForbidden { topic: topic("orders/eu"), by: "ana".into(), why: "OPS-9 floods".into() });
         bench.hear(Event::PrincipalForbidden { principal: "mallory".parse().unwrap(), by: "bob".into(), why: String::new() });
         let order = Order::new("ana", Control::EvictSession { session: billing_7() });
-        bench.hear(Event::OrderDelayed { number: 1, order, due: at(NOW + 4) });
+        bench.hear(Event::OrderDelayed { number: 1, order: order.into(), due: at(NOW + 4) });
         let bench = view(bench, '2');
         shot(&format!("waiting_{}x{}", size.0, size.1), &bench);
         shot(&format!("forbidden_{}x{}", size.0, size.1), &view(bench, 'F'));

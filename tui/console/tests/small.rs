@@ -116,7 +116,7 @@ fn a_compact_screen_accepts_again() {
 fn an_order_that_waits_can_be_stopped_on_a_compact_screen() {
     let mut bench = Bench::busy((40, 10));
     let order = cordboard::control::Order { delay_ms: 5_000, ..cordboard::control::Order::new("ana", Control::Shutdown) };
-    bench.hear(Event::OrderDelayed { number: 5, order, due: at(NOW + 5) });
+    bench.hear(Event::OrderDelayed { number: 5, order: order.into(), due: at(NOW + 5) });
     assert!(bench.screen().contains("u stops it"), "{}", bench.screen());
     let effects = bench.type_("u");
     let [Effect::Order(_, order)] = &effects[..] else { panic!("{effects:?}") };

@@ -19,7 +19,7 @@ fn given(effects: &[Effect]) -> &Order {
 
 /// The gate says that an order waits.
 fn waits(bench: &mut Bench, number: u64, order: Order, seconds: u64) {
-    bench.hear(Event::OrderDelayed { number, order, due: at(NOW + seconds) });
+    bench.hear(Event::OrderDelayed { number, order: order.into(), due: at(NOW + seconds) });
 }
 
 fn confirm(bench: &mut Bench, phrase: &str) -> Vec<Effect> {
