@@ -54,7 +54,7 @@ pub struct BrokerSample {
     pub publish_rate: u64,
     /// Messages written in the last second.
     pub deliver_rate: u64,
-    /// Messages dropped from queues and backlogs, for any [`DropReason`].
+    /// Messages dropped from queues and backlogs, for any [`DropReason`](super::DropReason).
     pub dropped: u64,
     /// Bytes all queues and backlogs hold.
     pub held_bytes: u64,
