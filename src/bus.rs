@@ -18,8 +18,8 @@ use crate::{
 
 /// Events kept for followers, at the most.
 const RING: usize = 16_384;
-/// Rows of samples in them, at the most: some tens of MiB. A broker with 100,000 busy topics makes as many rows a second.
-const ROWS: usize = 1 << 18;
+/// Rows of samples in them, at the most: some tens of MiB. More than all that a broker can have makes in a second.
+const ROWS: usize = 1 << 19;
 
 /// Where actors say what happened. Clones are the same bus.
 ///
@@ -226,6 +226,7 @@ mod tests {
         assert_eq!(follower.resync().number, RING as u64 + 7);
         assert_eq!(follower.lag(), 0);
     }
+
     /// What a broker with very many busy rows keeps is bounded by them, not by how many events they came in.
     #[test]
     fn the_ring_is_bounded_by_the_rows_of_its_samples_too() {

@@ -232,7 +232,7 @@ impl Actor for Listener {
     }
 }
 
-/// A task of the connection, counted as long as it lives.
+/// A task of the connection, counted as long as it lives. Dropped in this order: whoever hears of its end finds its socket closed.
 struct Running<T: Task> {
     task: T,
     ended: Ended<T::End>,

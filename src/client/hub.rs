@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -39,6 +42,8 @@ pub(super) struct Hub {
     room: Notify,
     /// Publishes were settled, or the connection's fate has changed.
     progress: Notify,
+    /// Much was taken in and not handed on: the next publish gives way first.
+    piled: AtomicBool,
     events: broadcast::Sender<ClientEvent>,
 }
 
@@ -53,7 +58,14 @@ pub(super) struct Output {
 impl Hub {
     pub(super) fn new(state: State) -> Self {
         let events = broadcast::Sender::new(event::KEPT);
-        Self { state: Mutex::new(state), work: Notify::new(), room: Notify::new(), progress: Notify::new(), events }
+        Self {
+            state: Mutex::new(state),
+            work: Notify::new(),
+            room: Notify::new(),
+            progress: Notify::new(),
+            piled: AtomicBool::new(false),
+            events,
+        }
     }
 
     /// A panic under this lock is a bug of ours; going on with what is there loses no more than stopping would.
@@ -72,14 +84,17 @@ impl Hub {
 
     /// Takes a message in, waiting only for credit.
     pub(super) async fn enqueue(&self, topic: Topic<'_>, headers: Headers<'_>, payload: &[u8]) -> Result<Pending, PublishError> {
+        if self.piled.swap(false, Relaxed) {
+            // The writer and the broker shall work on what is there while more is made. A task that never waits would keep the
+            // writer from it until all credit is used up, and then wait for the broker to work through that. It waits before
+            // anything is taken in: whoever gives this up has published nothing.
+            tokio::task::yield_now().await;
+        }
         match self.try_enqueue(topic, headers, payload, false) {
-            Ok(Some((pending, Next::Yield))) => {
-                // The writer and the broker shall work on what is there while more is made. A task that never waits would keep the
-                // writer from it until all credit is used up, and then wait for the broker to work through that.
-                tokio::task::yield_now().await;
+            Ok(Some((pending, next))) => {
+                self.piled.fetch_or(matches!(next, Next::Yield), Relaxed);
                 Ok(pending)
             }
-            Ok(Some((pending, _))) => Ok(pending),
             Ok(None) => self.enqueue_later(topic, headers, payload).await,
             Err(error) => Err(*error),
         }

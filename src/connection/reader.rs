@@ -183,6 +183,7 @@ impl Reader {
                     self.max_frame = self.shared.config.connections.max_frame_bytes;
                     return Ok(Admitted { session, epoch, credit, requests });
                 }
+                // The listener is closing or gone, and has its reason already.
                 Err(_) => return Err(ReadEnd::Closed(CloseReason::Failed)),
             }
         }
