@@ -44,7 +44,7 @@
 //!
 //! ```text
 //! Broker                 authenticates registrations; restarts all four managers when one fails or hangs
-//! ├── TopicManager       creates, finds, forgets topics; owns their backlogs
+//! ├── TopicManager       creates and forgets topics, keeps the table in which sessions find them; owns their backlogs
 //! │   └── Topic × n      publish -> the queues of matching subscriptions, receipt -> session
 //! ├── SubscriberManager  creates and ends subscribers; owns their queues, which outlive a subscriber's panic
 //! │   └── Subscriber × n moves messages from the queue into the client's window
@@ -124,9 +124,10 @@
 //! [`name`], [`wire`], [`config`], [`control`], [`peek`], [`events`], [`board`], [`auth`], [`filters`] and the inner `batch`,
 //! `queue`, `backlog`, `room`, `bucket`, `throttle`, `repeats`, `limits`, `logins`, `bans` and `tombstones` are vocabulary and pure
 //! cores: values in, values out. `receipt` is a publisher's way to its answer; `subscription` a queue, `topic_cell` a topic,
-//! `topic_table` all topics, `filter_table` all filters, each with those who share it; [`net`] is what a socket is, `connection` all I/O on one; `access`
-//! is who may do what as of now, [`reload`] what another configuration would change; `words` says errors of the system to people;
-//! `commons` is what all actors can see, `actors` has one actor a file; `gate` takes orders, `handle` is the door.
+//! `topic_table` all topics, `filter_table` all filters, each with those who share it; [`net`] is what a socket is, `connection`
+//! all I/O on one; `access` is who may do what as of now, [`reload`] what another configuration would change; `words` says errors
+//! of the system to people; `commons` is what all actors can see, `actors` has one actor a file; `gate` takes orders, `handle` is
+//! the door.
 
 mod access;
 mod actors;

@@ -213,7 +213,7 @@ impl State {
         self.send_to_topic(&topic, TopicMsg::Publish { batch, skip, receipt, ingress });
     }
 
-    /// Sends a group on, or lets it wait for the look-up of its topic.
+    /// Sends a group on: by a way that is known, or that the table shows; else it waits until the manager has been asked.
     fn send_to_topic(&mut self, topic: &TopicName, message: TopicMsg) {
         if !self.routes.contains_key(topic)
             && let Some(found) = self.shared.topics.find(topic)

@@ -1,5 +1,5 @@
-//! The topic manager: creates, finds and forgets topics, holds their limits, and owns their cells, so that a backlog outlives
-//! its topic's panic.
+//! The topic manager: creates and forgets topics, keeps the table in which sessions find them, holds their limits, and owns their
+//! cells, so that a backlog outlives its topic's panic.
 
 mod ending;
 mod entry;
