@@ -16,6 +16,10 @@ pub(super) enum Measure {
     LatencyP99,
     LatencyP999,
     LatencyMax,
+    WithinP50,
+    WithinP99,
+    WithinP999,
+    BeforeP99,
     Counted,
     Covered,
     Flood,
@@ -58,6 +62,10 @@ impl Measure {
             Self::LatencyP99 => "latency_p99_us",
             Self::LatencyP999 => "latency_p99_9_us",
             Self::LatencyMax => "latency_max_us",
+            Self::WithinP50 => "broker_p50_us",
+            Self::WithinP99 => "broker_p99_us",
+            Self::WithinP999 => "broker_p99_9_us",
+            Self::BeforeP99 => "load_late_p99_us",
             Self::Counted => "latencies_counted",
             Self::Covered => "company_percent_of_time",
             Self::Flood => "flood_messages_per_second",
@@ -87,6 +95,10 @@ impl Measure {
             Self::LatencyP99 => "latency p99",
             Self::LatencyP999 => "latency p99.9",
             Self::LatencyMax => "latency max",
+            Self::WithinP50 => "within the broker p50",
+            Self::WithinP99 => "within the broker p99",
+            Self::WithinP999 => "within the broker p99.9",
+            Self::BeforeP99 => "load too late p99",
             Self::Counted => "messages that count",
             Self::Covered => "time in company",
             Self::Flood => "the flood",
@@ -112,7 +124,15 @@ impl Measure {
             | Self::DrainCpu
             | Self::RegistrationCpu
             | Self::LoadCpu => Unit::Nanoseconds,
-            Self::LatencyP50 | Self::LatencyP99 | Self::LatencyP999 | Self::LatencyMax | Self::IdleCpu => Unit::Microseconds,
+            Self::LatencyP50
+            | Self::LatencyP99
+            | Self::LatencyP999
+            | Self::LatencyMax
+            | Self::WithinP50
+            | Self::WithinP99
+            | Self::WithinP999
+            | Self::BeforeP99
+            | Self::IdleCpu => Unit::Microseconds,
             Self::Counted => Unit::Number,
             Self::Covered => Unit::Percent,
             Self::Throughput | Self::Flood | Self::Deliveries | Self::Drain | Self::Registrations => Unit::PerSecond,

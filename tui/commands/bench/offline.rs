@@ -98,7 +98,7 @@ impl Away {
     /// It is back, and takes them all.
     pub(super) fn drain(&self, count: u64, target: &Target<'_>, gauge: &Gauge) -> Result<Drained, LoadError> {
         let start = Instant::now();
-        let mut ledger = Ledger::new(0..1, self.payload);
+        let mut ledger = Ledger::new(0..1, self.payload, false);
         let mut subscriber = Connection::<Cordboard>::begin(target.address, &self.identity, BUFFER)?;
         subscriber.set_patience(TURN)?;
         let mut last = start;

@@ -25,7 +25,8 @@ const TURN: Duration = Duration::from_millis(50);
 /// How often acknowledgements are read while messages go out at a rate.
 const READ_EVERY: Duration = Duration::from_millis(5);
 
-/// When each message is to be sent, whatever became of those before it: what is late counts from here.
+/// When each message is to be sent, whatever became of those before it: what is late counts from here. How late it was sent is told
+/// apart: that is the load's own doing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schedule {
     pub(super) start: Instant,
@@ -60,11 +61,11 @@ struct Publisher<P> {
 }
 
 impl<P: Protocol> Publisher<P> {
-    /// Publishes `count` messages, to its topics in turn, when it is flushed.
-    fn write(&mut self, count: u64, payload: &mut Payload) {
+    /// Publishes `count` messages, so `late`, to its topics in turn, when it is flushed.
+    fn write(&mut self, count: u64, late: Duration, payload: &mut Payload) {
         for _ in 0..count {
             let (stream, number) = ((self.first + self.turn) as u32, &mut self.sent[self.turn]);
-            self.connection.publish(&self.topics[self.turn], payload.stamped(stream, *number));
+            self.connection.publish(&self.topics[self.turn], payload.stamped_late(stream, *number, late));
             *number += 1;
             self.turn = if self.turn + 1 == self.topics.len() { 0 } else { self.turn + 1 };
         }
@@ -214,7 +215,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             return Ok(Step::Waiting);
         }
         let count = wanted.min(credit);
-        publisher.write(count, &mut self.payload);
+        publisher.write(count, Duration::ZERO, &mut self.payload);
         self.sent[publisher.lane] += count;
         self.flush(number)?;
         Ok(Step::Moved)
@@ -238,7 +239,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
                     return Ok(());
                 }
                 if self.clients[index].left > 0 {
-                    self.clients[index].write(1, &mut self.payload);
+                    self.clients[index].write(1, due.elapsed(), &mut self.payload);
                     shared.gauge.sent.fetch_add(1, Relaxed);
                     self.flush(index)?;
                 }

@@ -40,11 +40,22 @@ pub(super) struct Subscribers<P> {
     watch: Watch,
 }
 
+/// How late messages are that have a time.
+#[derive(Debug, Default)]
+pub(super) struct Delays {
+    /// In all: from that time until they are read.
+    pub(super) in_all: Times,
+    /// Before they were written: the load's doing.
+    pub(super) before: Times,
+    /// From then until they came to the subscriber's system: the broker's doing.
+    pub(super) within: Times,
+}
+
 /// What has come.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     pub(super) verdict: Verdict,
-    pub(super) times: Times,
+    pub(super) delays: Delays,
     pub(super) last: Option<Instant>,
 }
 
@@ -52,10 +63,13 @@ impl<P: Protocol> Subscribers<P> {
     pub(super) fn new(plan: &Plan, connections: Vec<Connection<P>>, background: Vec<Connection<P>>) -> Result<Self, LoadError> {
         let watch = Watch::new()?;
         let mut clients = Vec::with_capacity(connections.len());
-        for (number, connection) in connections.into_iter().enumerate() {
+        for (number, mut connection) in connections.into_iter().enumerate() {
             connection.set_nonblocking()?;
+            if plan.rate.is_some() {
+                connection.note_arrivals()?;
+            }
             watch.add(&connection, number)?;
-            let ledger = Ledger::new(plan.streams_of_subscriber(number), plan.payload);
+            let ledger = Ledger::new(plan.streams_of_subscriber(number), plan.payload, plan.rate.is_some());
             clients.push(Subscriber { connection, lane: plan.lane_of(number), ledger, is_blocked: false });
         }
         for (number, connection) in background.iter().enumerate() {
@@ -71,7 +85,7 @@ impl<P: Protocol> Subscribers<P> {
         let (mut heard, mut beat, mut is_settled) = (Instant::now(), Instant::now(), false);
         loop {
             shared.check()?;
-            let came = self.read(shared, schedule, &mut received.times)?;
+            let came = self.read(shared, schedule, &mut received.delays)?;
             let now = Instant::now();
             if came {
                 heard = now;
@@ -110,7 +124,7 @@ impl<P: Protocol> Subscribers<P> {
     }
 
     /// Reads from each connection that has something. True if a message came.
-    fn read(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>, times: &mut Times) -> Result<bool, LoadError> {
+    fn read(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>, delays: &mut Delays) -> Result<bool, LoadError> {
         let Self { clients, background, watch } = self;
         let mut came = 0;
         for number in watch.wait(TURN)? {
@@ -120,7 +134,7 @@ impl<P: Protocol> Subscribers<P> {
                 background.flush()?;
                 continue;
             };
-            came += subscriber.read(shared, schedule, times)?;
+            came += subscriber.read(shared, schedule, delays)?;
             let is_blocked = !subscriber.connection.flush()?;
             if is_blocked != subscriber.is_blocked {
                 subscriber.is_blocked = is_blocked;
@@ -152,16 +166,19 @@ impl<P: Protocol> Subscribers<P> {
 
 impl<P: Protocol> Subscriber<P> {
     /// Reads once. Returns how many messages came.
-    fn read(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>, times: &mut Times) -> Result<u64, LoadError> {
+    fn read(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>, delays: &mut Delays) -> Result<u64, LoadError> {
+        let Some(arrived) = self.connection.read()? else { return Ok(0) };
         let (mut came, mut now) = (0, None);
         let ledger = &mut self.ledger;
-        self.connection.receive(&mut |heard| {
+        self.connection.hear(&mut |heard| {
             let Heard::Message(payload) = heard else { return };
             came += 1;
             if let (Some(stamp), Some(schedule)) = (ledger.enter(payload), schedule) {
                 let (now, due) = (*now.get_or_insert_with(Instant::now), schedule.due(stamp.stream, stamp.number));
                 if shared.counts(due) {
-                    times.add(now.saturating_duration_since(due));
+                    delays.in_all.add(now.saturating_duration_since(due));
+                    delays.before.add(stamp.late);
+                    delays.within.add(arrived.saturating_duration_since(due + stamp.late));
                 }
             }
         })?;

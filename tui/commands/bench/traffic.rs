@@ -15,7 +15,7 @@ use super::{
     publish::{Publishers, Schedule},
     shared::{Gauge, Shared},
     statistics::Times,
-    subscribe::{Received, Subscribers},
+    subscribe::{Delays, Received, Subscribers},
     usage::Cpu,
     verify::Payload,
 };
@@ -65,10 +65,10 @@ pub(super) fn run<P: Protocol>(
         // What the broker used is not for the quiet clients alone.
         _ => Round::default(),
     };
-    add_latencies(&mut round, &mut received.times);
+    add_latencies(&mut round, &mut received.delays);
     round.verdict = received.verdict;
     if plan.beside.is_some() {
-        round.add(Measure::Counted, received.times.len() as f64);
+        round.add(Measure::Counted, received.delays.in_all.len() as f64);
     }
     if let Some(stay) = &shared.company {
         round.add(Measure::Covered, 100.0 * stay.share(from, received.last.unwrap_or(from)));
@@ -158,14 +158,19 @@ fn flowed(plan: &Plan, sent: u64, wall: Duration, cpu: Option<Duration>) -> Roun
     round
 }
 
-fn add_latencies(round: &mut Round, times: &mut Times) {
-    let percentiles =
-        [(Measure::LatencyP50, 500), (Measure::LatencyP99, 990), (Measure::LatencyP999, 999), (Measure::LatencyMax, 1_000)];
-    for (measure, thousandths) in percentiles {
-        if let Some(time) = times.not_exceeded_by(thousandths) {
-            round.add(measure, time.as_secs_f64() * 1e6);
+fn add_latencies(round: &mut Round, delays: &mut Delays) {
+    let mut add = |times: &mut Times, percentiles: &[(Measure, usize)]| {
+        for (measure, thousandths) in percentiles {
+            if let Some(time) = times.not_exceeded_by(*thousandths) {
+                round.add(*measure, time.as_secs_f64() * 1e6);
+            }
         }
-    }
+    };
+    let in_all =
+        [(Measure::LatencyP50, 500), (Measure::LatencyP99, 990), (Measure::LatencyP999, 999), (Measure::LatencyMax, 1_000)];
+    add(&mut delays.in_all, &in_all);
+    add(&mut delays.within, &[(Measure::WithinP50, 500), (Measure::WithinP99, 990), (Measure::WithinP999, 999)]);
+    add(&mut delays.before, &[(Measure::BeforeP99, 990)]);
 }
 
 fn buffer(connections: usize) -> usize {

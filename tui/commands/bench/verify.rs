@@ -1,12 +1,18 @@
 //! What was published is what came: each message once, in order, with its content.
 //!
-//! A publisher's messages to one topic are a *stream*. Each payload begins with its number in the stream and the stream's own
-//! number, and goes on with a filler. Pure: bytes in, findings out.
+//! A publisher's messages to one topic are a *stream*. Each payload begins with its number in the stream, the stream's own
+//! number and how late it was written, and goes on with a filler. Pure: bytes in, findings out.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
-/// Bytes of a number and a stream.
-pub(super) const STAMP: usize = 12;
+/// Bytes of what a payload begins with.
+pub(super) const STAMP: usize = NUMBER + STREAM + LATE;
+/// More than a thousand billion messages.
+const NUMBER: usize = 5;
+/// More streams than there can be topics.
+const STREAM: usize = 3;
+/// Nanoseconds up to some four seconds; what is later is not later than that.
+const LATE: usize = 4;
 const FILLER: u8 = b'x';
 
 /// A payload to publish, again and again.
@@ -20,9 +26,16 @@ impl Payload {
 
     /// As message `number` of `stream`, as far as there is room for that.
     pub(super) fn stamped(&mut self, stream: u32, number: u64) -> &[u8] {
+        self.stamped_late(stream, number, Duration::ZERO)
+    }
+
+    /// The same, `late` after its time.
+    pub(super) fn stamped_late(&mut self, stream: u32, number: u64, late: Duration) -> &[u8] {
         if let Some(stamp) = self.0.first_chunk_mut::<STAMP>() {
-            stamp[..8].copy_from_slice(&number.to_le_bytes());
-            stamp[8..].copy_from_slice(&stream.to_le_bytes());
+            let late = u32::try_from(late.as_nanos()).unwrap_or(u32::MAX);
+            stamp[..NUMBER].copy_from_slice(&number.to_le_bytes()[..NUMBER]);
+            stamp[NUMBER..][..STREAM].copy_from_slice(&stream.to_le_bytes()[..STREAM]);
+            stamp[NUMBER + STREAM..].copy_from_slice(&late.to_le_bytes());
         }
         &self.0
     }
@@ -33,6 +46,8 @@ impl Payload {
 pub(super) struct Stamp {
     pub(super) stream: u32,
     pub(super) number: u64,
+    /// How long after its time it was written.
+    pub(super) late: Duration,
 }
 
 /// What became of all messages of a run. Each subscriber's count on their own.
@@ -68,6 +83,8 @@ impl Verdict {
 pub(super) struct Ledger {
     filler: Vec<u8>,
     size: usize,
+    /// If not, none is late.
+    is_paced: bool,
     first: u32,
     /// The number that comes next, by stream.
     next: Vec<u64>,
@@ -76,9 +93,17 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(streams: Range<usize>, size: usize) -> Self {
+    pub(super) fn new(streams: Range<usize>, size: usize, is_paced: bool) -> Self {
         let filler = vec![FILLER; size.saturating_sub(if size >= STAMP { STAMP } else { 0 })];
-        Self { filler, size, first: streams.start as u32, next: vec![0; streams.len()], passed: 0, verdict: Verdict::default() }
+        Self {
+            filler,
+            size,
+            is_paced,
+            first: streams.start as u32,
+            next: vec![0; streams.len()],
+            passed: 0,
+            verdict: Verdict::default(),
+        }
     }
 
     /// Enters a message; tells which it was, if it was one of them.
@@ -115,11 +140,13 @@ impl Ledger {
 
     fn read(&mut self, payload: &[u8]) -> Option<(Stamp, &mut u64)> {
         let (stamp, _) = payload.split_first_chunk::<STAMP>().filter(|(_, filler)| *filler == self.filler)?;
-        let number = u64::from_le_bytes(*stamp.first_chunk()?);
-        let stream = u32::from_le_bytes(*stamp.last_chunk()?);
+        let (number, rest) = stamp.split_at(NUMBER);
+        let (stream, late) = rest.split_at(STREAM);
+        let (number, stream, late) = (whole(number), whole(stream) as u32, Duration::from_nanos(whole(late)));
         let next = self.next.get_mut(stream.checked_sub(self.first)? as usize)?;
         // A number from far ahead is none that was published.
-        (number - (*next).min(number) < u64::from(u32::MAX)).then_some((Stamp { stream, number }, next))
+        let is_ours = number - (*next).min(number) < u64::from(u32::MAX) && (self.is_paced || late.is_zero());
+        is_ours.then_some((Stamp { stream, number, late }, next))
     }
 
     /// How many of its messages have come, or have their place behind them.
@@ -149,12 +176,17 @@ impl Ledger {
     }
 }
 
+/// A number of few bytes, the least first.
+fn whole(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn entered(size: usize, messages: &[(u32, u64)]) -> Ledger {
-        let (mut ledger, mut payload) = (Ledger::new(3..5, size), Payload::new(size));
+        let (mut ledger, mut payload) = (Ledger::new(3..5, size, false), Payload::new(size));
         for (stream, number) in messages {
             ledger.enter(payload.stamped(*stream, *number));
         }
@@ -185,17 +217,18 @@ mod tests {
         assert_eq!(ledger.close(&[0, 0, 0, 2, 0]), Verdict { sound: 2, repeated: 2, ..Verdict::default() });
     }
 
-    /// Of another stream, of another length, with another content, or from a future that is none.
+    /// Of another stream, of another length, with another content, from a future that is none, or late where none is.
     #[test]
     fn what_nobody_published_is_wrong() {
-        let mut ledger = Ledger::new(3..5, 16);
+        let mut ledger = Ledger::new(3..5, 16, false);
         for (stream, number, size) in [(2, 0, 16), (5, 0, 16), (3, 0, 17), (3, 0, 4), (3, u64::MAX, 16)] {
             assert_eq!(ledger.enter(Payload::new(size).stamped(stream, number)), None);
         }
         let mut spoilt = Payload::new(16).stamped(3, 0).to_vec();
         spoilt[15] ^= 1;
         assert_eq!(ledger.enter(&spoilt), None);
-        assert_eq!(ledger.close(&[0; 5]), Verdict { wrong: 6, ..Verdict::default() });
+        assert_eq!(ledger.enter(Payload::new(16).stamped_late(3, 0, Duration::from_nanos(1))), None);
+        assert_eq!(ledger.close(&[0; 5]), Verdict { wrong: 7, ..Verdict::default() });
     }
 
     #[test]
@@ -208,7 +241,19 @@ mod tests {
 
     #[test]
     fn a_stamp_is_what_was_stamped() {
-        let mut ledger = Ledger::new(0..8, 64);
-        assert_eq!(ledger.enter(Payload::new(64).stamped(7, 300)), Some(Stamp { stream: 7, number: 300 }));
+        let mut ledger = Ledger::new(0..70_008, 64, true);
+        for (stream, number, late) in [(7, 300, 0), (70_007, 3_000_000_000, 4_000_000_000), (7, 301, 1)] {
+            let late = Duration::from_nanos(late);
+            let stamp = ledger.enter(Payload::new(64).stamped_late(stream, number, late));
+            assert_eq!(stamp, Some(Stamp { stream, number, late }));
+        }
+    }
+
+    /// What is later than can be said is as late as can be said.
+    #[test]
+    fn lateness_has_an_end() {
+        let mut ledger = Ledger::new(0..1, 16, true);
+        let stamp = ledger.enter(Payload::new(16).stamped_late(0, 0, Duration::from_secs(9))).unwrap();
+        assert_eq!(stamp.late, Duration::from_nanos(u32::MAX.into()));
     }
 }

@@ -1,12 +1,16 @@
 //! One connection to a broker: bytes that wait to be written, and bytes that are not whole yet.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, IoSliceMut, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
-    os::fd::{AsFd, BorrowedFd},
-    time::Duration,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+    time::{Duration, Instant, SystemTime},
 };
 
+use nix::sys::{
+    socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns},
+    time::TimeSpec,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 use super::{Heard, Identity, LoadError, Protocol};
@@ -28,6 +32,8 @@ pub(in super::super) struct Connection<P> {
     inbox: Vec<u8>,
     /// Bytes of the inbox that are there.
     filled: usize,
+    /// For what the system says of them.
+    notes: Vec<u8>,
     outbox: Vec<u8>,
     /// Bytes of the outbox that are written.
     written: usize,
@@ -40,7 +46,7 @@ impl<P: Protocol> Connection<P> {
         socket.set_nodelay(true)?;
         let mut outbox = Vec::new();
         let protocol = P::open(identity, &mut outbox);
-        let mut connection = Self { socket, protocol, inbox: vec![0; buffer], filled: 0, outbox, written: 0 };
+        let mut connection = Self { socket, protocol, inbox: vec![0; buffer], filled: 0, notes: Vec::new(), outbox, written: 0 };
         connection.flush()?;
         Ok(connection)
     }
@@ -130,21 +136,52 @@ impl<P: Protocol> Connection<P> {
         Ok(self.socket.set_nonblocking(true)?)
     }
 
+    /// From now on the system notes when something comes, which may be long before this process has a processor to read it.
+    pub(in super::super) fn note_arrivals(&mut self) -> Result<(), LoadError> {
+        setsockopt(&self.socket, ReceiveTimestampns, &true).map_err(io::Error::from)?;
+        self.notes = nix::cmsg_space!(TimeSpec);
+        Ok(())
+    }
+
     /// Reads once and hears all of it that is whole. False if nothing was there.
     pub(in super::super) fn receive(&mut self, hear: &mut impl FnMut(Heard<'_>)) -> Result<bool, LoadError> {
-        match self.socket.read(&mut self.inbox[self.filled..]) {
-            Ok(0) => return Err(LoadError::Closed),
-            Ok(read) => self.filled += read,
-            Err(error) if is_not_now(&error) => return Ok(false),
-            Err(error) => return Err(error.into()),
+        let is_there = self.read()?.is_some();
+        if is_there {
+            self.hear(hear)?;
         }
+        Ok(is_there)
+    }
+
+    /// Reads once. Tells when the last of it came, as far as that is known. None if nothing was there.
+    pub(in super::super) fn read(&mut self) -> Result<Option<Instant>, LoadError> {
+        let room = &mut [IoSliceMut::new(&mut self.inbox[self.filled..])];
+        let read = recvmsg::<()>(self.socket.as_raw_fd(), room, Some(&mut self.notes), MsgFlags::empty());
+        let read = match read.map_err(io::Error::from) {
+            Ok(read) if read.bytes == 0 => return Err(LoadError::Closed),
+            Ok(read) => read,
+            Err(error) if is_not_now(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let noted = read.cmsgs().map_err(io::Error::from)?.find_map(|note| match note {
+            ControlMessageOwned::ScmTimestampns(time) => Some(SystemTime::UNIX_EPOCH + Duration::from(time)),
+            _ => None,
+        });
+        self.filled += read.bytes;
+        // The two clocks are read together: they may drift apart.
+        let now = Instant::now();
+        let ago = noted.and_then(|noted| noted.elapsed().ok()).unwrap_or_default();
+        Ok(Some(now.checked_sub(ago).unwrap_or(now)))
+    }
+
+    /// Hears all that was read and is whole.
+    pub(in super::super) fn hear(&mut self, hear: &mut impl FnMut(Heard<'_>)) -> Result<(), LoadError> {
         let taken = self.protocol.read(&self.inbox[..self.filled], &mut self.outbox, hear)?;
         self.inbox.copy_within(taken..self.filled, 0);
         self.filled -= taken;
         if self.filled == self.inbox.len() {
             self.inbox.resize(2 * self.filled, 0);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Publishes, when it is flushed.
