@@ -131,6 +131,11 @@ impl Backlog {
         self.parts.front().map(|part| part.since)
     }
 
+    /// When the next of it expires.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        Some(self.oldest()? + self.life)
+    }
+
     pub(crate) fn messages(&self) -> u64 {
         self.messages
     }

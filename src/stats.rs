@@ -30,7 +30,7 @@ impl Counter {
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Rate {
     before: u64,
-    /// What came in the last second.
+    /// What came in the last second, or each second since the last sample.
     pub(crate) last: u64,
 }
 
@@ -40,9 +40,9 @@ impl Rate {
         self.before != now
     }
 
-    /// Takes the counter's value now; true if the rate has changed.
-    pub(crate) fn sample(&mut self, now: u64) -> bool {
-        let rate = now - self.before;
+    /// Takes the counter's value now, so many seconds after the last sample; true if the rate has changed.
+    pub(crate) fn sample(&mut self, now: u64, seconds: u64) -> bool {
+        let rate = (now - self.before).div_ceil(seconds);
         self.before = now;
         std::mem::replace(&mut self.last, rate) != rate
     }

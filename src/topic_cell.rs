@@ -44,6 +44,7 @@ pub(crate) struct TopicCell {
     pub(crate) matched: Counter,
     /// Uptime of the last publish, in milliseconds, plus one; zero if there was none.
     pub(crate) last_publish: AtomicU64,
+    /// Something of it is other than at the last look; who looks clears it first.
     pub(crate) changed: AtomicBool,
     backlog: Mutex<Backlog>,
 }
@@ -93,6 +94,8 @@ impl TopicCell {
     /// Counts an exact subscription no more.
     pub(crate) fn unsubscribe(&self) {
         self.exact.fetch_sub(1, SeqCst);
+        // It may be unused from now on.
+        self.changed.store(true, Relaxed);
     }
 
     /// True if it has an exact subscription.

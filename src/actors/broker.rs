@@ -212,6 +212,8 @@ impl Actor for Broker {
             BrokerMsg::Stopped(lost) => state.stopped(&myself, lost),
             BrokerMsg::Tick => {
                 state.tick();
+                // They are few: one stride.
+                state.children.begin_round(state.shared.second());
                 let given_up = state.children.look(&state.shared).into_iter().next();
                 if let Some(ended) = given_up.filter(|_| !state.is_stopping()) {
                     state.restart(&myself, ended).await?;
@@ -452,8 +454,8 @@ impl State {
     fn tick(&mut self) {
         let stats = &self.shared.stats;
         let mut sample = self.shared.sample();
-        self.published.sample(stats.published.get());
-        self.delivered.sample(stats.delivered.get());
+        self.published.sample(stats.published.get(), 1);
+        self.delivered.sample(stats.delivered.get(), 1);
         (sample.publish_rate, sample.deliver_rate) = (self.published.last, self.delivered.last);
         // The bus itself casts nothing, so an idle broker's sample does not differ and need not be told again.
         let known = self.shared.bus.board().broker.sample;

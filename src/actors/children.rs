@@ -6,10 +6,13 @@ use std::{collections::BTreeMap, mem, sync::Arc};
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::time;
 
-use super::watch::{Doing, Kinds, Watched};
+use super::{
+    round::Round,
+    watch::{Doing, Kinds, Watched},
+};
 use crate::{
     commons::Commons,
-    events::{ActorName, BusyActors, Event, Sample},
+    events::{ActorName, Busy, BusyActors, Event, Sample},
 };
 
 /// The part of a supervisor's own patience that it has for the start of a child.
@@ -21,7 +24,10 @@ pub(crate) struct Children<T> {
     /// What their supervisor itself is doing.
     supervisor: Arc<Doing>,
     all: BTreeMap<ActorId, Child<T>>,
-    /// Some were told to be busy at the last look.
+    round: Round<ActorId>,
+    /// Those that were found busy in this round.
+    busy: Vec<Busy>,
+    /// Some were told to be busy after the last one.
     told: bool,
 }
 
@@ -45,7 +51,7 @@ pub(crate) struct Ended<T> {
 
 impl<T: Clone + Into<ActorName>> Children<T> {
     pub(crate) fn new(supervisor: Arc<Doing>) -> Self {
-        Self { supervisor, all: BTreeMap::new(), told: false }
+        Self { supervisor, all: BTreeMap::new(), round: Round::default(), busy: Vec::new(), told: false }
     }
 
     /// Starts an actor below `supervisor`.
@@ -98,12 +104,26 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         Some(Ended { actor: who.get_id(), of: child.of, failure })
     }
 
-    /// Looks what each is doing: the slow are told, the hung killed. Returns those that do not even end when they are killed,
-    /// because they keep their thread: they are given up, and must be replaced without waiting for them.
+    /// A round begins; [`look`](Self::look) until it is over.
+    pub(crate) fn begin_round(&mut self, second: u64) {
+        self.round.begin(second);
+        self.busy.clear();
+    }
+
+    pub(crate) fn is_round_over(&self) -> bool {
+        self.round.is_over()
+    }
+
+    /// Looks what some of them are doing: the hung are killed and, when all have been looked at, the slow told. Returns those that
+    /// do not even end when they are killed, because they keep their thread: they are given up, and must be replaced without
+    /// waiting for them.
     pub(crate) fn look(&mut self, shared: &Commons) -> Vec<Ended<T>> {
+        if self.round.is_over() {
+            return Vec::new();
+        }
         let (second, patience) = (shared.second(), shared.config.failures.hang_after);
-        let (mut actors, mut given_up) = (Vec::new(), Vec::new());
-        for (id, child) in &mut self.all {
+        let mut given_up = Vec::new();
+        for (id, child) in self.round.stride(&mut self.all, |_| 1) {
             match &child.hung {
                 None if child.doing.is_hung(second, patience) => {
                     child.hung = Some((child.doing.hang(patience), second));
@@ -114,17 +134,25 @@ impl<T: Clone + Into<ActorName>> Children<T> {
                 Some((_, since)) if second - since > patience.as_secs() => given_up.push(*id),
                 None | Some(_) => {}
             }
-            if actors.len() < Sample::MAX_ROWS {
-                actors.extend(child.doing.busy(second));
+            if self.busy.len() < Sample::MAX_ROWS {
+                self.busy.extend(child.doing.busy(second));
             }
         }
+        if self.round.is_over() {
+            self.tell_busy(shared);
+        }
+        let given_up = given_up.into_iter().filter_map(|id| Some((id, self.all.remove(&id)?)));
+        given_up.map(|(actor, child)| child.given_up(actor)).collect()
+    }
+
+    /// Once more when there are none any more.
+    fn tell_busy(&mut self, shared: &Commons) {
+        let actors = mem::take(&mut self.busy);
         let is_told = !actors.is_empty();
         if mem::replace(&mut self.told, is_told) || is_told {
             let busy = Some(BusyActors { of: self.supervisor.name().clone(), actors });
             shared.emit(Event::from(Sample { busy, ..Sample::default() }));
         }
-        let given_up = given_up.into_iter().filter_map(|id| Some((id, self.all.remove(&id)?)));
-        given_up.map(|(actor, child)| child.given_up(actor)).collect()
     }
 
     /// All of them, to be ended without a word: those started last come first, so that no stale reference is used.

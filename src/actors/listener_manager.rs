@@ -27,6 +27,7 @@ use super::{
     Door, Living, alive,
     children::{Children, Ended},
     listener::{Arguments as ListenerArguments, Line, Listener, ListenerMsg, Register},
+    round::{self, Round},
     session::Goodbye,
     watch::{Doing, kinds},
 };
@@ -70,9 +71,11 @@ pub(crate) enum ListenerManagerMsg {
     SayGoodbye(RpcReplyPort<()>),
     /// A second has passed.
     Tick,
+    /// The next stride of a round.
+    GoRound,
 }
 
-kinds! { ListenerManagerMsg: Accepted Starved Accept SayGoodbye Tick }
+kinds! { ListenerManagerMsg: Accepted Starved Accept SayGoodbye Tick GoRound }
 
 /// The listener manager's references, in dependency order.
 pub(crate) struct Arguments {
@@ -94,6 +97,7 @@ pub(crate) struct State {
     children: Children<ListenerId>,
     /// In order, as whatever is told to all of many is told in every manager: a run can be repeated.
     listeners: BTreeMap<ListenerId, Entry>,
+    round: Round<ListenerId>,
     places: Places,
     goodbye: Option<RpcReplyPort<()>>,
     /// Places for clients that were turned away and have a moment to read why.
@@ -133,6 +137,7 @@ impl Actor for ListenerManager {
             last_id,
             children: Children::new(doing),
             listeners: BTreeMap::new(),
+            round: Round::default(),
             places: Places::default(),
             goodbye: None,
             leaving: Arc::new(Semaphore::new(LEAVING)),
@@ -159,7 +164,11 @@ impl Actor for ListenerManager {
                 let _ = reply.send(state.accept(on));
             }
             ListenerManagerMsg::SayGoodbye(reply) => state.say_goodbye(reply),
-            ListenerManagerMsg::Tick => state.tick()?,
+            ListenerManagerMsg::Tick => state.tick(&myself)?,
+            ListenerManagerMsg::GoRound => {
+                round::others_first().await;
+                state.go_round(&myself);
+            }
         }
         Ok(())
     }
@@ -361,10 +370,25 @@ impl State {
         }
     }
 
-    fn tick(&mut self) -> Result<(), ActorProcessingErr> {
+    fn tick(&mut self, myself: &ActorRef<ListenerManagerMsg>) -> Result<(), ActorProcessingErr> {
         if self.endpoints.try_join_next().is_some() {
             return Err("an endpoint has ended, and accepts nobody any more".into());
         }
+        if self.is_round_over() {
+            self.places.connects.forget_full(connects(&self.shared.config.connections), Commons::now());
+            let second = self.shared.second();
+            self.children.begin_round(second);
+            self.round.begin(second);
+            self.go_round(myself);
+        }
+        Ok(())
+    }
+
+    fn is_round_over(&self) -> bool {
+        self.round.is_over() && self.children.is_round_over()
+    }
+
+    fn go_round(&mut self, myself: &ActorRef<ListenerManagerMsg>) {
         for Ended { of, failure, .. } in self.children.look(&self.shared) {
             if let Some(entry) = self.listeners.get(&of) {
                 // Its client cannot wait for it to let go of its thread.
@@ -375,40 +399,21 @@ impl State {
             }
             self.gone(of);
         }
-        self.look_at_tasks();
-        self.places.connects.forget_full(connects(&self.shared.config.connections), Commons::now());
         self.sample();
-        Ok(())
-    }
-
-    /// Readers and writers are no actors, and can hang like them.
-    fn look_at_tasks(&self) {
-        let second = self.shared.second();
-        let patience = self.shared.config.failures.hang_after;
-        // A client may take its time for what is written to it.
-        let writing = patience + self.shared.config.connections.stall_after;
-        for entry in self.listeners.values() {
-            let Line { reader, writer, .. } = &*entry.line;
-            for (task, patience, hangs) in
-                [(reader, patience, ListenerMsg::ReaderHangs), (writer, writing, ListenerMsg::WriterHangs)]
-            {
-                if task.is_hung(second, patience) {
-                    tracing::error!(actor = task.name().kind(), of = %task.name(), why = task.hang(patience), "a task failed");
-                    task.done();
-                    let _ = self.shared.tell(&entry.actor, hangs);
-                }
-            }
+        if !self.is_round_over() {
+            let _ = self.shared.tell(myself, ListenerManagerMsg::GoRound);
         }
     }
 
     fn sample(&mut self) {
-        let mut rows = Vec::new();
-        for (id, entry) in &mut self.listeners {
+        let (mut rows, seconds) = (Vec::new(), self.round.seconds());
+        for (id, entry) in self.round.stride(&mut self.listeners, |_| 1) {
+            look_at_tasks(&self.shared, entry);
             let line = &entry.line;
             let waiting = line.outbound.waiting_bytes();
             let changed = [
-                entry.read.sample(line.bytes_in.load(Relaxed)),
-                entry.written.sample(line.outbound.written.load(Relaxed)),
+                entry.read.sample(line.bytes_in.load(Relaxed), seconds),
+                entry.written.sample(line.outbound.written.load(Relaxed), seconds),
                 // A client that takes nothing moves no bytes, and is the one to be told of.
                 entry.waiting != waiting,
             ];
@@ -423,5 +428,20 @@ impl State {
             }
         }
         self.shared.emit_rows(rows, |listeners| Sample { listeners, ..Sample::default() });
+    }
+}
+
+/// Readers and writers are no actors, and can hang like them.
+fn look_at_tasks(shared: &Commons, entry: &Entry) {
+    let (second, patience) = (shared.second(), shared.config.failures.hang_after);
+    // A client may take its time for what is written to it.
+    let writing = patience + shared.config.connections.stall_after;
+    let Line { reader, writer, .. } = &*entry.line;
+    for (task, patience, hangs) in [(reader, patience, ListenerMsg::ReaderHangs), (writer, writing, ListenerMsg::WriterHangs)] {
+        if task.is_hung(second, patience) {
+            tracing::error!(actor = task.name().kind(), of = %task.name(), why = task.hang(patience), "a task failed");
+            task.done();
+            let _ = shared.tell(&entry.actor, hangs);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The actors, one a file, in the order in which they are started; see the front page for who asks whom. Around them, what all
 //! of them share: `heart` starts the broker and outlives it, `children` is what a supervisor knows of those below it, `watch`
-//! how they say what they are doing.
+//! how they say what they are doing, `round` how a manager looks at all it has.
 
 mod broker;
 mod children;
@@ -11,6 +11,7 @@ mod listener;
 mod listener_manager;
 mod pulse;
 mod rights_changed;
+mod round;
 mod session;
 mod session_manager;
 mod subscriber;

@@ -12,6 +12,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, Superv
 use super::{
     Door, Failures, Living, RightsChanged, SessionMsg, SubscriberMsg, alive,
     children::{Children, Ended},
+    round::{self, Round},
     subscriber::{Arguments as SubscriberArguments, Subscriber},
     topic::{MakeRoom, RoomMade, TopicMsg, TopicRef},
     watch::{Doing, kinds},
@@ -47,11 +48,13 @@ pub(crate) enum SubscriberManagerMsg {
     Order { order: Order, reply: RpcReplyPort<Outcome> },
     /// A second has passed.
     Tick,
+    /// The next stride of a round.
+    GoRound,
     /// End everything; what the queues held is the answer.
     Close(RpcReplyPort<Lost>),
 }
 
-kinds! { SubscriberManagerMsg: RightsChanged Create Unsubscribe EndSession EndExact MakeRoom Order Tick Close }
+kinds! { SubscriberManagerMsg: RightsChanged Create Unsubscribe EndSession EndExact MakeRoom Order Tick GoRound Close }
 
 /// A subscription to be.
 #[derive(Debug)]
@@ -103,6 +106,7 @@ pub(crate) struct State {
     shared: Arc<Commons>,
     children: Children<SubscriptionId>,
     sessions: BTreeMap<SessionId, BTreeMap<Filter, Entry>>,
+    round: Round<SessionId>,
     count: usize,
     _alive: Living,
 }
@@ -125,7 +129,7 @@ impl Actor for SubscriberManager {
         let Arguments { shared, doing } = args;
         let alive = alive(&shared);
         let children = Children::new(doing);
-        Ok(State { shared, children, sessions: BTreeMap::new(), count: 0, _alive: alive })
+        Ok(State { shared, children, sessions: BTreeMap::new(), round: Round::default(), count: 0, _alive: alive })
     }
 
     async fn handle(
@@ -151,11 +155,11 @@ impl Actor for SubscriberManager {
             }
             SubscriberManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
             SubscriberManagerMsg::Order { order, reply } => state.order(order, reply),
-            SubscriberManagerMsg::Tick => {
-                for ended in state.children.look(&state.shared) {
-                    state.restart(&myself, ended).await;
-                }
-                state.sample();
+            SubscriberManagerMsg::Tick if state.is_round_over() => state.begin_round(&myself).await,
+            SubscriberManagerMsg::Tick => {}
+            SubscriberManagerMsg::GoRound => {
+                round::others_first().await;
+                state.go_round(&myself).await;
             }
             SubscriberManagerMsg::Close(reply) => {
                 let _ = reply.send(state.close());
@@ -461,10 +465,32 @@ impl State {
         }
     }
 
+    fn is_round_over(&self) -> bool {
+        self.round.is_over() && self.children.is_round_over()
+    }
+
+    async fn begin_round(&mut self, myself: &ActorRef<SubscriberManagerMsg>) {
+        let second = self.shared.second();
+        self.children.begin_round(second);
+        self.round.begin(second);
+        self.go_round(myself).await;
+    }
+
+    async fn go_round(&mut self, myself: &ActorRef<SubscriberManagerMsg>) {
+        for ended in self.children.look(&self.shared) {
+            self.restart(myself, ended).await;
+        }
+        self.sample();
+        if !self.is_round_over() {
+            let _ = self.shared.tell(myself, SubscriberManagerMsg::GoRound);
+        }
+    }
+
     fn sample(&mut self) {
-        let (mut rows, mut queues) = (Vec::new(), Vec::new());
-        for entry in self.sessions.values_mut().flat_map(BTreeMap::values_mut) {
-            let rate_changed = entry.rate.sample(entry.queue.delivered());
+        let (mut rows, mut queues, seconds) = (Vec::new(), Vec::new(), self.round.seconds());
+        let stride = self.round.stride(&mut self.sessions, BTreeMap::len);
+        for entry in stride.into_iter().flat_map(|(_, entries)| entries.values_mut()) {
+            let rate_changed = entry.rate.sample(entry.queue.delivered(), seconds);
             let changed = entry.queue.depth_if_changed();
             if !rate_changed && changed.is_none() {
                 continue;

@@ -53,6 +53,7 @@ fn a_command_line_that_makes_no_sense_is_told_what_would() {
         ("sub t --count x", &["'x'", "write a whole number from 1, for example 10"]),
         ("pub t x --count 0", &["'0'", "write a whole number from 1"]),
         ("--demo-seed x", &["'x'", "write a whole number, for example 7"]),
+        ("serve --workers 0", &["'0'", "write a whole number from 1 to 4096"]),
         ("sub t --format json --topic always", &["--topic is for --format text"]),
         ("sub t --format xml", &["text, json, raw"]),
         ("bench 1to2", &["'1to2'", "1to1, fanout", "cordboard bench --help"]),
@@ -87,7 +88,9 @@ fn a_command_line_that_makes_no_sense_is_told_what_would() {
 fn an_empty_variable_is_as_good_as_none() {
     let state = tempfile::tempdir().unwrap();
     let mut check = program(state.path(), "rights --as ana publish t");
-    for name in ["CORDBOARD_SERVER", "CORDBOARD_USER", "CORDBOARD_LISTEN", "CORDBOARD_STATE_DIR", "CORDBOARD_CONFIG"] {
+    for name in
+        ["CORDBOARD_SERVER", "CORDBOARD_USER", "CORDBOARD_LISTEN", "CORDBOARD_STATE_DIR", "CORDBOARD_CONFIG", "CORDBOARD_WORKERS"]
+    {
         check.env(name, "");
     }
     fails(check, 2, &["name the configuration with --config FILE"]);

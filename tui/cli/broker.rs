@@ -12,6 +12,11 @@ Accept connections here, an IP address and maybe a port, instead of where the co
 const STATE_DIR: &str = "\
 Keep logs and audit records here [default: cordboard in the user's state directory] [env: CORDBOARD_STATE_DIR]";
 
+const WORKERS: &str =
+    "Carry messages on so many threads [default: one fewer than there are processors, but one] [env: CORDBOARD_WORKERS]";
+/// More than any machine has processors.
+const MAX_WORKERS: u32 = 4096;
+
 /// For a broker that runs.
 #[derive(Debug, Clone, Default, Args, PartialEq, Eq)]
 pub(crate) struct ServeArgs {
@@ -29,6 +34,8 @@ pub(crate) struct ServeArgs {
     /// With --demo: let it draw other lots, the same ones for the same number
     #[arg(long, value_name = "N", value_parser = values::seed)]
     pub(crate) demo_seed: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = values::up_to::<MAX_WORKERS>, help = WORKERS)]
+    pub(crate) workers: Option<u32>,
 }
 
 /// For a broker that runs with an operator in front of it.
@@ -57,6 +64,7 @@ impl ServeArgs {
             state_dir: self.state_dir.or(before.state_dir),
             demo: self.demo || before.demo,
             demo_seed: self.demo_seed.or(before.demo_seed),
+            workers: self.workers.or(before.workers),
         }
     }
 
@@ -71,6 +79,12 @@ impl ServeArgs {
             let addresses = addresses.to_string_lossy();
             let read = addresses.split(',').map(|address| values::listen_address(address.trim()));
             self.listen = read.collect::<Result<_, _>>().map_err(|why| UsageError(format!("CORDBOARD_LISTEN: {why}")))?;
+        }
+        if self.workers.is_none()
+            && let Some(workers) = said("CORDBOARD_WORKERS")
+        {
+            let read = values::up_to::<MAX_WORKERS>(&workers.to_string_lossy());
+            self.workers = Some(read.map_err(|why| UsageError(format!("CORDBOARD_WORKERS: {why}")))?);
         }
         Ok(self)
     }
@@ -100,6 +114,7 @@ impl ConsoleArgs {
             (self.serve.state_dir.is_some(), "--state-dir"),
             (self.serve.demo, "--demo"),
             (self.serve.demo_seed.is_some(), "--demo-seed"),
+            (self.serve.workers.is_some(), "--workers"),
             (self.operator.is_some(), "--operator"),
             (self.read_only, "--read-only"),
             (self.ascii, "--ascii"),
@@ -125,20 +140,28 @@ mod tests {
             "CORDBOARD_CONFIG" => Some("e.toml".into()),
             "CORDBOARD_LISTEN" => Some("127.0.0.1:7, ::1".into()),
             "CORDBOARD_STATE_DIR" => Some("".into()),
+            "CORDBOARD_WORKERS" => Some("3".into()),
             _ => None,
         };
         let silent = ServeArgs::default().or_environment(environment).unwrap();
         assert_eq!(silent.config, Some("e.toml".into()));
         assert_eq!(silent.listen, ["127.0.0.1:7".parse().unwrap(), "[::1]:2673".parse().unwrap()]);
-        assert_eq!(silent.state_dir, None);
+        assert_eq!((silent.state_dir, silent.workers), (None, Some(3)));
         let said = ServeArgs {
             config: Some("c.toml".into()),
             listen: vec!["127.0.0.1:9".parse().unwrap()],
             state_dir: Some("s".into()),
+            workers: Some(5),
             ..ServeArgs::default()
         };
         assert_eq!(said.clone().or_environment(environment).unwrap(), said);
-        let error = ServeArgs::default().or_environment(|_| Some("nowhere".into())).unwrap_err().to_string();
-        assert!(error.starts_with("CORDBOARD_LISTEN: give an IP address"), "{error}");
+        for (name, value, why) in [
+            ("CORDBOARD_LISTEN", "nowhere", "give an IP address"),
+            ("CORDBOARD_WORKERS", "0", "write a whole number from 1 to 4096"),
+        ] {
+            let environment = |asked: &str| (asked == name).then(|| value.into());
+            let error = ServeArgs::default().or_environment(environment).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name}: {why}")), "{error}");
+        }
     }
 }

@@ -27,6 +27,7 @@ Environment:
   CORDBOARD_CONFIG      the configuration, as --config
   CORDBOARD_LISTEN      where to accept connections, as --listen; several with commas between them
   CORDBOARD_STATE_DIR   where logs, audit records and sessions are kept, as --state-dir
+  CORDBOARD_WORKERS     on how many threads messages are carried, as --workers
   CORDBOARD_LOG         what is logged, for example debug or cordboard=trace (default: info)
   CORDBOARD_SERVER      the broker to talk to, as --server
   CORDBOARD_USER        who to be there, as --user

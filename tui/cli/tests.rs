@@ -63,8 +63,8 @@ fn commands_have_their_own_options_and_no_others() {
     let connection = ["server", "user"];
     let expected = |name: &str| -> Vec<&str> {
         match name {
-            "console" => vec!["config", "listen", "state-dir", "demo", "demo-seed", "operator", "read-only", "ascii"],
-            "serve" => vec!["config", "listen", "state-dir", "demo", "demo-seed"],
+            "console" => vec!["config", "listen", "state-dir", "demo", "demo-seed", "workers", "operator", "read-only", "ascii"],
+            "serve" => vec!["config", "listen", "state-dir", "demo", "demo-seed", "workers"],
             "pub" => [&["file", "count", "name", "header", "ttl", "quiet"][..], &connection].concat(),
             "sub" => [&["name", "count", "timeout", "format", "topic", "quiet", "state-dir"][..], &connection].concat(),
             "ping" => [&["timeout", "quiet"][..], &connection].concat(),

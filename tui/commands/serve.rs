@@ -5,6 +5,7 @@ use std::{
     io,
     path::Path,
     process::ExitCode,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use anyhow::Context;
 use cordboard::{Broker, Config, Handle, Printable, config::ConfigError, control::Outcome};
 use tokio::runtime::Runtime;
 
-use super::{listening, runtime, say};
+use super::{listening, say};
 use crate::{
     chronicle,
     cli::{ConsoleArgs, Exit, ServeArgs, UsageError},
@@ -40,7 +41,7 @@ pub(super) fn run(seat: &ConsoleArgs, with_console: bool) -> anyhow::Result<Exit
     let _lock = state.lock()?;
     let logging = logging::start(state)?;
     ask_for_descriptors(config.connections.max);
-    let runtime = runtime()?;
+    let runtime = runtime(args.workers)?;
     // Before the broker is up, so that no signal finds it unprepared.
     let signals = {
         let _context = runtime.enter();
@@ -84,6 +85,15 @@ pub(super) fn run(seat: &ConsoleArgs, with_console: bool) -> anyhow::Result<Exit
         say(format_args!("cordboard: {}, and the broker has stopped; see {}", Printable(&why), directory.display()));
     }
     Ok(if orderly { Exit::Done } else { Exit::Failed }.into())
+}
+
+/// One processor is left for what is not messages: the system's network, passwords, logs, the console. Where there are two, a
+/// second worker would mostly be woken for nothing: that took half as much CPU again for each message at a low rate.
+fn runtime(workers: Option<u32>) -> io::Result<Runtime> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let workers = workers.map_or(processors.saturating_sub(1).max(1), |workers| workers as usize);
+    tracing::info!(workers, processors, "messages are carried on so many threads");
+    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }
 
 /// A connection is a descriptor. Systems grant few at first and more to whoever asks.

@@ -20,6 +20,7 @@ use super::{
     Living, RightsChanged, SessionMsg, alive,
     children::{Children, Ended},
     listener::ListenerMsg,
+    round::{self, Round},
     session::{ClientEnds, Flow},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic_manager::TopicManagerMsg,
@@ -61,9 +62,11 @@ pub(crate) enum SessionManagerMsg {
     RightsChanged(RightsChanged),
     /// A second has passed.
     Tick,
+    /// The next stride of a round.
+    GoRound,
 }
 
-kinds! { SessionManagerMsg: RightsChanged Claim ConnectionGone ClientEnds Reclaim SubscriptionsEnded Order Tick }
+kinds! { SessionManagerMsg: RightsChanged Claim ConnectionGone ClientEnds Reclaim SubscriptionsEnded Order Tick GoRound }
 
 /// A client that has been authenticated.
 #[derive(Debug)]
@@ -105,6 +108,7 @@ pub(crate) struct State {
     myself: ActorRef<SessionManagerMsg>,
     children: Children<SessionId>,
     sessions: BTreeMap<SessionId, Entry>,
+    round: Round<SessionId>,
     /// Sessions that end: gone for everyone, but their subscriptions have not all ended yet.
     ending: HashMap<SessionId, Ending>,
     /// Principals whose sessions are being evicted.
@@ -188,6 +192,7 @@ impl Actor for SessionManager {
             myself,
             children: Children::new(doing),
             sessions: BTreeMap::new(),
+            round: Round::default(),
             ending: HashMap::new(),
             evictions: HashMap::new(),
             last_eviction: 0,
@@ -216,11 +221,11 @@ impl Actor for SessionManager {
             SessionManagerMsg::SubscriptionsEnded(ended) => state.ended(&ended),
             SessionManagerMsg::Order { order, reply } => state.order(order, reply),
             SessionManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
-            SessionManagerMsg::Tick => {
-                for Ended { of, failure, .. } in state.children.look(&state.shared) {
-                    state.failed(of, &failure.unwrap_or_default());
-                }
-                state.sample();
+            SessionManagerMsg::Tick if state.is_round_over() => state.begin_round(),
+            SessionManagerMsg::Tick => {}
+            SessionManagerMsg::GoRound => {
+                round::others_first().await;
+                state.go_round();
             }
         }
         Ok(())
@@ -240,12 +245,34 @@ impl Actor for SessionManager {
 }
 
 impl State {
-    fn sample(&mut self) {
+    fn is_round_over(&self) -> bool {
+        self.round.is_over() && self.children.is_round_over()
+    }
+
+    fn begin_round(&mut self) {
         self.failed_resumes.forget_full(failed_resumes(&self.shared.config.sessions), Commons::now());
-        let mut rows = Vec::new();
-        for (id, entry) in &mut self.sessions {
+        let second = self.shared.second();
+        self.children.begin_round(second);
+        self.round.begin(second);
+        self.go_round();
+    }
+
+    fn go_round(&mut self) {
+        for Ended { of, failure, .. } in self.children.look(&self.shared) {
+            self.failed(of, &failure.unwrap_or_default());
+        }
+        self.sample();
+        if !self.is_round_over() {
+            let _ = self.shared.tell(&self.myself, SessionManagerMsg::GoRound);
+        }
+    }
+
+    fn sample(&mut self) {
+        let (mut rows, seconds) = (Vec::new(), self.round.seconds());
+        for (id, entry) in self.round.stride(&mut self.sessions, |_| 1) {
+            let flow = &entry.flow;
             let changed =
-                [entry.published.sample(entry.flow.published.get()), entry.delivered.sample(entry.flow.delivered.get())];
+                [entry.published.sample(flow.published.get(), seconds), entry.delivered.sample(flow.delivered.get(), seconds)];
             if changed.contains(&true) {
                 rows.push(SessionSample { id: *id, publish_rate: entry.published.last, deliver_rate: entry.delivered.last });
             }

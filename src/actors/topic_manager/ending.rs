@@ -86,7 +86,7 @@ impl State {
     /// The topic lives on with another actor, which matches again and finds a backlog's subscription if one has come meanwhile.
     fn revive(&mut self, topic: &TopicName, again: &TopicRef) {
         let Some(entry) = self.topics.get_mut(topic) else { return };
-        entry.topic = again.clone();
+        entry.revive(again.clone());
         self.shared.topics.insert(again.clone());
         let _ = self.shared.tell(&again.actor, TopicMsg::Wake);
         for (_, session) in entry.waiting.drain(..) {

@@ -18,11 +18,16 @@ use crate::{
     topic_cell::Life,
 };
 
+/// Nothing is to be expected of a topic whose time does not run.
+const QUIET: Duration = Duration::from_hours(1);
+
 pub(super) struct Entry {
     pub(super) topic: TopicRef,
     pub(super) failures: Failures,
     /// Since when it might be forgotten.
-    pub(super) unused_since: Option<Instant>,
+    unused_since: Option<Instant>,
+    /// Until then there is nothing to see, unless its cell says that it has changed.
+    quiet_until: Option<Instant>,
     pub(super) published: Rate,
     pub(super) fanned_out: Rate,
     /// Look-ups that wait until the actor has ended.
@@ -45,6 +50,7 @@ impl Entry {
             topic,
             failures: Failures::default(),
             unused_since: None,
+            quiet_until: None,
             published: Rate::default(),
             fanned_out: Rate::default(),
             waiting: Vec::new(),
@@ -52,8 +58,33 @@ impl Entry {
         }
     }
 
+    /// It has another actor, at the same cell.
+    pub(super) fn revive(&mut self, topic: TopicRef) {
+        (self.topic, self.quiet_until) = (topic, None);
+    }
+
+    /// What is to be done once a second, and to be told then; `seconds` after it was last done. Of very many topics most are
+    /// quiet, and looking at anything but their mark would mostly be waiting for memory.
+    pub(super) fn look(&mut self, shared: &Commons, topic: &TopicName, now: Instant, seconds: u64) -> Option<TopicSample> {
+        let cell = &self.topic.cell;
+        if self.quiet_until.is_some_and(|until| now < until) && !cell.changed.load(Relaxed) {
+            return None;
+        }
+        let idle_after = shared.config.topics.idle_after;
+        self.forget_if_unused(now, idle_after);
+        let row = self.sample(shared, topic, now, seconds);
+        self.quiet_until = row.is_none().then(|| self.next_look(now, idle_after));
+        row
+    }
+
+    fn next_look(&self, now: Instant, idle_after: Duration) -> Instant {
+        let expiry = self.topic.cell.look_at_backlog().next_expiry();
+        let end = self.unused_since.map(|since| since + idle_after);
+        expiry.into_iter().chain(end).min().unwrap_or(now + QUIET)
+    }
+
     /// Without an exact subscription, a publish or a backlog for long, it goes; what is in its mailbox still counts.
-    pub(super) fn forget_if_unused(&mut self, now: Instant, idle_after: Duration) {
+    fn forget_if_unused(&mut self, now: Instant, idle_after: Duration) {
         let cell = &self.topic.cell;
         if cell.life() != Life::Open {
             return;
@@ -70,11 +101,12 @@ impl Entry {
         }
     }
 
-    pub(super) fn sample(&mut self, shared: &Commons, topic: &TopicName, now: Instant) -> Option<TopicSample> {
+    fn sample(&mut self, shared: &Commons, topic: &TopicName, now: Instant, seconds: u64) -> Option<TopicSample> {
         let cell = &self.topic.cell;
         // Cleared before anything is read: what changes from here on is for the next sample.
         let changed = cell.changed.swap(false, Relaxed);
-        let rates = [self.published.sample(cell.published.get()), self.fanned_out.sample(cell.fanned_out.get())];
+        let rates =
+            [self.published.sample(cell.published.get(), seconds), self.fanned_out.sample(cell.fanned_out.get(), seconds)];
         let (backlog, backlog_bytes, expired) = {
             let mut waiting = cell.look_at_backlog();
             let before = waiting.messages();

@@ -16,6 +16,7 @@ use self::entry::Entry;
 use super::{
     Door, Living, SessionMsg, alive,
     children::{Children, Ended},
+    round::{self, Round},
     subscriber_manager::{EndExact, ExactEnded},
     topic::{Arguments as TopicArguments, MakeRoom, RoomMade, Topic, TopicRef},
     watch::{Doing, kinds},
@@ -49,11 +50,13 @@ pub(crate) enum TopicManagerMsg {
     Order { order: Order, reply: RpcReplyPort<Outcome> },
     /// A second has passed.
     Tick,
+    /// The next stride of a round.
+    GoRound,
     /// End everything; what the backlogs held is the answer.
     Close(RpcReplyPort<Lost>),
 }
 
-kinds! { TopicManagerMsg: Find ExactEnded MakeRoom RoomMade Order Tick Close }
+kinds! { TopicManagerMsg: Find ExactEnded MakeRoom RoomMade Order Tick GoRound Close }
 
 /// The topic manager's references, in dependency order.
 pub(crate) struct Arguments {
@@ -75,6 +78,7 @@ pub(crate) struct State {
     make_room: Door<MakeRoom>,
     children: Children<TopicName>,
     topics: BTreeMap<TopicName, Entry>,
+    round: Round<TopicName>,
     owned: HashMap<Principal, usize>,
     creations: Throttle<Principal>,
     /// Topics that wait until room has been made.
@@ -97,6 +101,7 @@ impl Actor for TopicManager {
             make_room,
             children: Children::new(doing),
             topics: BTreeMap::new(),
+            round: Round::default(),
             owned: HashMap::new(),
             creations: Throttle::default(),
             wanting: Vec::new(),
@@ -116,11 +121,11 @@ impl Actor for TopicManager {
             TopicManagerMsg::MakeRoom(MakeRoom(asked)) => state.make_room(asked),
             TopicManagerMsg::RoomMade(RoomMade) => state.room_made(),
             TopicManagerMsg::Order { order, reply } => state.order(order, reply),
-            TopicManagerMsg::Tick => {
-                for Ended { of, failure, .. } in state.children.look(&state.shared) {
-                    state.failed(of, failure.unwrap_or_default()).await;
-                }
-                state.tick();
+            TopicManagerMsg::Tick if state.is_round_over() => state.begin_round().await,
+            TopicManagerMsg::Tick => {}
+            TopicManagerMsg::GoRound => {
+                round::others_first().await;
+                state.go_round().await;
             }
             TopicManagerMsg::Close(reply) => {
                 let _ = reply.send(state.close());
@@ -234,16 +239,33 @@ impl State {
         }
     }
 
-    fn tick(&mut self) {
-        let now = Commons::now();
-        let idle_after = self.shared.config.topics.idle_after;
-        self.creations.forget_full(creations(&self.shared.config.topics), now);
+    fn is_round_over(&self) -> bool {
+        self.round.is_over() && self.children.is_round_over()
+    }
+
+    async fn begin_round(&mut self) {
+        self.creations.forget_full(creations(&self.shared.config.topics), Commons::now());
+        let second = self.shared.second();
+        self.children.begin_round(second);
+        self.round.begin(second);
+        self.go_round().await;
+    }
+
+    async fn go_round(&mut self) {
+        for Ended { of, failure, .. } in self.children.look(&self.shared) {
+            self.failed(of, failure.unwrap_or_default()).await;
+        }
+        self.sample();
+        if !self.is_round_over() {
+            let _ = self.shared.tell(&self.myself, TopicManagerMsg::GoRound);
+        }
+    }
+
+    fn sample(&mut self) {
+        let (now, seconds) = (Commons::now(), self.round.seconds());
         let mut rows = Vec::new();
-        for (topic, entry) in &mut self.topics {
-            entry.forget_if_unused(now, idle_after);
-            if let Some(row) = entry.sample(&self.shared, topic, now) {
-                rows.push(row);
-            }
+        for (topic, entry) in self.round.stride(&mut self.topics, |_| 1) {
+            rows.extend(entry.look(&self.shared, topic, now, seconds));
         }
         self.shared.emit_rows(rows, |topics| Sample { topics, ..Sample::default() });
     }
