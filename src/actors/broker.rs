@@ -212,9 +212,7 @@ impl Actor for Broker {
             BrokerMsg::Stopped(lost) => state.stopped(&myself, lost),
             BrokerMsg::Tick => {
                 state.tick();
-                // They are few: one stride.
-                state.children.begin_round(state.shared.second());
-                let given_up = state.children.look(&state.shared).into_iter().next();
+                let given_up = state.children.look_at_all(&state.shared).into_iter().next();
                 if let Some(ended) = given_up.filter(|_| !state.is_stopping()) {
                     state.restart(&myself, ended).await?;
                 }

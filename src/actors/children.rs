@@ -104,14 +104,25 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         Some(Ended { actor: who.get_id(), of: child.of, failure })
     }
 
-    /// A round begins; [`look`](Self::look) until it is over.
-    pub(crate) fn begin_round(&mut self, second: u64) {
-        self.round.begin(second);
-        self.busy.clear();
+    /// A round of theirs begins beside `other` of the same supervisor, unless one of the two is still under way.
+    pub(crate) fn begin<K: Ord + Clone>(&mut self, other: &mut Round<K>, second: u64) -> bool {
+        let are_over = self.are_over(other);
+        if are_over {
+            self.round.begin(second);
+            other.begin(second);
+        }
+        are_over
     }
 
-    pub(crate) fn is_round_over(&self) -> bool {
-        self.round.is_over()
+    /// Both rounds have come to the end.
+    pub(crate) fn are_over<K: Ord + Clone>(&self, other: &Round<K>) -> bool {
+        self.round.is_over() && other.is_over()
+    }
+
+    /// As [`look`](Self::look) for a whole round, where they are few.
+    pub(crate) fn look_at_all(&mut self, shared: &Commons) -> Vec<Ended<T>> {
+        self.round.begin(shared.second());
+        self.look(shared)
     }
 
     /// Looks what some of them are doing: the hung are killed and, when all have been looked at, the slow told. Returns those that

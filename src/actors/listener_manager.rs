@@ -5,6 +5,7 @@ mod places;
 use std::{
     collections::BTreeMap,
     future::poll_fn,
+    io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
@@ -40,7 +41,7 @@ use crate::{
     events::{ActorName, CloseReason, Event, ListenerSample, Lost, Sample},
     limits::Limit,
     name::ListenerId,
-    net::{Accept, Socket},
+    net::{Accept, Eventually, Socket},
     stats::Rate,
     throttle::network,
     wire::{Code, ErrorFrame, ServerFrame},
@@ -193,21 +194,7 @@ impl Actor for ListenerManager {
 async fn accept(shared: Arc<Commons>, endpoint: Arc<dyn Accept>, manager: ActorRef<ListenerManagerMsg>) {
     let mut next = endpoint.accept();
     loop {
-        let (mut clients, mut come) = (Vec::new(), next.await);
-        let refused = loop {
-            next = endpoint.accept();
-            match come {
-                Ok(client) => clients.push(client),
-                Err(error) => break Some(error),
-            }
-            if clients.len() == AT_ONCE {
-                break None;
-            }
-            match poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await {
-                Poll::Ready(more) => come = more,
-                Poll::Pending => break None,
-            }
-        };
+        let (clients, refused) = those_who_are_there(&endpoint, &mut next).await;
         if !clients.is_empty() {
             let (taken, done) = oneshot::channel();
             if shared.tell(&manager, ListenerManagerMsg::Accepted { clients, taken }).is_err() {
@@ -222,6 +209,28 @@ async fn accept(shared: Arc<Commons>, endpoint: Arc<dyn Accept>, manager: ActorR
                 return;
             }
             tokio::time::sleep(ACCEPT_RETRY).await;
+        }
+    }
+}
+
+/// Waits for a client, and takes those that are there with it; then why the next one could not be taken, if that is known.
+async fn those_who_are_there<'a>(
+    endpoint: &'a Arc<dyn Accept>,
+    next: &mut Eventually<'a, (Socket, SocketAddr)>,
+) -> (Vec<(Socket, SocketAddr)>, Option<io::Error>) {
+    let (mut clients, mut come) = (Vec::new(), next.as_mut().await);
+    loop {
+        *next = endpoint.accept();
+        match come {
+            Ok(client) => clients.push(client),
+            Err(error) => return (clients, Some(error)),
+        }
+        if clients.len() == AT_ONCE {
+            return (clients, None);
+        }
+        match poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await {
+            Poll::Ready(more) => come = more,
+            Poll::Pending => return (clients, None),
         }
     }
 }
@@ -374,18 +383,11 @@ impl State {
         if self.endpoints.try_join_next().is_some() {
             return Err("an endpoint has ended, and accepts nobody any more".into());
         }
-        if self.is_round_over() {
-            self.places.connects.forget_full(connects(&self.shared.config.connections), Commons::now());
-            let second = self.shared.second();
-            self.children.begin_round(second);
-            self.round.begin(second);
+        self.places.connects.forget_full(connects(&self.shared.config.connections), Commons::now());
+        if self.children.begin(&mut self.round, self.shared.second()) {
             self.go_round(myself);
         }
         Ok(())
-    }
-
-    fn is_round_over(&self) -> bool {
-        self.round.is_over() && self.children.is_round_over()
     }
 
     fn go_round(&mut self, myself: &ActorRef<ListenerManagerMsg>) {
@@ -400,7 +402,7 @@ impl State {
             self.gone(of);
         }
         self.sample();
-        if !self.is_round_over() {
+        if !self.children.are_over(&self.round) {
             let _ = self.shared.tell(myself, ListenerManagerMsg::GoRound);
         }
     }

@@ -30,7 +30,7 @@ impl<K> Default for Round<K> {
 }
 
 impl<K: Ord + Clone> Round<K> {
-    /// Another one begins. One that is not over yet is given up.
+    /// Another one begins.
     pub(crate) fn begin(&mut self, second: u64) {
         self.seconds = second.saturating_sub(self.began).max(1);
         (self.place, self.began) = (Place::Start, second);

@@ -155,8 +155,11 @@ impl Actor for SubscriberManager {
             }
             SubscriberManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
             SubscriberManagerMsg::Order { order, reply } => state.order(order, reply),
-            SubscriberManagerMsg::Tick if state.is_round_over() => state.begin_round(&myself).await,
-            SubscriberManagerMsg::Tick => {}
+            SubscriberManagerMsg::Tick => {
+                if state.children.begin(&mut state.round, state.shared.second()) {
+                    state.go_round(&myself).await;
+                }
+            }
             SubscriberManagerMsg::GoRound => {
                 round::others_first().await;
                 state.go_round(&myself).await;
@@ -465,23 +468,12 @@ impl State {
         }
     }
 
-    fn is_round_over(&self) -> bool {
-        self.round.is_over() && self.children.is_round_over()
-    }
-
-    async fn begin_round(&mut self, myself: &ActorRef<SubscriberManagerMsg>) {
-        let second = self.shared.second();
-        self.children.begin_round(second);
-        self.round.begin(second);
-        self.go_round(myself).await;
-    }
-
     async fn go_round(&mut self, myself: &ActorRef<SubscriberManagerMsg>) {
         for ended in self.children.look(&self.shared) {
             self.restart(myself, ended).await;
         }
         self.sample();
-        if !self.is_round_over() {
+        if !self.children.are_over(&self.round) {
             let _ = self.shared.tell(myself, SubscriberManagerMsg::GoRound);
         }
     }

@@ -221,8 +221,7 @@ impl Actor for SessionManager {
             SessionManagerMsg::SubscriptionsEnded(ended) => state.ended(&ended),
             SessionManagerMsg::Order { order, reply } => state.order(order, reply),
             SessionManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
-            SessionManagerMsg::Tick if state.is_round_over() => state.begin_round(),
-            SessionManagerMsg::Tick => {}
+            SessionManagerMsg::Tick => state.tick(),
             SessionManagerMsg::GoRound => {
                 round::others_first().await;
                 state.go_round();
@@ -245,16 +244,11 @@ impl Actor for SessionManager {
 }
 
 impl State {
-    fn is_round_over(&self) -> bool {
-        self.round.is_over() && self.children.is_round_over()
-    }
-
-    fn begin_round(&mut self) {
+    fn tick(&mut self) {
         self.failed_resumes.forget_full(failed_resumes(&self.shared.config.sessions), Commons::now());
-        let second = self.shared.second();
-        self.children.begin_round(second);
-        self.round.begin(second);
-        self.go_round();
+        if self.children.begin(&mut self.round, self.shared.second()) {
+            self.go_round();
+        }
     }
 
     fn go_round(&mut self) {
@@ -262,7 +256,7 @@ impl State {
             self.failed(of, &failure.unwrap_or_default());
         }
         self.sample();
-        if !self.is_round_over() {
+        if !self.children.are_over(&self.round) {
             let _ = self.shared.tell(&self.myself, SessionManagerMsg::GoRound);
         }
     }

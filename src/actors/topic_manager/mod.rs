@@ -121,8 +121,7 @@ impl Actor for TopicManager {
             TopicManagerMsg::MakeRoom(MakeRoom(asked)) => state.make_room(asked),
             TopicManagerMsg::RoomMade(RoomMade) => state.room_made(),
             TopicManagerMsg::Order { order, reply } => state.order(order, reply),
-            TopicManagerMsg::Tick if state.is_round_over() => state.begin_round().await,
-            TopicManagerMsg::Tick => {}
+            TopicManagerMsg::Tick => state.tick().await,
             TopicManagerMsg::GoRound => {
                 round::others_first().await;
                 state.go_round().await;
@@ -239,16 +238,11 @@ impl State {
         }
     }
 
-    fn is_round_over(&self) -> bool {
-        self.round.is_over() && self.children.is_round_over()
-    }
-
-    async fn begin_round(&mut self) {
+    async fn tick(&mut self) {
         self.creations.forget_full(creations(&self.shared.config.topics), Commons::now());
-        let second = self.shared.second();
-        self.children.begin_round(second);
-        self.round.begin(second);
-        self.go_round().await;
+        if self.children.begin(&mut self.round, self.shared.second()) {
+            self.go_round().await;
+        }
     }
 
     async fn go_round(&mut self) {
@@ -256,7 +250,7 @@ impl State {
             self.failed(of, failure.unwrap_or_default()).await;
         }
         self.sample();
-        if !self.is_round_over() {
+        if !self.children.are_over(&self.round) {
             let _ = self.shared.tell(&self.myself, TopicManagerMsg::GoRound);
         }
     }

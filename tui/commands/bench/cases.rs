@@ -49,7 +49,7 @@ pub(super) fn has_counterpart(plan: &Plan) -> bool {
 type Row = (Workload, usize, Acks, &'static [Measure]);
 
 const USED: &[Measure] = &[Measure::CpuPerMessage];
-const LATE: &[Measure] = &[Measure::LatencyP50, Measure::LatencyP99];
+const LATE: &[Measure] = &[Measure::LatencyP50, Measure::LatencyP99, Measure::WithinP50, Measure::WithinP99];
 
 fn table() -> [Row; 12] {
     const FLOW: &[Measure] = &[Measure::CpuPerMessage, Measure::Throughput];
