@@ -61,7 +61,7 @@ struct State {
     progress: Instant,
 }
 
-/// A subscriber that was idle and has something to take now. It is told when this is dropped, so that whoever appended chooses
+/// A subscriber that has something to take now. It is told when this is dropped, so that whoever appended chooses
 /// when, and cannot forget it by failing.
 #[derive(Debug)]
 pub(crate) struct Wake {
@@ -140,6 +140,12 @@ impl SubscriptionQueue {
         result
     }
 
+    /// To be dropped when the lock is not held any more.
+    fn wake(&self, state: &State) -> Option<Wake> {
+        let subscriber = state.subscriber.clone()?;
+        Some(Wake { stats: Arc::clone(&self.stats), subscriber })
+    }
+
     /// A new subscriber serves the queue and looks at it first.
     pub(crate) fn set_subscriber(&self, subscriber: ActorRef<SubscriberMsg>) {
         let mut state = self.lock();
@@ -157,13 +163,12 @@ impl SubscriptionQueue {
         receipt: impl FnOnce() -> Option<Arc<Settlement>>,
         (now, judged): (Instant, u64),
     ) -> Option<Wake> {
-        let (appended, idle) = self.change(|state| {
+        let (appended, wake) = self.change(|state| {
             state.judged = state.judged.min(judged);
             let appended = state.queue.append(batch, from, receipt, now);
             let wake = mem::take(&mut state.idle);
-            (appended, wake.then(|| state.subscriber.clone()).flatten())
+            (appended, wake.then(|| self.wake(state)).flatten())
         });
-        let wake = idle.map(|subscriber| Wake { stats: Arc::clone(&self.stats), subscriber });
         match appended {
             Appended::Fits | Appended::Held(None) => {}
             // The topic matched before the subscription ended: as lost as what the queue held then.
@@ -193,11 +198,9 @@ impl SubscriptionQueue {
             }
             self.stats.acknowledged.add(state.queue.ack(run.last()).unwrap_or_default());
             // Its window may have been full; if it was not, one look too many does no harm.
-            if state.queue.has_waiting() { state.subscriber.clone() } else { None }
+            state.queue.has_waiting().then(|| self.wake(state)).flatten()
         });
-        if let Some(subscriber) = wake {
-            let _ = tell(&self.stats, &subscriber, SubscriberMsg::Ready);
-        }
+        drop(wake);
     }
 
     /// Takes what fits the window, at most `messages` and `bytes`. Where nothing waits, the next append wakes the subscriber.
@@ -258,7 +261,7 @@ impl SubscriptionQueue {
             // It would have said where what the client gave back starts: the next one does, and all behind it come again.
             drop(self.change(|state| {
                 state.queue.again(run.first);
-                state.subscriber.clone().map(|subscriber| Wake { stats: Arc::clone(&self.stats), subscriber })
+                self.wake(state)
             }));
         }
         may

@@ -84,6 +84,8 @@ impl TopicCell {
     /// is forgotten: one of the two always sees the other.
     pub(crate) fn subscribe(&self) -> bool {
         self.exact.fetch_add(1, SeqCst);
+        // It is not unused any more, however long it was.
+        self.changed.store(true, Relaxed);
         let lives = matches!(self.life(), Life::Open | Life::Forgetting);
         if !lives {
             self.unsubscribe();

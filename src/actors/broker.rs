@@ -181,7 +181,7 @@ impl Actor for Broker {
             users: shared.access.current().configured.len(),
             terms: Terms::of(&shared.config).into(),
         });
-        let (last_listener, mut children) = (Arc::default(), Children::new(doing));
+        let (last_listener, mut children) = (Arc::default(), Children::new(&shared, doing));
         let managers = Managers::start(&myself, &shared, &endpoints, &last_listener, &mut children).await?;
         let alive = alive(&shared);
         Ok(State {

@@ -3,16 +3,17 @@
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
-use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorId, ActorRef, Message, SpawnErr, SupervisionEvent};
 use tokio::time;
 
 use super::{
-    round::Round,
+    round::{PAUSE, Round},
     watch::{Doing, Kinds, Watched},
 };
 use crate::{
-    commons::Commons,
+    commons::{Commons, tell},
     events::{ActorName, Busy, BusyActors, Event, Sample},
+    timers::Alarm,
 };
 
 /// The part of a supervisor's own patience that it has for the start of a child.
@@ -25,6 +26,8 @@ pub(crate) struct Children<T> {
     supervisor: Arc<Doing>,
     all: BTreeMap<ActorId, Child<T>>,
     round: Round<ActorId>,
+    /// For the next stride.
+    next: Alarm,
     /// Those that were found busy in this round.
     busy: Vec<Busy>,
     /// Some were told to be busy after the last one.
@@ -50,8 +53,15 @@ pub(crate) struct Ended<T> {
 }
 
 impl<T: Clone + Into<ActorName>> Children<T> {
-    pub(crate) fn new(supervisor: Arc<Doing>) -> Self {
-        Self { supervisor, all: BTreeMap::new(), round: Round::default(), busy: Vec::new(), told: false }
+    pub(crate) fn new(shared: &Commons, supervisor: Arc<Doing>) -> Self {
+        Self {
+            supervisor,
+            next: shared.timers.alarm(),
+            all: BTreeMap::new(),
+            round: Round::default(),
+            busy: Vec::new(),
+            told: false,
+        }
     }
 
     /// Starts an actor below `supervisor`.
@@ -114,12 +124,24 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         are_over
     }
 
-    /// Both rounds have come to the end.
-    pub(crate) fn are_over<K: Ord + Clone>(&self, other: &Round<K>) -> bool {
+    fn are_over<K: Ord + Clone>(&self, other: &Round<K>) -> bool {
         self.round.is_over() && other.is_over()
     }
 
-    /// As [`look`](Self::look) for a whole round, where they are few.
+    /// Has their supervisor told of the next stride, if one of the two rounds is still under way.
+    pub(crate) fn go_on<K, M>(&self, other: &Round<K>, shared: &Commons, supervisor: &ActorRef<M>, stride: fn() -> M)
+    where
+        K: Ord + Clone,
+        M: Message,
+    {
+        if !self.are_over(other) {
+            let (stats, supervisor) = (Arc::clone(&shared.stats), supervisor.clone());
+            // One that has ended needs no more.
+            self.next.set(time::Instant::now() + PAUSE, move || drop(tell(&stats, &supervisor, stride())));
+        }
+    }
+
+    /// As [`look`](Self::look) for a whole round, where they are as few as managers are.
     pub(crate) fn look_at_all(&mut self, shared: &Commons) -> Vec<Ended<T>> {
         self.round.begin(shared.second());
         self.look(shared)
@@ -134,7 +156,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         }
         let (second, patience) = (shared.second(), shared.config.failures.hang_after);
         let mut given_up = Vec::new();
-        for (id, child) in self.round.stride(&mut self.all, |_| 1) {
+        for (id, child) in self.round.stride(&mut self.all, second, |_| 1) {
             match &child.hung {
                 None if child.doing.is_hung(second, patience) => {
                     child.hung = Some((child.doing.hang(patience), second));
@@ -156,7 +178,7 @@ impl<T: Clone + Into<ActorName>> Children<T> {
         given_up.map(|(actor, child)| child.given_up(actor)).collect()
     }
 
-    /// Once more when there are none any more.
+    /// Tells who is busy; once more when nobody is any more.
     fn tell_busy(&mut self, shared: &Commons) {
         let actors = mem::take(&mut self.busy);
         let is_told = !actors.is_empty();

@@ -49,7 +49,7 @@ impl Heart {
         let doing = Doing::new(ActorName::Broker, BrokerMsg::KINDS);
         let arguments = Arguments { shared: Arc::clone(&shared), endpoints, doing: Arc::clone(&doing) };
         let watched = Watched { actor: Broker, doing: Arc::clone(&doing), shared: Arc::clone(&shared) };
-        let pulse = Pulse::start().map_err(|error| SpawnErr::StartupFailed(error.into()))?;
+        let pulse = Pulse::start(&shared).map_err(|error| SpawnErr::StartupFailed(error.into()))?;
         let (broker, task) = Watched::spawn(None, watched, arguments).await?;
         Ok((Self { shared, broker: broker.clone(), doing, task, _pulse: pulse }, broker))
     }

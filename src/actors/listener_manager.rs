@@ -28,7 +28,7 @@ use super::{
     Door, Living, alive,
     children::{Children, Ended},
     listener::{Arguments as ListenerArguments, Line, Listener, ListenerMsg, Register},
-    round::{self, Round},
+    round::Round,
     session::Goodbye,
     watch::{Doing, kinds},
 };
@@ -132,11 +132,12 @@ impl Actor for ListenerManager {
         }
         shared.emit(Event::Accepting { on: shared.accepting.load(Relaxed) });
         let alive = alive(&shared);
+        let children = Children::new(&shared, doing);
         Ok(State {
             shared,
             register,
             last_id,
-            children: Children::new(doing),
+            children,
             listeners: BTreeMap::new(),
             round: Round::default(),
             places: Places::default(),
@@ -166,10 +167,7 @@ impl Actor for ListenerManager {
             }
             ListenerManagerMsg::SayGoodbye(reply) => state.say_goodbye(reply),
             ListenerManagerMsg::Tick => state.tick(&myself)?,
-            ListenerManagerMsg::GoRound => {
-                round::others_first().await;
-                state.go_round(&myself);
-            }
+            ListenerManagerMsg::GoRound => state.go_round(&myself),
         }
         Ok(())
     }
@@ -402,14 +400,12 @@ impl State {
             self.gone(of);
         }
         self.sample();
-        if !self.children.are_over(&self.round) {
-            let _ = self.shared.tell(myself, ListenerManagerMsg::GoRound);
-        }
+        self.children.go_on(&self.round, &self.shared, myself, || ListenerManagerMsg::GoRound);
     }
 
     fn sample(&mut self) {
         let (mut rows, seconds) = (Vec::new(), self.round.seconds());
-        for (id, entry) in self.round.stride(&mut self.listeners, |_| 1) {
+        for (id, entry) in self.round.stride(&mut self.listeners, self.shared.second(), |_| 1) {
             look_at_tasks(&self.shared, entry);
             let line = &entry.line;
             let waiting = line.outbound.waiting_bytes();

@@ -12,7 +12,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, Superv
 use super::{
     Door, Failures, Living, RightsChanged, SessionMsg, SubscriberMsg, alive,
     children::{Children, Ended},
-    round::{self, Round},
+    round::Round,
     subscriber::{Arguments as SubscriberArguments, Subscriber},
     topic::{MakeRoom, RoomMade, TopicMsg, TopicRef},
     watch::{Doing, kinds},
@@ -128,7 +128,7 @@ impl Actor for SubscriberManager {
     async fn pre_start(&self, _: ActorRef<SubscriberManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, doing } = args;
         let alive = alive(&shared);
-        let children = Children::new(doing);
+        let children = Children::new(&shared, doing);
         Ok(State { shared, children, sessions: BTreeMap::new(), round: Round::default(), count: 0, _alive: alive })
     }
 
@@ -160,10 +160,7 @@ impl Actor for SubscriberManager {
                     state.go_round(&myself).await;
                 }
             }
-            SubscriberManagerMsg::GoRound => {
-                round::others_first().await;
-                state.go_round(&myself).await;
-            }
+            SubscriberManagerMsg::GoRound => state.go_round(&myself).await,
             SubscriberManagerMsg::Close(reply) => {
                 let _ = reply.send(state.close());
             }
@@ -473,14 +470,12 @@ impl State {
             self.restart(myself, ended).await;
         }
         self.sample();
-        if !self.children.are_over(&self.round) {
-            let _ = self.shared.tell(myself, SubscriberManagerMsg::GoRound);
-        }
+        self.children.go_on(&self.round, &self.shared, myself, || SubscriberManagerMsg::GoRound);
     }
 
     fn sample(&mut self) {
         let (mut rows, mut queues, seconds) = (Vec::new(), Vec::new(), self.round.seconds());
-        let stride = self.round.stride(&mut self.sessions, BTreeMap::len);
+        let stride = self.round.stride(&mut self.sessions, self.shared.second(), BTreeMap::len);
         for entry in stride.into_iter().flat_map(|(_, entries)| entries.values_mut()) {
             let rate_changed = entry.rate.sample(entry.queue.delivered(), seconds);
             let changed = entry.queue.depth_if_changed();

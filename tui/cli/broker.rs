@@ -13,7 +13,7 @@ const STATE_DIR: &str = "\
 Keep logs and audit records here [default: cordboard in the user's state directory] [env: CORDBOARD_STATE_DIR]";
 
 const WORKERS: &str =
-    "Carry messages on so many threads [default: one fewer than there are processors, but one] [env: CORDBOARD_WORKERS]";
+    "Carry messages on so many threads [default: one fewer than there are processors, and at least one] [env: CORDBOARD_WORKERS]";
 /// More than any machine has processors.
 const MAX_WORKERS: u32 = 4096;
 

@@ -20,7 +20,7 @@ use super::{
     Living, RightsChanged, SessionMsg, alive,
     children::{Children, Ended},
     listener::ListenerMsg,
-    round::{self, Round},
+    round::Round,
     session::{ClientEnds, Flow},
     subscriber_manager::{SubscriberManagerMsg, SubscriptionsEnded},
     topic_manager::TopicManagerMsg,
@@ -185,12 +185,13 @@ impl Actor for SessionManager {
         let limits = &shared.config.sessions;
         let tombstones = Tombstones::new(limits.tombstones, limits.tombstone_life);
         let (alive, alarm) = (alive(&shared), shared.timers.alarm());
+        let children = Children::new(&shared, doing);
         Ok(State {
             shared,
             topics,
             subscribers,
             myself,
-            children: Children::new(doing),
+            children,
             sessions: BTreeMap::new(),
             round: Round::default(),
             ending: HashMap::new(),
@@ -222,10 +223,7 @@ impl Actor for SessionManager {
             SessionManagerMsg::Order { order, reply } => state.order(order, reply),
             SessionManagerMsg::RightsChanged(changed) => state.rights_changed(&changed),
             SessionManagerMsg::Tick => state.tick(),
-            SessionManagerMsg::GoRound => {
-                round::others_first().await;
-                state.go_round();
-            }
+            SessionManagerMsg::GoRound => state.go_round(),
         }
         Ok(())
     }
@@ -256,14 +254,12 @@ impl State {
             self.failed(of, &failure.unwrap_or_default());
         }
         self.sample();
-        if !self.children.are_over(&self.round) {
-            let _ = self.shared.tell(&self.myself, SessionManagerMsg::GoRound);
-        }
+        self.children.go_on(&self.round, &self.shared, &self.myself, || SessionManagerMsg::GoRound);
     }
 
     fn sample(&mut self) {
         let (mut rows, seconds) = (Vec::new(), self.round.seconds());
-        for (id, entry) in self.round.stride(&mut self.sessions, |_| 1) {
+        for (id, entry) in self.round.stride(&mut self.sessions, self.shared.second(), |_| 1) {
             let flow = &entry.flow;
             let changed =
                 [entry.published.sample(flow.published.get(), seconds), entry.delivered.sample(flow.delivered.get(), seconds)];

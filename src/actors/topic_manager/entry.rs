@@ -18,7 +18,7 @@ use crate::{
     topic_cell::Life,
 };
 
-/// Nothing is to be expected of a topic whose time does not run.
+/// When to look again at a topic with neither an expiry nor its end in sight.
 const QUIET: Duration = Duration::from_hours(1);
 
 pub(super) struct Entry {

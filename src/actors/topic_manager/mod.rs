@@ -16,7 +16,7 @@ use self::entry::Entry;
 use super::{
     Door, Living, SessionMsg, alive,
     children::{Children, Ended},
-    round::{self, Round},
+    round::Round,
     subscriber_manager::{EndExact, ExactEnded},
     topic::{Arguments as TopicArguments, MakeRoom, RoomMade, Topic, TopicRef},
     watch::{Doing, kinds},
@@ -94,12 +94,13 @@ impl Actor for TopicManager {
     async fn pre_start(&self, myself: ActorRef<TopicManagerMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, end_exact, make_room, doing } = args;
         let alive = alive(&shared);
+        let children = Children::new(&shared, doing);
         Ok(State {
             shared,
             myself,
             end_exact,
             make_room,
-            children: Children::new(doing),
+            children,
             topics: BTreeMap::new(),
             round: Round::default(),
             owned: HashMap::new(),
@@ -122,10 +123,7 @@ impl Actor for TopicManager {
             TopicManagerMsg::RoomMade(RoomMade) => state.room_made(),
             TopicManagerMsg::Order { order, reply } => state.order(order, reply),
             TopicManagerMsg::Tick => state.tick().await,
-            TopicManagerMsg::GoRound => {
-                round::others_first().await;
-                state.go_round().await;
-            }
+            TopicManagerMsg::GoRound => state.go_round().await,
             TopicManagerMsg::Close(reply) => {
                 let _ = reply.send(state.close());
             }
@@ -250,15 +248,13 @@ impl State {
             self.failed(of, failure.unwrap_or_default()).await;
         }
         self.sample();
-        if !self.children.are_over(&self.round) {
-            let _ = self.shared.tell(&self.myself, TopicManagerMsg::GoRound);
-        }
+        self.children.go_on(&self.round, &self.shared, &self.myself, || TopicManagerMsg::GoRound);
     }
 
     fn sample(&mut self) {
         let (now, seconds) = (Commons::now(), self.round.seconds());
         let mut rows = Vec::new();
-        for (topic, entry) in self.round.stride(&mut self.topics, |_| 1) {
+        for (topic, entry) in self.round.stride(&mut self.topics, self.shared.second(), |_| 1) {
             rows.extend(entry.look(&self.shared, topic, now, seconds));
         }
         self.shared.emit_rows(rows, |topics| Sample { topics, ..Sample::default() });

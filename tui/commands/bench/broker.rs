@@ -19,7 +19,7 @@ use super::{limits::Raised, shared::Gauge, terminal::Terminal};
 /// How long a broker may take until it listens.
 const START: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-/// What would make our broker another one than the default. On how many workers it is best is a question to measure.
+/// What would make our broker another one than the default. `CORDBOARD_WORKERS` is left as it is: that is worth measuring.
 const ENVIRONMENT: [&str; 5] =
     ["CORDBOARD_CONFIG", "CORDBOARD_LISTEN", "CORDBOARD_STATE_DIR", "CORDBOARD_LOG", "CORDBOARD_FAULTS"];
 

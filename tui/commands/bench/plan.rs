@@ -5,7 +5,10 @@ use std::{ops::Range, time::Duration};
 
 use clap::ValueEnum as _;
 
-use super::{super::grouped, verify::STAMP};
+use super::{
+    super::grouped,
+    verify::{MAX_STREAMS, STAMP},
+};
 use crate::cli::{Acks, BenchArgs, Company, UsageError, Workload};
 
 /// The largest payload: brokers take a MiB with what stands around it, unless told otherwise.
@@ -122,6 +125,11 @@ impl Plan {
             return Err(UsageError("--letters means nothing without --beside drain".to_owned()));
         }
         let defaults = defaults.beside(args.beside);
+        let (clients, topics) = (args.clients.unwrap_or(defaults.clients), args.topics.unwrap_or(defaults.topics));
+        if let Some((option, many)) = [("--clients", clients), ("--topics", topics)].into_iter().find(|(_, n)| *n >= MAX_STREAMS)
+        {
+            return Err(UsageError(format!("{option} {many} is more than can be told apart; use less than {MAX_STREAMS}")));
+        }
         let payload = args.payload.unwrap_or(defaults.payload);
         if payload > MAX_PAYLOAD {
             return Err(UsageError(format!("--payload {payload} is more than a broker takes; use at most {MAX_PAYLOAD}")));
@@ -141,8 +149,8 @@ impl Plan {
         };
         Ok(Self {
             workload,
-            clients: args.clients.unwrap_or(defaults.clients),
-            topics: args.topics.unwrap_or(defaults.topics),
+            clients,
+            topics,
             wildcard: args.wildcard,
             payload,
             amount,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    load::{Connection, Heard, LoadError, Protocol, Watch},
+    load::{Connection, Heard, LoadError, Protocol, Read, Watch},
     plan::Plan,
     publish::Schedule,
     shared::Shared,
@@ -167,7 +167,7 @@ impl<P: Protocol> Subscribers<P> {
 impl<P: Protocol> Subscriber<P> {
     /// Reads once. Returns how many messages came.
     fn read(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>, delays: &mut Delays) -> Result<u64, LoadError> {
-        let Some(arrived) = self.connection.read()? else { return Ok(0) };
+        let Read::Some { arrived } = self.connection.read()? else { return Ok(0) };
         let (mut came, mut now) = (0, None);
         let ledger = &mut self.ledger;
         self.connection.hear(&mut |heard| {
@@ -178,7 +178,10 @@ impl<P: Protocol> Subscriber<P> {
                 if shared.counts(due) {
                     delays.in_all.add(now.saturating_duration_since(due));
                     delays.before.add(stamp.late);
-                    delays.within.add(arrived.saturating_duration_since(due + stamp.late));
+                    // What nobody noted, or what cannot be said, is neither's doing.
+                    if let Some(arrived) = arrived.filter(|_| !stamp.is_too_late()) {
+                        delays.within.add(arrived.saturating_duration_since(due + stamp.late));
+                    }
                 }
             }
         })?;

@@ -9,8 +9,9 @@ use std::{ops::Range, time::Duration};
 pub(super) const STAMP: usize = NUMBER + STREAM + LATE;
 /// More than a thousand billion messages.
 const NUMBER: usize = 5;
-/// More streams than there can be topics.
 const STREAM: usize = 3;
+/// More cannot be told apart.
+pub(super) const MAX_STREAMS: usize = 1 << (8 * STREAM);
 /// Nanoseconds up to some four seconds; what is later is not later than that.
 const LATE: usize = 4;
 const FILLER: u8 = b'x';
@@ -46,8 +47,15 @@ impl Payload {
 pub(super) struct Stamp {
     pub(super) stream: u32,
     pub(super) number: u64,
-    /// How long after its time it was written.
+    /// How long after its time it was put together. It is the load's word: nothing verifies it.
     pub(super) late: Duration,
+}
+
+impl Stamp {
+    /// True if it was later than can be said.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.late.as_nanos() >= u32::MAX.into()
+    }
 }
 
 /// What became of all messages of a run. Each subscriber's count on their own.
@@ -254,6 +262,6 @@ mod tests {
     fn lateness_has_an_end() {
         let mut ledger = Ledger::new(0..1, 16, true);
         let stamp = ledger.enter(Payload::new(16).stamped_late(0, 0, Duration::from_secs(9))).unwrap();
-        assert_eq!(stamp.late, Duration::from_nanos(u32::MAX.into()));
+        assert_eq!((stamp.late, stamp.is_too_late()), (Duration::from_nanos(u32::MAX.into()), true));
     }
 }

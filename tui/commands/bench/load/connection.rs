@@ -24,6 +24,16 @@ const PER_SOURCE: usize = 20_000;
 /// Bytes that are written at once where nobody waits for each.
 const CHUNK: usize = 32 << 10;
 
+/// What one reading brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Read {
+    None,
+    Some {
+        /// When the last of it came to this system, if that was noted.
+        arrived: Option<Instant>,
+    },
+}
+
 /// A connection that speaks `P`.
 #[derive(Debug)]
 pub(in super::super) struct Connection<P> {
@@ -145,21 +155,21 @@ impl<P: Protocol> Connection<P> {
 
     /// Reads once and hears all of it that is whole. False if nothing was there.
     pub(in super::super) fn receive(&mut self, hear: &mut impl FnMut(Heard<'_>)) -> Result<bool, LoadError> {
-        let is_there = self.read()?.is_some();
-        if is_there {
-            self.hear(hear)?;
+        if self.read()? == Read::None {
+            return Ok(false);
         }
-        Ok(is_there)
+        self.hear(hear)?;
+        Ok(true)
     }
 
-    /// Reads once. Tells when the last of it came, as far as that is known. None if nothing was there.
-    pub(in super::super) fn read(&mut self) -> Result<Option<Instant>, LoadError> {
+    /// Reads once.
+    pub(in super::super) fn read(&mut self) -> Result<Read, LoadError> {
         let room = &mut [IoSliceMut::new(&mut self.inbox[self.filled..])];
         let read = recvmsg::<()>(self.socket.as_raw_fd(), room, Some(&mut self.notes), MsgFlags::empty());
         let read = match read.map_err(io::Error::from) {
             Ok(read) if read.bytes == 0 => return Err(LoadError::Closed),
             Ok(read) => read,
-            Err(error) if is_not_now(&error) => return Ok(None),
+            Err(error) if is_not_now(&error) => return Ok(Read::None),
             Err(error) => return Err(error.into()),
         };
         let noted = read.cmsgs().map_err(io::Error::from)?.find_map(|note| match note {
@@ -167,10 +177,9 @@ impl<P: Protocol> Connection<P> {
             _ => None,
         });
         self.filled += read.bytes;
-        // The two clocks are read together: they may drift apart.
-        let now = Instant::now();
-        let ago = noted.and_then(|noted| noted.elapsed().ok()).unwrap_or_default();
-        Ok(Some(now.checked_sub(ago).unwrap_or(now)))
+        // The two clocks are read together, as they drift apart; a clock that was set meanwhile says nothing.
+        let ago = noted.and_then(|noted| noted.elapsed().ok());
+        Ok(Read::Some { arrived: ago.and_then(|ago| Instant::now().checked_sub(ago)) })
     }
 
     /// Hears all that was read and is whole.

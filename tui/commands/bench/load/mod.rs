@@ -13,7 +13,7 @@ use std::{io, net::IpAddr};
 use ::cordboard::{InWords, name::SessionId};
 
 pub(super) use self::{
-    connection::{Connection, source},
+    connection::{Connection, Read, source},
     cordboard::Cordboard,
     nats::Nats,
     watch::Watch,
