@@ -71,7 +71,7 @@ impl Guest {
         hosts: impl FnOnce() -> Result<T, LoadError>,
     ) -> Result<(T, Visit), LoadError> {
         let gauge = Gauge::default();
-        let theirs = Shared::new(&gauge, 1, target.patience);
+        let theirs = Shared::new(&gauge, 1, target.patience)?;
         thread::scope(|scope| {
             let visiting = scope.spawn(|| ours.told(self.stay::<P>(plan, target, ours, &theirs)));
             let done = hosts();

@@ -18,8 +18,8 @@ use super::{
 const WRITE: usize = 32 << 10;
 /// What a protocol may put around a payload.
 const AROUND: usize = 32;
-/// How soon a publisher looks again whether its subscribers have caught up.
-const CATCH_UP: Duration = Duration::from_micros(100);
+/// The number of the bell, among those of clients.
+const BELL: usize = usize::MAX;
 /// How long nobody looks whether to stop.
 const TURN: Duration = Duration::from_millis(50);
 /// How often acknowledgements are read while messages go out at a rate.
@@ -131,6 +131,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
 
     /// Publishes all there is to publish, and waits until it is acknowledged.
     pub(super) fn run(&mut self, shared: &Shared<'_>, schedule: Option<Schedule>) -> Result<(), LoadError> {
+        self.watch.add(&shared.bell, BELL)?;
         match schedule {
             None => self.as_fast_as_can_be(shared)?,
             Some(schedule) => self.at_a_rate(shared, schedule)?,
@@ -150,7 +151,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             if shared.stalled.load(Relaxed) {
                 return Ok(());
             }
-            if self.read(TURN)? {
+            if self.read(TURN, shared)? {
                 heard = Instant::now();
             } else if heard.elapsed() > patience {
                 let waits_for = "messages that it had delivered were to be acknowledged";
@@ -182,13 +183,12 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             }
             shared.gauge.sent.store(self.sent.iter().sum(), Relaxed);
             let [moved, ahead, waiting, _] = steps;
-            let time = match (moved, ahead, waiting) {
-                (true, ..) => Duration::ZERO,
-                (false, true, _) => CATCH_UP,
-                (false, false, true) => TURN,
-                (false, false, false) => return Ok(()),
+            let time = match (moved, ahead || waiting) {
+                (true, _) => Duration::ZERO,
+                (false, true) => TURN,
+                (false, false) => return Ok(()),
             };
-            self.read(time)?;
+            self.read(time, shared)?;
         }
     }
 
@@ -202,8 +202,10 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             return Ok(Step::Done);
         }
         let wanted = self.batch.min(publisher.left);
-        let ahead = self.sent[publisher.lane] - shared.passed[publisher.lane].load(Relaxed).min(self.sent[publisher.lane]);
-        if ahead + wanted > self.window {
+        let sent = self.sent[publisher.lane];
+        if sent.saturating_sub(shared.passed(publisher.lane)) + wanted > self.window {
+            // Half of the window at once, which has room for a batch: rung for each message, it would send messages one by one.
+            shared.ring_at(publisher.lane, sent - self.window / 2);
             return Ok(Step::Ahead);
         }
         let credit = publisher.connection.protocol.credit(self.plan.payload);
@@ -256,7 +258,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             if now.duration_since(*read) >= READ_EVERY {
                 *read = now;
                 shared.check()?;
-                self.read(Duration::ZERO)?;
+                self.read(Duration::ZERO, shared)?;
             }
             match due.checked_duration_since(now) {
                 None | Some(Duration::ZERO) => return Ok(()),
@@ -266,13 +268,18 @@ impl<'a, P: Protocol> Publishers<'a, P> {
     }
 
     /// Reads what has come within `time`, and writes where there is room again. True if something moved.
-    fn read(&mut self, time: Duration) -> Result<bool, LoadError> {
-        let ready = self.watch.wait(time)?;
-        for number in &ready {
-            self.clients[*number].connection.receive(&mut |_| {})?;
-            self.flush(*number)?;
+    fn read(&mut self, time: Duration, shared: &Shared<'_>) -> Result<bool, LoadError> {
+        let mut moved = false;
+        for number in self.watch.wait(time)? {
+            if number == BELL {
+                shared.bell.hush();
+                continue;
+            }
+            self.clients[number].connection.receive(&mut |_| {})?;
+            self.flush(number)?;
+            moved = true;
         }
-        Ok(!ready.is_empty())
+        Ok(moved)
     }
 
     fn flush(&mut self, number: usize) -> Result<(), LoadError> {

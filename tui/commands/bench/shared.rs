@@ -1,14 +1,18 @@
 //! What the threads of a measurement know of one another: a few counters, and whether to stop.
 
 use std::{
+    io,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::{Duration, Instant},
 };
 
-use super::load::LoadError;
+use super::load::{Bell, LoadError};
 
 /// How far a measurement is, for whoever watches it; and whether that person has had enough.
 #[derive(Debug, Default)]
@@ -82,12 +86,22 @@ impl Stay {
     }
 }
 
+/// How far the messages of a lane are.
+#[derive(Debug)]
+struct Lane {
+    /// Those that its slowest subscriber has behind it.
+    passed: AtomicU64,
+    /// As many as publishers wait for; none if nobody waits.
+    awaited: AtomicU64,
+}
+
 /// Between publishers and subscribers of one run.
 #[derive(Debug)]
 pub(super) struct Shared<'a> {
     pub(super) gauge: &'a Gauge,
-    /// Messages of each lane that its slowest subscriber has behind it.
-    pub(super) passed: Vec<AtomicU64>,
+    lanes: Vec<Lane>,
+    /// Rung when a lane has come as far as its publishers wait for.
+    pub(super) bell: Bell,
     /// Messages by stream, once there will be no more.
     pub(super) published: OnceLock<Vec<u64>>,
     /// All of that is written and, where there is such a thing, acknowledged.
@@ -104,10 +118,12 @@ pub(super) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(gauge: &'a Gauge, lanes: usize, patience: Duration) -> Self {
-        Self {
+    pub(super) fn new(gauge: &'a Gauge, lanes: usize, patience: Duration) -> io::Result<Self> {
+        let lane = |_| Lane { passed: AtomicU64::new(0), awaited: AtomicU64::new(u64::MAX) };
+        Ok(Self {
             gauge,
-            passed: (0..lanes).map(|_| AtomicU64::new(0)).collect(),
+            lanes: (0..lanes).map(lane).collect(),
+            bell: Bell::new()?,
             published: OnceLock::new(),
             settled: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
@@ -115,7 +131,7 @@ impl<'a> Shared<'a> {
             enough: AtomicBool::new(false),
             company: None,
             failed: AtomicBool::new(false),
-        }
+        })
     }
 
     /// If somebody else will be there.
@@ -131,6 +147,35 @@ impl<'a> Shared<'a> {
     /// True if publishers are to publish no more.
     pub(super) fn is_over(&self) -> bool {
         self.stalled.load(Relaxed) || self.enough.load(Relaxed)
+    }
+
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Messages of a lane that its slowest subscriber has behind it.
+    pub(super) fn passed(&self, lane: usize) -> u64 {
+        self.lanes[lane].passed.load(Relaxed)
+    }
+
+    /// So many are behind it now.
+    pub(super) fn pass(&self, lane: usize, passed: u64) {
+        let Lane { passed: known, awaited } = &self.lanes[lane];
+        known.store(passed, SeqCst);
+        // Whoever begins to wait says so before it looks, and this looks after it has said: one of the two always sees the other.
+        if awaited.load(SeqCst) <= passed {
+            awaited.store(u64::MAX, SeqCst);
+            self.bell.ring();
+        }
+    }
+
+    /// Has the bell rung when so many of a lane are behind its slowest subscriber.
+    pub(super) fn ring_at(&self, lane: usize, passed: u64) {
+        let Lane { passed: known, awaited } = &self.lanes[lane];
+        awaited.store(passed, SeqCst);
+        if known.load(SeqCst) >= passed {
+            self.bell.ring();
+        }
     }
 
     /// What one side returns; if that is an error the other side ends, too.
@@ -150,14 +195,14 @@ impl<'a> Shared<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::load::Watch, *};
 
     /// What is due before or after is as it is without company.
     #[test]
     fn with_company_only_what_is_due_meanwhile_counts() {
         let (gauge, now) = (Gauge::default(), Instant::now());
         let after = |seconds| now + Duration::from_secs(seconds);
-        let alone = Shared::new(&gauge, 1, Duration::ZERO);
+        let alone = Shared::new(&gauge, 1, Duration::ZERO).unwrap();
         assert!(alone.counts(now));
         let shared = alone.in_company(true);
         let stay = shared.company.as_ref().unwrap();
@@ -168,6 +213,29 @@ mod tests {
         assert_eq!([now, after(2), after(3)].map(|due| shared.counts(due)), [false, true, false]);
         stay.begin(after(5));
         assert_eq!([after(2), after(4), after(6)].map(|due| shared.counts(due)), [true, false, true]);
+    }
+
+    /// Whichever of the two comes first: a publisher that waits hears of what it waits for, once, and of nothing less.
+    #[test]
+    fn a_publisher_that_waits_is_rung() {
+        let (gauge, watch) = (Gauge::default(), Watch::new().unwrap());
+        let shared = Shared::new(&gauge, 2, Duration::ZERO).unwrap();
+        watch.add(&shared.bell, 7).unwrap();
+        let rung = || {
+            let heard = watch.wait(Duration::ZERO).unwrap();
+            shared.bell.hush();
+            heard == [7]
+        };
+        shared.ring_at(1, 10);
+        shared.pass(0, 99);
+        shared.pass(1, 9);
+        assert!(!rung());
+        shared.pass(1, 10);
+        assert!(rung());
+        shared.pass(1, 20);
+        assert!(!rung(), "nobody waits any more");
+        shared.ring_at(1, 20);
+        assert!(rung(), "it is so far already");
     }
 
     /// Whoever is still there covers the rest; what is before or after does not count.

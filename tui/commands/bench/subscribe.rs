@@ -141,13 +141,13 @@ impl<P: Protocol> Subscribers<P> {
                 watch.also_writable(&subscriber.connection, number, is_blocked)?;
             }
             // The only one of its lane, or one of many of the only lane.
-            if shared.passed.len() > 1 {
-                shared.passed[subscriber.lane].store(subscriber.ledger.passed(), Relaxed);
+            if shared.lanes() > 1 {
+                shared.pass(subscriber.lane, subscriber.ledger.passed());
             }
         }
-        if shared.passed.len() == 1 {
+        if shared.lanes() == 1 {
             let slowest = clients.iter().map(|subscriber| subscriber.ledger.passed()).min();
-            shared.passed[0].store(slowest.unwrap_or_default(), Relaxed);
+            shared.pass(0, slowest.unwrap_or_default());
         }
         shared.gauge.delivered.fetch_add(came, Relaxed);
         Ok(came > 0)

@@ -39,7 +39,7 @@ pub(super) fn run<P: Protocol>(
     let (mut publishers, mut subscribers) = both_sides::<P>(plan, target, gauge)?;
     // What it took to come so far is none of it.
     target.wait_until_quiet(gauge)?;
-    let shared = Shared::new(gauge, plan.lanes(), target.patience).in_company(company.is_some());
+    let shared = Shared::new(gauge, plan.lanes(), target.patience)?.in_company(company.is_some());
     let before = target.cpu()?;
     let load_before = Cpu::of(std::process::id())?;
     let start = Instant::now();

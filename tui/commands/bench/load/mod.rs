@@ -16,7 +16,7 @@ pub(super) use self::{
     connection::{Connection, Read, source},
     cordboard::Cordboard,
     nats::Nats,
-    watch::Watch,
+    watch::{Bell, Watch},
 };
 use crate::cli::Acks;
 

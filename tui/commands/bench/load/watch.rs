@@ -3,14 +3,15 @@
 use std::{
     io,
     mem::MaybeUninit,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
 use rustix::{
     event::{
-        Timespec,
+        EventfdFlags, Timespec,
         epoll::{self, CreateFlags, Event, EventData, EventFlags},
+        eventfd,
     },
     io::Errno,
 };
@@ -47,5 +48,32 @@ impl Watch {
             Err(Errno::INTR) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// What one thread rings, and another's [`Watch`] hears.
+#[derive(Debug)]
+pub(in super::super) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(in super::super) fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    /// Is heard until it is hushed, however often it is rung.
+    pub(in super::super) fn ring(&self) {
+        // It fails only where it has been rung 2^64 times without being hushed.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    pub(in super::super) fn hush(&self) {
+        // It fails only where it has not been rung.
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
