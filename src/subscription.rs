@@ -57,6 +57,8 @@ struct State {
     withdrawn: Lost,
     /// The subscriber found nothing to take and waits to be told.
     idle: bool,
+    /// The window had no room for what the subscriber would have taken: whoever makes some without it has to tell it.
+    paused: bool,
     /// When the last message was written or acknowledged, or the client came.
     progress: Instant,
 }
@@ -87,6 +89,15 @@ pub(crate) struct Taken {
     pub(crate) more: bool,
     /// The window has room for it, but the connection has not.
     pub(crate) starved: bool,
+    /// The window has none.
+    pub(crate) paused: bool,
+}
+
+impl Taken {
+    /// How many.
+    pub(crate) fn messages(&self) -> u64 {
+        self.runs.iter().map(|run| u64::from(run.len)).sum()
+    }
 }
 
 impl SubscriptionQueue {
@@ -106,6 +117,7 @@ impl SubscriptionQueue {
             judged,
             withdrawn: Lost::default(),
             idle: false,
+            paused: false,
             progress: Commons::now(),
         };
         Arc::new(Self {
@@ -197,8 +209,7 @@ impl SubscriptionQueue {
                 return None;
             }
             self.stats.acknowledged.add(state.queue.ack(run.last()).unwrap_or_default());
-            // Its window may have been full; if it was not, one look too many does no harm.
-            state.queue.has_waiting().then(|| self.wake(state)).flatten()
+            mem::take(&mut state.paused).then(|| self.wake(state)).flatten()
         });
         drop(wake);
     }
@@ -216,7 +227,8 @@ impl SubscriptionQueue {
             taken.starved = state.queue.take(messages, bytes, now, &mut taken.runs);
             taken.pass = state.queue.pass();
             taken.more = state.queue.has_waiting();
-            state.idle = !taken.more;
+            taken.paused = taken.more && !taken.starved && taken.messages() < messages;
+            (state.idle, state.paused) = (!taken.more, taken.paused);
             taken
         })
     }
@@ -450,6 +462,38 @@ mod tests {
         let mut batch = BatchBuilder::new(topic.parse().unwrap(), BatchSize::default());
         batch.push(&Publish { sequence: 1, topic: topic.as_bytes(), headers: Headers::NONE, payload: b"x" });
         Arc::new(batch.seal(Instant::now()))
+    }
+
+    /// Where writing settles, it makes room in the window: a subscriber that waits for that hears of it, once, and no other does.
+    #[tokio::test]
+    async fn writing_tells_a_subscriber_that_the_window_stopped() {
+        let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() }).await.unwrap();
+        let shared = broker.shared();
+        let id = SubscriptionId { session: SessionId::from_bytes([1; 16]), filter: "t".parse().unwrap() };
+        let bounds = Bounds { window_messages: 2, messages: 4, ..BOUNDS };
+        let queue = SubscriptionQueue::new(id, SubscriptionHandle(1), Principal::local(), shared, bounds, Duration::from_secs(9));
+        let (subscriber, mut told) = ear().await;
+        queue.set_subscriber(subscriber);
+        queue.go_live(true);
+        let append = |messages| {
+            for _ in 0..messages {
+                drop(queue.append(&one_message_of("t"), 0, || None, (Commons::now(), shared.access.generation())));
+            }
+        };
+        append(2);
+        let Taken { runs, pass, paused, .. } = queue.take(9, 999);
+        assert!(runs.len() == 2 && !paused);
+        queue.wrote(&runs[0], pass, true);
+        append(2);
+        assert!(matches!(told.recv().await, Some(SubscriberMsg::Ready)), "something waits");
+        let more = queue.take(9, 999);
+        assert!(more.runs.len() == 1 && more.paused);
+        queue.wrote(&runs[1], pass, true);
+        queue.wrote(&more.runs[0], pass, true);
+        assert!(matches!(told.recv().await, Some(SubscriberMsg::Ready)), "there is room");
+        tokio::task::yield_now().await;
+        assert!(told.is_empty(), "it is told once");
+        broker.shutdown().await;
     }
 
     /// What comes again starts with a mark, and the run that has it may not be seen any more: the next one must have it, and

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::task;
 
 use super::{Living, SessionMsg, alive, watch::kinds};
 use crate::{
@@ -112,7 +113,13 @@ impl Actor for Subscriber {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SubscriberMsg::Ready => state.take_turn(),
+            SubscriberMsg::Ready => {
+                // What is on its way to its topic is about to be here, too: then it goes out together.
+                if state.shared.ingress.used() > 0 {
+                    task::yield_now().await;
+                }
+                state.take_turn();
+            }
             SubscriberMsg::Resume { epoch, outbound, settles } => state.resume(epoch, outbound, settles),
             SubscriberMsg::Park { epoch } => state.park(epoch),
             SubscriberMsg::Ack { epoch, number } => state.ack(epoch, number),
@@ -218,8 +225,7 @@ impl State {
         let most = if *draining { DRAIN_TURN } else { LIVE_TURN };
         let taken = self.queue.take(most, outbound.budget().left());
         self.shared.faults.point("Subscriber", "taken", &self.queue.id);
-        let moved: u64 = taken.runs.iter().map(|run| u64::from(run.len)).sum();
-        if moved > 0 {
+        if !taken.runs.is_empty() {
             let (epoch, settles, pass, judged) = (*epoch, *settles, taken.pass, taken.judged);
             let delivery = |run: crate::queue::Run| Delivery {
                 queue: Arc::clone(&self.queue),
@@ -239,13 +245,13 @@ impl State {
         }
         // Whatever stopped us short of a full turn wakes us when it lets go: the window by an acknowledgement, the budget here.
         let again = taken.starved && !outbound.wait_for_budget(myself, outbound.budget().left());
-        if again || (taken.more && moved >= most) {
+        if again || (taken.more && !taken.starved && !taken.paused) {
             *turning = true;
             let _ = self.shared.tell(myself, SubscriberMsg::Ready);
         }
         if taken.starved {
             self.shared.limits.count(Limit::Outbound, 1);
-        } else if taken.more && moved < most {
+        } else if taken.paused {
             self.shared.limits.count(Limit::Window, 1);
         }
         let watched = *settles;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use ractor::ActorRef;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task};
 
 use crate::{
     actors::SubscriberMsg,
@@ -214,6 +214,8 @@ impl Outbound {
                 }
             }
             woken.await;
+            // Subscribers that were woken together go first: then what they have is written together.
+            task::yield_now().await;
         }
     }
 
