@@ -135,7 +135,7 @@ pub(crate) struct BatchBuilder {
 impl BatchBuilder {
     /// An empty one, that grows no more once it is as large as `expected`.
     pub(crate) fn new(topic: TopicName, expected: BatchSize) -> Self {
-        let mut table = Vec::with_capacity((expected.messages + 1) * ENTRY);
+        let mut table = Vec::with_capacity((expected.messages.max(1) + 1) * ENTRY);
         table.resize(ENTRY, 0);
         Self { topic, table, records: Vec::with_capacity(expected.bytes), lives: None }
     }

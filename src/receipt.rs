@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ractor::ActorRef;
+use smallvec::SmallVec;
 
 use crate::{
     actors::SessionMsg,
@@ -15,9 +16,9 @@ use crate::{
     wire::{Code, Failure},
 };
 
-/// Publish sequences, as runs of consecutive ones.
+/// Publish sequences, as runs of consecutive ones. Mostly there is one run, which takes no memory of its own.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Sequences(Vec<(u64, u32)>);
+pub(crate) struct Sequences(SmallVec<[(u64, u32); 1]>);
 
 impl Sequences {
     pub(crate) fn push(&mut self, sequence: u64) {
@@ -35,7 +36,7 @@ impl Sequences {
 
     /// Forgets the first `count`.
     pub(crate) fn skip(&mut self, mut count: u32) {
-        self.0.retain_mut(|(first, len)| {
+        self.0.retain(|(first, len)| {
             let gone = count.min(*len);
             count -= gone;
             (*first, *len) = (*first + u64::from(gone), *len - gone);
@@ -129,6 +130,7 @@ impl Drop for Receipt {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
@@ -188,10 +190,10 @@ mod tests {
     #[test]
     fn sequences_are_runs_that_shrink_from_the_front() {
         let mut sequences = of(&[3, 4, 5, 9, 10, 12]);
-        assert_eq!(sequences, Sequences(vec![(3, 3), (9, 2), (12, 1)]));
+        assert_eq!(sequences, Sequences(smallvec![(3, 3), (9, 2), (12, 1)]));
         let counts = [(2, 0), (3, 1), (8, 3), (9, 4), (11, 5), (99, 6)];
         assert!(counts.iter().all(|(to, count)| sequences.up_to(*to) == *count));
         sequences.skip(4);
-        assert_eq!(sequences, Sequences(vec![(10, 1), (12, 1)]));
+        assert_eq!(sequences, Sequences(smallvec![(10, 1), (12, 1)]));
     }
 }

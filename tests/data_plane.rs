@@ -1,6 +1,9 @@
 //! What the data plane promises: batches, not messages, travel between actors; a slow client costs nobody but itself.
 
-use cordboard::wire::{AckMode, ClientFrame, RegistrationRequest};
+use cordboard::{
+    Handle,
+    wire::{AckMode, ClientFrame, RegistrationRequest},
+};
 
 use crate::fixture::{Raw, Reply, broker, broker_with, eventually, publish};
 
@@ -94,6 +97,61 @@ async fn interleaved_topics_are_grouped_and_keep_their_order() {
     let casts = broker.counters().casts - before;
     assert!(casts <= 160, "{casts} casts");
     broker.shutdown().await;
+}
+
+/// One message to each of many topics, which come with one read, leave together, too: each topic costs a cast, and its subscriber
+/// and session are not woken for each of them. On one worker, as the program runs on two processors.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn messages_to_many_topics_are_delivered_together() {
+    let broker = broker().await;
+    let (mut sub, mut publisher) = (listens_to_all(&broker).await, Raw::register(&broker, "pub").await.0);
+    // The first ones make the topics.
+    publisher.send_bytes(&to_many_topics(1)).await;
+    sub.skim(TOPICS).await;
+    publisher.acked(u64::from(TOPICS)).await;
+    let before = broker.counters().casts;
+    publisher.send_bytes(&to_many_topics(TOPICS + 1)).await;
+    sub.skim(TOPICS).await;
+    let casts = broker.counters().casts - before;
+    assert!(casts <= u64::from(TOPICS) * 6 / 5, "{casts} casts for {TOPICS} messages");
+    broker.shutdown().await;
+}
+
+/// A message that is alone in its batch takes two buffers, the batch, and its way to the topic.
+#[test]
+fn little_is_allocated_for_a_message_alone() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (broker, mut sub, mut publisher) = runtime.block_on(async {
+        let broker = broker().await;
+        let (sub, publisher) = (listens_to_all(&broker).await, Raw::register(&broker, "pub").await.0);
+        (broker, sub, publisher)
+    });
+    let mut flow = |bytes: &[u8]| {
+        runtime.block_on(async {
+            tokio::join!(publisher.send_bytes(bytes), sub.skim(TOPICS));
+        });
+    };
+    flow(&to_many_topics(1));
+    let bytes = to_many_topics(TOPICS + 1);
+    let allocated = allocation_counter::measure(|| flow(&bytes)).count_total;
+    assert!(allocated <= u64::from(TOPICS) * 9 / 2, "{allocated} allocations for {TOPICS} messages");
+    runtime.block_on(broker.shutdown());
+}
+
+const TOPICS: u32 = 500;
+
+/// One message to each of them, from this sequence on.
+fn to_many_topics(first: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    (first..first + TOPICS).for_each(|n| publish(u64::from(n), &format!("t/{}", n % TOPICS), b"x").encode(&mut bytes));
+    bytes
+}
+
+async fn listens_to_all(broker: &Handle) -> Raw {
+    let request = RegistrationRequest { ack: AckMode::None, ..RegistrationRequest::new("sub") };
+    let (mut sub, _) = Raw::register_with(broker, request).await;
+    sub.subscribe("t/+").await;
+    sub
 }
 
 /// With `ack: none`, what was written is settled: nothing is left when the client comes back, and the window never closes.

@@ -7,15 +7,17 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use smallvec::SmallVec;
 
 use super::{Door, alive, watch::kinds};
 use crate::{
     batch::Batch,
-    commons::Commons,
+    commons::{Commons, tell},
     connection::Unaccepted,
     name::Principal,
     receipt::Receipt,
-    subscription::SubscriptionQueue,
+    stats::Stats,
+    subscription::{SubscriptionQueue, Wake},
     topic_cell::{Life, TopicCell},
     wire::Code,
 };
@@ -47,6 +49,13 @@ pub(crate) struct RoomMade;
 pub(crate) struct TopicRef {
     pub(crate) actor: ActorRef<TopicMsg>,
     pub(crate) cell: Arc<TopicCell>,
+}
+
+impl TopicRef {
+    /// Sends it what is published; gives it back if the topic is ending or has ended.
+    pub(crate) fn send(&self, stats: &Stats, message: TopicMsg) -> Option<TopicMsg> {
+        if self.cell.life() == Life::Open { tell(stats, &self.actor, message).err() } else { Some(message) }
+    }
 }
 
 /// A topic's references, in dependency order.
@@ -136,7 +145,7 @@ impl State {
         let batch = Arc::new(batch);
         self.look_again();
         let instant = Commons::now();
-        let mut woken = Vec::new();
+        let mut woken = SmallVec::<[Wake; 1]>::new();
         if self.queues.is_empty() {
             if !self.cell.backlog().append(batch, skip, instant) {
                 // Everything ends just now: as lost as what the backlog held then.

@@ -79,7 +79,7 @@ pub(crate) struct Chunker {
     /// What of it is this connection's.
     own: Room,
     /// A slot for each topic name seen; slots are reused by every chunk.
-    slots: HashMap<Box<[u8]>, usize>,
+    slots: HashMap<TopicName, usize>,
     topics: Vec<Slot>,
     last: usize,
     order: Vec<usize>,
@@ -170,13 +170,13 @@ impl Chunker {
     fn slot(&mut self, topic: &[u8]) -> Result<usize, NameError> {
         let is_it = |at: &usize| self.topics.get(*at).is_some_and(|slot| slot.name.as_str().as_bytes() == topic);
         let expected = self.topics.get(self.last).map(|slot| slot.next).filter(is_it);
-        let at = match expected.or_else(|| self.slots.get(topic).copied()) {
+        let seen = || self.slots.get(str::from_utf8(topic).ok()?).copied();
+        let at = match expected.or_else(seen) {
             Some(at) => at,
             None => {
-                let at = self.topics.len();
-                let name = TopicName::from_bytes(topic, &self.rules)?;
+                let (at, name) = (self.topics.len(), TopicName::from_bytes(topic, &self.rules)?);
+                self.slots.insert(name.clone(), at);
                 self.topics.push(Slot { name, next: at, size: BatchSize::default(), open: None });
-                self.slots.insert(topic.into(), at);
                 at
             }
         };

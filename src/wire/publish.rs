@@ -63,6 +63,7 @@ impl<'a> Publish<'a> {
     /// Appends its bytes as a record of a [`super::Deliver`].
     #[inline]
     pub fn write_record(&self, out: &mut Vec<u8>) {
+        out.reserve(self.record_len());
         out.push(if self.headers.is_empty() { 0 } else { HAS_HEADERS });
         out.extend_from_slice(self.headers.as_bytes());
         out.extend_from_slice(self.payload);

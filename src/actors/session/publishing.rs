@@ -12,7 +12,6 @@ use crate::{
     events::{Action, CloseReason},
     name::{NameError, TopicName},
     receipt::{Receipt, Refusal, Sequences, Settlement},
-    topic_cell::Life,
     wire::{Code, ErrorFrame, Failure, MAX_FAILURES, ServerFrame},
 };
 
@@ -215,23 +214,22 @@ impl State {
 
     /// Sends a group on: by a way that is known, or that the table shows; else it waits until the manager has been asked.
     fn send_to_topic(&mut self, topic: &TopicName, message: TopicMsg) {
-        if !self.routes.contains_key(topic)
-            && let Some(found) = self.shared.topics.find(topic)
-        {
-            self.remember(topic.clone(), Route::Known(found));
-        }
-        let message = match self.routes.get_mut(topic) {
+        let untaken = match self.routes.get_mut(topic) {
             Some(Route::LookingUp(waiting)) => return waiting.groups.push(message),
-            Some(Route::Known(known)) if known.cell.life() == Life::Open => {
-                match crate::commons::tell(&self.shared.stats, &known.actor, message) {
-                    Ok(()) => return,
-                    Err(message) => message,
+            Some(Route::Known(known)) => known.send(&self.shared.stats, message),
+            None => match self.shared.topics.find(topic) {
+                Some(found) => {
+                    let untaken = found.send(&self.shared.stats, message);
+                    self.remember(topic.clone(), Route::Known(found));
+                    untaken
                 }
-            }
-            // Killed or forgotten: the look-up waits until it has ended.
-            Some(Route::Known(_)) | None => message,
+                None => Some(message),
+            },
         };
-        self.look_up(topic).groups.push(message);
+        // Killed or forgotten: the look-up waits until it has ended.
+        if let Some(message) = untaken {
+            self.look_up(topic).groups.push(message);
+        }
     }
 
     /// Asks for the topic, unless it is being asked for already.
