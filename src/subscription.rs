@@ -24,7 +24,7 @@ use crate::{
     limits::Limit,
     name::{Principal, SubscriptionHandle, SubscriptionId, TopicName},
     peek::Peek,
-    queue::{Appended, Bounds, GivenUp, Queue, Run},
+    queue::{Appended, Bounds, GivenUp, Queue, Run, Stop},
     receipt::Settlement,
     room::Room,
     stats::Stats,
@@ -85,19 +85,7 @@ pub(crate) struct Taken {
     pub(crate) pass: u32,
     /// They may be seen as of this generation of users.
     pub(crate) judged: u64,
-    /// More waits.
-    pub(crate) more: bool,
-    /// The window has room for it, but the connection has not.
-    pub(crate) starved: bool,
-    /// The window has none.
-    pub(crate) paused: bool,
-}
-
-impl Taken {
-    /// How many.
-    pub(crate) fn messages(&self) -> u64 {
-        self.runs.iter().map(|run| u64::from(run.len)).sum()
-    }
+    pub(crate) stop: Stop,
 }
 
 impl SubscriptionQueue {
@@ -224,11 +212,9 @@ impl SubscriptionQueue {
                 // The ack clock of what is taken now has not begun: it waits for the writer.
                 state.progress = now;
             }
-            taken.starved = state.queue.take(messages, bytes, now, &mut taken.runs);
+            taken.stop = state.queue.take(messages, bytes, now, &mut taken.runs);
             taken.pass = state.queue.pass();
-            taken.more = state.queue.has_waiting();
-            taken.paused = taken.more && !taken.starved && taken.messages() < messages;
-            (state.idle, state.paused) = (!taken.more, taken.paused);
+            (state.idle, state.paused) = (taken.stop == Stop::Empty, taken.stop == Stop::Window);
             taken
         })
     }
@@ -465,7 +451,7 @@ mod tests {
     }
 
     /// Where writing settles, it makes room in the window: a subscriber that waits for that hears of it, once, and no other does.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn writing_tells_a_subscriber_that_the_window_stopped() {
         let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() }).await.unwrap();
         let shared = broker.shared();
@@ -481,16 +467,17 @@ mod tests {
             }
         };
         append(2);
-        let Taken { runs, pass, paused, .. } = queue.take(9, 999);
-        assert!(runs.len() == 2 && !paused);
+        let Taken { runs, pass, stop, .. } = queue.take(9, 999);
+        assert_eq!((runs.len(), stop), (2, Stop::Empty));
         queue.wrote(&runs[0], pass, true);
         append(2);
         assert!(matches!(told.recv().await, Some(SubscriberMsg::Ready)), "something waits");
         let more = queue.take(9, 999);
-        assert!(more.runs.len() == 1 && more.paused);
+        assert_eq!((more.runs.len(), more.stop), (1, Stop::Window));
         queue.wrote(&runs[1], pass, true);
         queue.wrote(&more.runs[0], pass, true);
-        assert!(matches!(told.recv().await, Some(SubscriberMsg::Ready)), "there is room");
+        let heard = tokio::time::timeout(Duration::from_secs(1), told.recv()).await;
+        assert!(matches!(heard, Ok(Some(SubscriberMsg::Ready))), "there is room, but: {heard:?}");
         tokio::task::yield_now().await;
         assert!(told.is_empty(), "it is told once");
         broker.shutdown().await;

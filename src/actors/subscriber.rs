@@ -13,7 +13,7 @@ use crate::{
     events::Event,
     limits::Limit,
     name::Epoch,
-    queue::GivenUp,
+    queue::{GivenUp, Run, Stop},
     subscription::SubscriptionQueue,
     timers::Alarm,
     wire::{Nack, SubscribeAck},
@@ -114,7 +114,7 @@ impl Actor for Subscriber {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             SubscriberMsg::Ready => {
-                // What is on its way to its topic is about to be here, too: then it goes out together.
+                // What is on its way to any topic may be about to be here, too: then it goes out together.
                 if state.shared.ingress.used() > 0 {
                     task::yield_now().await;
                 }
@@ -218,41 +218,45 @@ impl State {
         if *turning {
             return;
         }
-        let left = outbound.budget().left();
-        if left == 0 && outbound.wait_for_budget(myself, left) {
+        if outbound.budget().left() == 0 && outbound.wait_for_budget(myself, 0) {
             return self.shared.limits.count(Limit::Outbound, 1);
         }
         let most = if *draining { DRAIN_TURN } else { LIVE_TURN };
-        let taken = self.queue.take(most, outbound.budget().left());
+        let mut left = outbound.budget().left();
+        let taken = self.queue.take(most, left);
         self.shared.faults.point("Subscriber", "taken", &self.queue.id);
         if !taken.runs.is_empty() {
             let (epoch, settles, pass, judged) = (*epoch, *settles, taken.pass, taken.judged);
-            let delivery = |run: crate::queue::Run| Delivery {
-                queue: Arc::clone(&self.queue),
-                budget: outbound.budget().take(run.bytes() + size_of::<Delivery>() as u64),
-                run,
-                pass,
-                judged,
-                settles,
+            let delivery = |run: Run| {
+                let bytes = run.bytes() + size_of::<Delivery>() as u64;
+                left = left.saturating_sub(bytes);
+                let (queue, budget) = (Arc::clone(&self.queue), outbound.budget().take(bytes));
+                Delivery { queue, run, pass, judged, settles, budget }
             };
             let deliveries = taken.runs.into_iter().map(delivery).collect();
             // A session that has ended takes its subscribers with it.
             let _ = self.shared.tell(&self.session, SessionMsg::Deliver { epoch, deliveries });
         }
-        if *draining && !taken.more {
+        if *draining && taken.stop == Stop::Empty {
             *draining = false;
             self.shared.emit(Event::SubscriptionDrained { id: self.queue.id.clone() });
         }
-        // Whatever stopped us short of a full turn wakes us when it lets go: the window by an acknowledgement, the budget here.
-        let again = taken.starved && !outbound.wait_for_budget(myself, outbound.budget().left());
-        if again || (taken.more && !taken.starved && !taken.paused) {
-            *turning = true;
+        // Whatever stopped us short of a full turn wakes us when it lets go.
+        *turning = match taken.stop {
+            Stop::Empty => false,
+            Stop::Turn => true,
+            Stop::Window => {
+                self.shared.limits.count(Limit::Window, 1);
+                false
+            }
+            Stop::Bytes => {
+                self.shared.limits.count(Limit::Outbound, 1);
+                // What was left for us, and not what is left now: the writer may have given all of it back meanwhile.
+                !outbound.wait_for_budget(myself, left)
+            }
+        };
+        if *turning {
             let _ = self.shared.tell(myself, SubscriberMsg::Ready);
-        }
-        if taken.starved {
-            self.shared.limits.count(Limit::Outbound, 1);
-        } else if taken.paused {
-            self.shared.limits.count(Limit::Window, 1);
         }
         let watched = *settles;
         if !watched {
@@ -277,52 +281,103 @@ impl State {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
+
     use super::*;
     use crate::{
-        Broker, Config,
+        Broker, Config, Handle,
         actors::ear::ear,
         batch::{BatchBuilder, BatchSize},
+        faults::{Fault, Gate, How},
         name::{SessionId, SubscriptionHandle, SubscriptionId},
         queue::Bounds,
         wire::{Headers, Publish},
     };
 
+    /// A subscriber, its queue, and what its session hears of it.
+    struct Subscribed {
+        broker: Handle,
+        subscriber: ActorRef<SubscriberMsg>,
+        queue: Arc<SubscriptionQueue>,
+        told: UnboundedReceiver<SessionMsg>,
+    }
+
+    impl Subscribed {
+        async fn new() -> Self {
+            let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
+            let broker = Broker::start(config).await.unwrap();
+            let (shared, (session, told)) = (Arc::clone(broker.shared()), ear().await);
+            let id = SubscriptionId { session: SessionId::from_bytes([1; 16]), filter: "t".parse().unwrap() };
+            let bounds = Bounds {
+                messages: 9,
+                bytes: 999,
+                poison: 9,
+                window_messages: 9,
+                window_bytes: 999,
+                attempts: 9,
+                hold: Duration::ZERO,
+            };
+            let principal = crate::name::Principal::local();
+            let queue = SubscriptionQueue::new(id, SubscriptionHandle(1), principal, &shared, bounds, Duration::from_secs(9));
+            let arguments = Arguments { shared, queue: Arc::clone(&queue), session, request: None };
+            let (subscriber, _) = Actor::spawn(None, Subscriber, arguments).await.unwrap();
+            Self { broker, subscriber, queue, told }
+        }
+
+        fn publish(&self) {
+            let mut batch = BatchBuilder::new("t".parse().unwrap(), BatchSize::default());
+            batch.push(&Publish { sequence: 1, topic: b"t", headers: Headers::NONE, payload: b"x" });
+            drop(self.queue.append(&Arc::new(batch.seal(Instant::now())), 0, || None, (Instant::now(), 1)));
+        }
+
+        async fn delivered(&mut self) -> (Epoch, Vec<Delivery>) {
+            loop {
+                match timeout(Duration::from_secs(10), self.told.recv()).await {
+                    Ok(Some(SessionMsg::Deliver { epoch, deliveries })) => return (epoch, deliveries),
+                    Ok(Some(SessionMsg::Serving { .. })) => {}
+                    other => panic!("no delivery, but: {other:?}"),
+                }
+            }
+        }
+    }
+
     /// I4: a session says Park and Resume in their order, and yet what belongs to a connection that is gone parks no later one.
     #[tokio::test]
     async fn a_park_of_an_older_epoch_is_counted_and_does_nothing() {
-        let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
-        let broker = Broker::start(config).await.unwrap();
-        let (shared, (session, mut told)) = (broker.shared(), ear().await);
-        let id = SubscriptionId { session: SessionId::from_bytes([1; 16]), filter: "t".parse().unwrap() };
-        let bounds = Bounds {
-            messages: 9,
-            bytes: 999,
-            poison: 9,
-            window_messages: 9,
-            window_bytes: 999,
-            attempts: 9,
-            hold: Duration::ZERO,
-        };
-        let principal = crate::name::Principal::local();
-        let queue = SubscriptionQueue::new(id, SubscriptionHandle(1), principal, shared, bounds, Duration::from_secs(9));
-        let arguments = Arguments { shared: Arc::clone(shared), queue: Arc::clone(&queue), session, request: None };
-        let (subscriber, _) = Actor::spawn(None, Subscriber, arguments).await.unwrap();
+        let mut subscribed = Subscribed::new().await;
         let (now, later) = (Epoch::default().next(), Epoch::default().next().next());
         let outbound = Outbound::new(Arc::default(), 999);
-        subscriber.cast(SubscriberMsg::Resume { epoch: later, outbound, settles: false }).unwrap();
-        subscriber.cast(SubscriberMsg::Park { epoch: now }).unwrap();
-        let mut batch = BatchBuilder::new("t".parse().unwrap(), BatchSize::default());
-        batch.push(&Publish { sequence: 1, topic: b"t", headers: Headers::NONE, payload: b"x" });
-        let batch = Arc::new(batch.seal(Instant::now()));
-        drop(queue.append(&batch, 0, || None, (Instant::now(), 1)));
-        loop {
-            match told.recv().await {
-                Some(SessionMsg::Deliver { epoch, .. }) => break assert_eq!(epoch, later),
-                Some(SessionMsg::Serving { .. }) => {}
-                other => panic!("{other:?}"),
-            }
+        subscribed.subscriber.cast(SubscriberMsg::Resume { epoch: later, outbound, settles: false }).unwrap();
+        subscribed.subscriber.cast(SubscriberMsg::Park { epoch: now }).unwrap();
+        subscribed.publish();
+        assert_eq!(subscribed.delivered().await.0, later);
+        assert_eq!(subscribed.broker.shared().stats.stale.get(), 1);
+        subscribed.broker.shutdown().await;
+    }
+
+    /// The writer gives everything back after the subscriber has looked at the budget, and before it waits for some: then it
+    /// would be told by nobody.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn budget_that_is_given_back_in_between_is_not_waited_for() {
+        let mut subscribed = Subscribed::new().await;
+        let (epoch, outbound, gate) = (Epoch::default().next(), Outbound::new(Arc::default(), 999), Gate::default());
+        let resume = SubscriberMsg::Resume { epoch, outbound: Arc::clone(&outbound), settles: true };
+        subscribed.subscriber.cast(resume).unwrap();
+        subscribed.publish();
+        let (_, unwritten) = subscribed.delivered().await;
+
+        let budget = outbound.budget().take(outbound.budget().left() - 1);
+        let shared = Arc::clone(subscribed.broker.shared());
+        shared.faults.plan(Fault::new("Subscriber.taken", How::Block(gate.clone())));
+        subscribed.publish();
+        while !shared.faults.is_spent() {
+            task::yield_now().await;
         }
-        assert_eq!(shared.stats.stale.get(), 1);
-        broker.shutdown().await;
+        drop(budget);
+        outbound.wrote(0);
+        gate.open();
+        assert_eq!(subscribed.delivered().await.1.len(), 1);
+        drop(unwritten);
+        subscribed.broker.shutdown().await;
     }
 }

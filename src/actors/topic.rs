@@ -99,8 +99,7 @@ impl Actor for Topic {
         match message {
             publish @ TopicMsg::Publish { .. } if state.must_wait() => state.stall(publish),
             TopicMsg::Publish { batch, skip, receipt, ingress } => {
-                state.publish(batch, skip, receipt);
-                drop(ingress);
+                state.publish(batch, skip, receipt, ingress);
             }
             TopicMsg::Wake => state.look_again(),
             TopicMsg::RoomMade(RoomMade) => state.go_on(),
@@ -126,13 +125,12 @@ impl State {
     fn go_on(&mut self) {
         for publish in std::mem::take(&mut self.stalled) {
             if let TopicMsg::Publish { batch, skip, receipt, ingress } = publish {
-                self.publish(batch, skip, receipt);
-                drop(ingress);
+                self.publish(batch, skip, receipt, ingress);
             }
         }
     }
 
-    fn publish(&mut self, mut batch: Batch, skip: u32, receipt: Receipt) {
+    fn publish(&mut self, mut batch: Batch, skip: u32, receipt: Receipt, unaccepted: Unaccepted) {
         if self.cell.life() == Life::Killed {
             return receipt.refuse(Code::Gone, "the topic was killed; publish again to create it anew");
         }
@@ -141,6 +139,7 @@ impl State {
         }
         let now = self.shared.clock.now();
         batch.accept(now.wall.0, &self.shared.memory);
+        drop(unaccepted);
         let messages = u64::from(batch.len() - skip);
         let batch = Arc::new(batch);
         self.look_again();
@@ -163,7 +162,7 @@ impl State {
         self.cell.last_publish.store(now.up.0 + 1, Relaxed);
         self.cell.changed.store(true, Relaxed);
         receipt.accept();
-        // Told last, they run first: a delivery is waited for by more than its answer is.
+        // Told last, they run first, but for what is still on its way in: a delivery is waited for by more than its answer is.
         drop(woken);
     }
 

@@ -49,6 +49,20 @@ impl Bounds {
 /// The most bytes of records that are taken as one run: a `Deliver` frame is cut there, but carries at least one message.
 const RUN_BYTES: u64 = 1 << 20;
 
+/// Why a subscriber took no more of what waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Nothing waits any more.
+    #[default]
+    Empty,
+    /// It took as many messages as it wanted.
+    Turn,
+    /// The window has no room for the next one.
+    Window,
+    /// The window has, but the bytes it wanted are too few.
+    Bytes,
+}
+
 /// One subscription's messages. `R` is a publisher's receipt: dropping the last one tells it that its messages are settled.
 #[derive(Debug)]
 pub(crate) struct Queue<R> {
@@ -253,9 +267,8 @@ impl<R> Queue<R> {
     }
 
     /// Takes waiting messages into the window, oldest first: at most `messages` and `bytes` of them (but one, if none is in
-    /// flight). What has expired is dropped and counted. Appends to `out`, a run for each frame. True if it was `bytes` that
-    /// stopped it: the window has room for more.
-    pub(crate) fn take(&mut self, messages: u64, bytes: u64, now: Instant, out: &mut Vec<Run>) -> bool {
+    /// flight). What has expired is dropped and counted. Appends to `out`, a run for each frame. Returns what stopped it.
+    pub(crate) fn take(&mut self, messages: u64, bytes: u64, now: Instant, out: &mut Vec<Run>) -> Stop {
         let (mut messages, mut bytes) = (messages, bytes);
         while let Some(head) = self.waiting.front() {
             let (alike, expired) = head.expired_prefix(now);
@@ -263,13 +276,17 @@ impl<R> Queue<R> {
                 self.drop_front(alike, now, DropReason::Expired);
                 continue;
             }
+            if messages == 0 {
+                return Stop::Turn;
+            }
             let room = messages.min(self.window.messages.saturating_sub(self.flight.messages)).min(u64::from(alike));
             let window_bytes = self.window.bytes.saturating_sub(self.flight.bytes);
             let len = head.fits(room, bytes.min(window_bytes).min(RUN_BYTES), self.flight.messages == 0);
             if len == 0 {
-                return room > 0 && head.fits(1, window_bytes.min(RUN_BYTES), false) > 0;
+                let fits_window = room > 0 && head.fits(1, window_bytes.min(RUN_BYTES), false) > 0;
+                return if fits_window { Stop::Bytes } else { Stop::Window };
             }
-            let Some(mut run) = self.waiting.pop_front() else { return false };
+            let Some(mut run) = self.waiting.pop_front() else { return Stop::Empty };
             self.wait.sub(&run);
             if len < run.len {
                 let rest = run.split_off(len);
@@ -285,7 +302,7 @@ impl<R> Queue<R> {
             // Of the copy that goes out only: what comes back later does not say it again.
             out.push(Run { returns: std::mem::take(&mut self.replay.untold), ..run });
         }
-        false
+        Stop::Empty
     }
 
     /// From now on writing settles, or it does not. Where it does, nobody is waited for: in flight is what has not been written,
@@ -297,11 +314,6 @@ impl<R> Queue<R> {
         } else {
             Size { messages, bytes }
         };
-    }
-
-    /// True if something waits.
-    pub(crate) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
     }
 
     /// When the oldest message that waits was accepted, in Unix milliseconds.

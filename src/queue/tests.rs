@@ -151,8 +151,8 @@ fn what_is_taken_is_cut_into_frames() {
 fn it_is_told_whether_the_budget_or_the_window_was_short() {
     let (mut queue, now) = live(6);
     let mut take = |bytes| queue.take(u64::MAX, bytes, now, &mut Vec::new());
-    assert!(take(20), "the third does not fit 20 bytes");
-    assert!(!take(u64::MAX), "four are in flight");
+    assert_eq!(take(20), Stop::Bytes, "the third does not fit 20 bytes");
+    assert_eq!(take(u64::MAX), Stop::Window, "four are in flight");
 }
 
 #[test]
