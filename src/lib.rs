@@ -154,6 +154,7 @@ mod faults;
 mod filter_table;
 pub mod filters;
 mod gate;
+mod give_way;
 mod handle;
 mod limits;
 mod logins;

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::task;
 
 use super::{Living, SessionMsg, alive, watch::kinds};
 use crate::{
     commons::{Commons, tell},
     connection::{Delivery, Outbound},
     events::Event,
+    give_way::give_way,
     limits::Limit,
     name::Epoch,
     queue::{GivenUp, Run, Stop},
@@ -58,6 +58,8 @@ pub(crate) struct State {
     shared: Arc<Commons>,
     queue: Arc<SubscriptionQueue>,
     session: ActorRef<SessionMsg>,
+    /// The filter has a wildcard: many topics bring messages.
+    gathers: bool,
     mode: Mode,
     /// A timer for the ack clock is out.
     watching: bool,
@@ -87,8 +89,8 @@ impl Actor for Subscriber {
     async fn pre_start(&self, myself: ActorRef<SubscriberMsg>, args: Arguments) -> Result<State, ActorProcessingErr> {
         let Arguments { shared, queue, session, request } = args;
         queue.set_subscriber(myself);
-        let (alive, alarm) = (alive(&shared), shared.timers.alarm());
-        Ok(State { shared, queue, session, mode: Mode::Parked, watching: false, alarm, request, _alive: alive })
+        let (alive, alarm, gathers) = (alive(&shared), shared.timers.alarm(), queue.id.filter.exact().is_none());
+        Ok(State { shared, queue, session, gathers, mode: Mode::Parked, watching: false, alarm, request, _alive: alive })
     }
 
     /// The new subscriber answers for itself: whoever reads the answer knows that messages reach it.
@@ -114,9 +116,9 @@ impl Actor for Subscriber {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             SubscriberMsg::Ready => {
-                // What is on its way to any topic may be about to be here, too: then it goes out together.
-                if state.shared.ingress.used() > 0 {
-                    task::yield_now().await;
+                // What is on its way to other topics may be about to be here, too: then it goes out together.
+                if state.gathers && state.shared.ingress.used() > 0 {
+                    give_way().await;
                 }
                 state.take_turn();
             }
@@ -371,7 +373,7 @@ mod tests {
         shared.faults.plan(Fault::new("Subscriber.taken", How::Block(gate.clone())));
         subscribed.publish();
         while !shared.faults.is_spent() {
-            task::yield_now().await;
+            tokio::task::yield_now().await;
         }
         drop(budget);
         outbound.wrote(0);

@@ -12,11 +12,12 @@ use std::{
 };
 
 use ractor::ActorRef;
-use tokio::{sync::Notify, task};
+use tokio::sync::Notify;
 
 use crate::{
     actors::SubscriberMsg,
     commons::tell,
+    give_way::give_way,
     queue::Run,
     room::{Guard, Room},
     stats::Stats,
@@ -215,7 +216,7 @@ impl Outbound {
             }
             woken.await;
             // Subscribers that were woken together go first: then what they have is written together.
-            task::yield_now().await;
+            give_way().await;
         }
     }
 
