@@ -91,6 +91,8 @@ pub(super) struct Publishers<'a, P> {
     clients: Vec<Publisher<P>>,
     payload: Payload,
     watch: Watch,
+    /// Who publishes first: each in turn, so that no one takes all of a small window.
+    first: usize,
     /// By lane.
     sent: Vec<u64>,
     batch: u64,
@@ -126,7 +128,7 @@ impl<'a, P: Protocol> Publishers<'a, P> {
         let window = (plan.window / plan.lanes() as u64).max(1);
         let batch = ((WRITE / (plan.payload + AROUND)) as u64).clamp(1, window.div_ceil(2));
         let (payload, sent) = (Payload::new(plan.payload), vec![0; plan.lanes()]);
-        Ok(Self { plan, clients, payload, watch, sent, batch, window })
+        Ok(Self { plan, clients, first: 0, payload, watch, sent, batch, window })
     }
 
     /// Publishes all there is to publish, and waits until it is acknowledged.
@@ -178,9 +180,10 @@ impl<'a, P: Protocol> Publishers<'a, P> {
                 self.clients.iter_mut().for_each(|publisher| publisher.left = 0);
             }
             let mut steps = [false; 4];
-            for number in 0..self.clients.len() {
+            for number in (self.first..self.clients.len()).chain(0..self.first) {
                 steps[self.step(number, shared)? as usize] = true;
             }
+            self.first = (self.first + 1) % self.clients.len();
             shared.gauge.sent.store(self.sent.iter().sum(), Relaxed);
             let [moved, ahead, waiting, _] = steps;
             let time = match (moved, ahead || waiting) {
