@@ -164,7 +164,7 @@ enum Phase {
         _lease: Option<Lease>,
         why: CloseReason,
     },
-    /// It was written; the client has a moment to read it and close.
+    /// It was written, and the client has a moment to read it and close; or its time is over.
     Lingering {
         why: CloseReason,
     },
@@ -216,7 +216,10 @@ impl Actor for Listener {
             ListenerMsg::Registered(registered) => state.registered(*registered),
             ListenerMsg::Refused(refused) => state.refused(refused),
             ListenerMsg::Close { goodbye, why } => state.close(goodbye, why),
-            ListenerMsg::GoodbyeOver => myself.stop(None),
+            ListenerMsg::GoodbyeOver => {
+                state.linger();
+                myself.stop(None);
+            }
             ListenerMsg::GiveWay(limit) => state.give_way(limit),
             ListenerMsg::ReadEnded(end) => state.read_ended(end),
             ListenerMsg::ReaderGone => state.reader_gone(),
@@ -420,6 +423,10 @@ impl State {
         }
         // Nothing, if the writer ended because it was told to.
         self.close(Goodbye::Silent, result.err().unwrap_or(CloseReason::Failed));
+        self.linger();
+    }
+
+    fn linger(&mut self) {
         if let Phase::Closing { why, .. } = self.phase {
             self.phase = Phase::Lingering { why };
         }
@@ -445,12 +452,12 @@ impl Drop for State {
         // Nothing, if a goodbye has been said already. The tasks end by themselves when it is written and heard.
         self.connection.outbound.close(Goodbye::of_failure(&self.doing, "this connection").frame().as_ref());
         let why = match &self.phase {
-            Phase::Closing { why, .. } | Phase::Lingering { why } => {
-                // The goodbye was written, or has had its time.
+            Phase::Lingering { why } => {
                 self.reader.abort();
                 self.writer.abort();
                 *why
             }
+            Phase::Closing { why, .. } => *why,
             Phase::Registering { .. } | Phase::Registered { .. } => CloseReason::Failed,
         };
         self.shared.emit(Event::ListenerClosed { id: self.connection.id, why });
@@ -459,10 +466,44 @@ impl Drop for State {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc::UnboundedReceiver;
+    use tokio::{
+        io::{AsyncReadExt, duplex},
+        sync::mpsc::UnboundedReceiver,
+        time::timeout,
+    };
 
     use super::*;
-    use crate::actors::ear::ear;
+    use crate::{Broker, Config, actors::ear::ear, events::ActorName};
+
+    /// Whoever ends its listener meanwhile, as a manager that fails does, does not take the goodbye back.
+    #[tokio::test]
+    async fn a_goodbye_that_is_on_its_way_outlives_its_listener() {
+        let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() }).await.unwrap();
+        let (shared, (listener, _told), id) = (Arc::clone(broker.shared()), ear().await, ListenerId(1));
+        let line = Arc::new(Line {
+            bytes_in: Arc::default(),
+            outbound: Outbound::new(Arc::clone(&shared.stats), 999),
+            reader: Doing::new(ActorName::Reader(id), Reader::DOES),
+            writer: Doing::new(ActorName::Writer(id), Writer::DOES),
+            idle: true.into(),
+            settled: false.into(),
+        });
+        let (mut client, socket) = duplex(999);
+        let (socket, peer) = (Socket::of_stream(socket), broker.endpoints()[0]);
+        let (register, doing) =
+            (Door::new(&shared.stats, &listener, |_| ListenerMsg::Deadline), Doing::new(ActorName::Listener(id), &[]));
+        let arguments = Arguments { shared, id, peer, socket, line, register, doing };
+        let mut state = Listener.pre_start(listener, arguments).await.unwrap();
+        let goodbye = || Goodbye::error(Code::Unavailable, "later");
+        state.close(goodbye(), CloseReason::ShuttingDown);
+        drop(state);
+        let (mut read, mut expected) = (Vec::new(), Vec::new());
+        goodbye().frame().unwrap().encode(&mut expected);
+        timeout(GOODBYE * 10, client.read_to_end(&mut read)).await.expect("the writer ends").unwrap();
+        assert_eq!(read, expected);
+        drop(client);
+        broker.shutdown().await;
+    }
 
     /// A task that fails if it is told to.
     struct Fails(bool);
