@@ -75,6 +75,12 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    fn has_messages_first(&self) -> bool {
+        matches!(self.items.front(), Some(Item::Deliver(_) | Item::PublishAck(_)))
+    }
+}
+
 impl Outbound {
     pub(crate) fn new(stats: Arc<Stats>, budget: u64) -> Arc<Self> {
         Arc::new(Self {
@@ -215,8 +221,11 @@ impl Outbound {
                 }
             }
             woken.await;
-            // Subscribers that were woken together go first: then what they have is written together.
-            give_way().await;
+            // Subscribers that were woken together go first: then what they have is written together. Nobody waits for replies
+            // to come together, nor for the end.
+            if self.lock().has_messages_first() {
+                give_way().await;
+            }
         }
     }
 
