@@ -11,7 +11,12 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
+use tokio::{
+    runtime,
+    sync::oneshot,
+    task::AbortHandle,
+    time::{self, Instant},
+};
 
 use super::{
     Door, Living, alive,
@@ -449,35 +454,42 @@ impl State {
 impl Drop for State {
     /// However a listener ends, a panic included, its client is told, its tasks end, and its session hears of it.
     fn drop(&mut self) {
-        // Nothing, if a goodbye has been said already. The tasks end by themselves when it is written and heard.
+        // Nothing, if a goodbye has been said already. The tasks end by themselves when it is written and heard, in its time.
         self.connection.outbound.close(Goodbye::of_failure(&self.doing, "this connection").frame().as_ref());
-        let why = match &self.phase {
-            Phase::Lingering { why } => {
-                self.reader.abort();
-                self.writer.abort();
-                *why
-            }
-            Phase::Closing { why, .. } => *why,
-            Phase::Registering { .. } | Phase::Registered { .. } => CloseReason::Failed,
+        let (why, is_over) = match &self.phase {
+            Phase::Lingering { why } => (*why, true),
+            Phase::Closing { why, .. } => (*why, false),
+            Phase::Registering { .. } | Phase::Registered { .. } => (CloseReason::Failed, false),
         };
+        let tasks = [self.reader.clone(), self.writer.clone()];
+        if is_over {
+            tasks.iter().for_each(AbortHandle::abort);
+        } else if let Ok(runtime) = runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                time::sleep(GOODBYE).await;
+                tasks.iter().for_each(AbortHandle::abort);
+            });
+        }
         self.shared.emit(Event::ListenerClosed { id: self.connection.id, why });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use tokio::{
-        io::{AsyncReadExt, duplex},
+        io::{AsyncReadExt, DuplexStream, duplex},
         sync::mpsc::UnboundedReceiver,
         time::timeout,
     };
 
     use super::*;
-    use crate::{Broker, Config, actors::ear::ear, events::ActorName};
+    use crate::{Broker, Config, Handle, actors::ear::ear, events::ActorName};
 
-    /// Whoever ends its listener meanwhile, as a manager that fails does, does not take the goodbye back.
-    #[tokio::test]
-    async fn a_goodbye_that_is_on_its_way_outlives_its_listener() {
+    /// A client of a listener that was ended from outside, as a manager that fails does, after this goodbye and before it was
+    /// written. Its socket holds so many bytes.
+    async fn client_of_an_ended_listener(bytes: usize, goodbye: Goodbye) -> (Handle, DuplexStream) {
         let broker = Broker::start(Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() }).await.unwrap();
         let (shared, (listener, _told), id) = (Arc::clone(broker.shared()), ear().await, ListenerId(1));
         let line = Arc::new(Line {
@@ -488,20 +500,35 @@ mod tests {
             idle: true.into(),
             settled: false.into(),
         });
-        let (mut client, socket) = duplex(999);
+        let (client, socket) = duplex(bytes);
         let (socket, peer) = (Socket::of_stream(socket), broker.endpoints()[0]);
         let (register, doing) =
             (Door::new(&shared.stats, &listener, |_| ListenerMsg::Deadline), Doing::new(ActorName::Listener(id), &[]));
         let arguments = Arguments { shared, id, peer, socket, line, register, doing };
         let mut state = Listener.pre_start(listener, arguments).await.unwrap();
+        state.close(goodbye, CloseReason::ShuttingDown);
+        (broker, client)
+    }
+
+    #[tokio::test]
+    async fn a_goodbye_that_is_on_its_way_outlives_its_listener() {
         let goodbye = || Goodbye::error(Code::Unavailable, "later");
-        state.close(goodbye(), CloseReason::ShuttingDown);
-        drop(state);
+        let (broker, mut client) = client_of_an_ended_listener(999, goodbye()).await;
         let (mut read, mut expected) = (Vec::new(), Vec::new());
         goodbye().frame().unwrap().encode(&mut expected);
         timeout(GOODBYE * 10, client.read_to_end(&mut read)).await.expect("the writer ends").unwrap();
         assert_eq!(read, expected);
         drop(client);
+        broker.shutdown().await;
+    }
+
+    /// A peer that does not read is not waited for longer than any goodbye may take.
+    #[tokio::test(start_paused = true)]
+    async fn a_goodbye_that_is_not_read_has_its_time_and_no_more() {
+        let (broker, _client) = client_of_an_ended_listener(1, Goodbye::error(Code::Unavailable, "later")).await;
+        assert_eq!(broker.shared().stats.tasks.get(), 2);
+        timeout(GOODBYE * 2, pending::<()>()).await.unwrap_err();
+        assert_eq!(broker.shared().stats.tasks.get(), 0);
         broker.shutdown().await;
     }
 
