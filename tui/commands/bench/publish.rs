@@ -183,9 +183,11 @@ impl<'a, P: Protocol> Publishers<'a, P> {
             for number in (self.first..self.clients.len()).chain(0..self.first) {
                 steps[self.step(number, shared)? as usize] = true;
             }
-            self.first = (self.first + 1) % self.clients.len();
             shared.gauge.sent.store(self.sent.iter().sum(), Relaxed);
             let [moved, ahead, waiting, _] = steps;
+            if moved {
+                self.first = (self.first + 1) % self.clients.len();
+            }
             let time = match (moved, ahead || waiting) {
                 (true, _) => Duration::ZERO,
                 (false, true) => TURN,
